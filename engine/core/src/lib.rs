@@ -1,0 +1,25 @@
+//! The broker as a pure state machine.
+//!
+//! Inputs go in, outputs come out into the caller's buffer. This crate has no clock, socket, file, thread or source of
+//! entropy: time, log progress and seeds are inputs. See `docs/ARCHITECTURE.md`.
+
+pub mod balance;
+mod broker;
+mod config;
+pub mod hashing;
+mod id;
+mod interface;
+mod ledger;
+mod message;
+mod queue;
+mod route;
+mod time;
+pub mod topic;
+
+pub use broker::Broker;
+pub use config::*;
+pub use id::*;
+pub use interface::*;
+pub use ledger::Ledger;
+pub use message::Message;
+pub use time::{Span, Time};

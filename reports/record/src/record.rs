@@ -1,0 +1,369 @@
+//! The record's data. Every field is a pure function of (scenario, seed, version).
+
+use queuelab_core::{Durability, Span, Time};
+use serde::{Deserialize, Serialize};
+
+use crate::histogram::Latencies;
+
+/// The layout of [`RunRecord`]; raised when a reader of an older one would be misled.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// What one run measured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// [`SCHEMA_VERSION`] at the time of writing.
+    pub schema_version: u32,
+    /// Version of queuelab.
+    pub version: String,
+    /// What ran.
+    pub scenario: ScenarioInfo,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// How far the run got: its end, or the present of a run under way.
+    pub end: Time,
+    /// Latencies and rates leave out what is intended before.
+    pub warmup: Span,
+    /// Phases, as in the scenario.
+    pub phases: Vec<PhaseInfo>,
+    /// What the figures rest on.
+    pub trust: Trust,
+    /// Width of a series window.
+    pub window: Span,
+    /// Queues, as in the scenario.
+    pub queues: Vec<QueueRecord>,
+    /// Producer groups.
+    pub producers: Vec<ProducerRecord>,
+    /// Consumer groups.
+    pub consumers: Vec<ConsumerRecord>,
+    /// Nodes.
+    pub nodes: Vec<NodeRecord>,
+    /// Time per part of the journey, summed over finished copies, with how many copies went into it.
+    pub parts: Parts,
+    /// Latency percentiles per window, all queues together: confirm, delivery, end-to-end.
+    pub latency_series: [LatencySeries; 3],
+    /// Messages by what became of them.
+    pub outcomes: Outcomes,
+    /// Fault activations, in order.
+    pub faults: Vec<FaultRecord>,
+    /// Expectations with verdicts, as in the scenario.
+    pub expectations: Vec<ExpectationRecord>,
+    /// Invariants with verdicts.
+    pub invariants: Vec<InvariantRecord>,
+    /// Little's law on the sample path.
+    pub littles_law: LittlesLaw,
+    /// The answer in a sentence, holes filled.
+    pub answer: Option<String>,
+    /// Rolling hash over (time, sequence, kind, target, digest) of every event, in hexadecimal.
+    pub trace_hash: String,
+    /// Events that the calendar ran.
+    pub events: u64,
+    /// What became of `try`: commands to type, with their questions.
+    pub suggestions: Vec<(String, String)>,
+}
+
+/// What ran.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScenarioInfo {
+    /// `flash-sale`
+    pub name: String,
+    /// `Flash sale`
+    pub title: String,
+    /// What it asks.
+    pub about: String,
+    /// `path=value` overrides.
+    pub overrides: Vec<String>,
+    /// The TOML text.
+    pub source: String,
+}
+
+/// A phase with the offered load and the capacity of each queue in it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PhaseInfo {
+    /// Its name.
+    pub name: String,
+    /// From.
+    pub from: Time,
+    /// Until (not included).
+    pub until: Time,
+    /// Per queue, in the order of [`RunRecord::queues`].
+    pub load: Vec<Load>,
+}
+
+/// T = Σp − Σc of one queue in one phase.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Load {
+    /// Σp: copies routed there per second, measured by intended send.
+    pub offered: f64,
+    /// Σc: capacity of its consumers (count / mean service time); `None` if a service takes no time.
+    pub capacity: Option<f64>,
+    /// Copies published, per second.
+    pub published: f64,
+    /// Deliveries per second.
+    pub delivered: f64,
+    /// Copies acknowledged per second.
+    pub acked: f64,
+    /// Largest number of ready messages.
+    pub ready_max: u64,
+    /// Mean number of ready messages over the phase.
+    pub ready_mean: f64,
+    /// Ready messages at the phase's end.
+    pub ready_end: u64,
+    /// Age of the oldest ready message, at most (sampled when a message leaves the ready state, and at window ends).
+    pub oldest_age_max: Span,
+}
+
+/// What figures rest on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trust {
+    /// `ideal`, `lan` or `wan`.
+    pub profile: String,
+    /// Whether the costs were measured on a real machine.
+    pub calibrated: bool,
+    /// Whether checkers ran.
+    pub checked: bool,
+}
+
+/// A queue.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct QueueRecord {
+    /// Its name.
+    pub name: String,
+    /// What its confirms stand for.
+    pub durability: Durability,
+    /// Its bound, if any.
+    pub max_length: Option<u64>,
+    /// Copies enqueued (ready for the first time).
+    pub enqueued: u64,
+    /// Deliveries, redeliveries included.
+    pub delivered: u64,
+    /// Redeliveries.
+    pub redelivered: u64,
+    /// Copies acknowledged.
+    pub acked: u64,
+    /// Copies moved to the dead-letter target.
+    pub dead_lettered: u64,
+    /// Copies dropped at the bound.
+    pub dropped: u64,
+    /// Copies rejected with no target to take them.
+    pub rejected: u64,
+    /// Publishes refused at the bound.
+    pub refused: u64,
+    /// Copies that a crash took.
+    pub lost: u64,
+    /// Ready at the end.
+    pub ready_end: u64,
+    /// In flight at the end.
+    pub in_flight_end: u64,
+    /// Largest number of ready messages, and when first.
+    pub ready_max: (u64, Time),
+    /// Time from the peak until nothing was ready; `None`: never.
+    pub drain_time: Option<Span>,
+    /// From the intended send to receipt by a consumer, per phase of the intended send.
+    pub delivery: Vec<Latencies>,
+    /// From the intended send to the end of service, per phase of the intended send.
+    pub end_to_end: Vec<Latencies>,
+    /// Age of the oldest unfinished copy at the end.
+    pub unfinished_age_max: Span,
+    /// Per window.
+    pub series: QueueSeries,
+}
+
+/// One value per window; times are window ends.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct QueueSeries {
+    /// Ready messages at the window's end.
+    pub ready: Vec<u64>,
+    /// Most ready messages within the window.
+    pub ready_max: Vec<u64>,
+    /// In flight at the window's end.
+    pub in_flight: Vec<u64>,
+    /// Age in ns of the oldest ready message at the window's end.
+    pub oldest_age: Vec<u64>,
+    /// Copies enqueued in the window.
+    pub published: Vec<u64>,
+    /// Deliveries in the window.
+    pub delivered: Vec<u64>,
+    /// Redeliveries in the window.
+    pub redelivered: Vec<u64>,
+    /// Acks in the window.
+    pub acked: Vec<u64>,
+}
+
+/// A producer group.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ProducerRecord {
+    /// Its name.
+    pub name: String,
+    /// Members.
+    pub count: u32,
+    /// Messages by what became of them.
+    pub outcomes: Outcomes,
+    /// From the intended send to the confirm, per phase of the intended send.
+    pub confirm: Vec<Latencies>,
+}
+
+/// A consumer group.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ConsumerRecord {
+    /// Its name.
+    pub name: String,
+    /// Members.
+    pub count: u32,
+    /// Services finished.
+    pub served: u64,
+    /// Nacks.
+    pub nacked: u64,
+    /// Share of time that members were serving, 0 to 1.
+    pub utilisation: f64,
+    /// Services finished by each member, in order.
+    pub served_by_member: Vec<u64>,
+    /// Utilisation per window.
+    pub utilisation_series: Vec<f64>,
+}
+
+/// A node.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NodeRecord {
+    /// Its name.
+    pub name: String,
+    /// Share of CPU time in use.
+    pub cpu: f64,
+    /// Share of time that an fsync was under way.
+    pub disk: f64,
+    /// fsyncs completed.
+    pub fsyncs: u64,
+    /// Log entries that were synced by them.
+    pub synced: u64,
+    /// CPU use per window.
+    pub cpu_series: Vec<f64>,
+    /// Disk use per window.
+    pub disk_series: Vec<f64>,
+}
+
+/// Parts of a copy's journey, in order. They are consecutive, so they sum to the end-to-end latency exactly.
+pub const PART_NAMES: [&str; 10] = [
+    "producer wait",
+    "network",
+    "broker CPU",
+    "fsync",
+    "replication",
+    "earlier attempts",
+    "broker queue",
+    "delivery",
+    "consumer buffer",
+    "service",
+];
+
+/// Nanoseconds per part, in the order of [`PART_NAMES`], summed over finished copies.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parts {
+    /// Copies.
+    pub copies: u64,
+    /// Sums; decimal text in JSON would lose nothing either, u128 holds any run.
+    #[serde(with = "crate::wide")]
+    pub nanos: [u128; 10],
+}
+
+/// Percentiles per window, in ns; zero where a window has no samples (see `count`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LatencySeries {
+    /// Samples.
+    pub count: Vec<u64>,
+    /// Medians.
+    pub p50: Vec<u64>,
+    /// 90 % quantiles.
+    pub p90: Vec<u64>,
+    /// 99 % quantiles.
+    pub p99: Vec<u64>,
+    /// Largest.
+    pub max: Vec<u64>,
+}
+
+/// Messages by what became of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcomes {
+    /// Intended by the workload.
+    pub offered: u64,
+    /// Handed to the network at least once.
+    pub sent: u64,
+    /// Confirmed.
+    pub confirmed: u64,
+    /// Refused by the broker.
+    pub failed: u64,
+    /// Timed out, or lost with their connection: they may or may not have arrived.
+    pub unknown: u64,
+    /// Dropped by the producer because its buffer was full.
+    pub dropped_by_producer: u64,
+    /// Still waiting at the producer, in the network or for a confirm at the end.
+    pub pending: u64,
+    /// Accepted, but routed to no queue.
+    pub unroutable: u64,
+}
+
+/// A fault that was active.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FaultRecord {
+    /// Its name.
+    pub name: String,
+    /// `crash`, `power-loss`, …
+    pub kind: String,
+    /// To whom: `n1`, `workers`.
+    pub target: String,
+    /// From.
+    pub from: Time,
+    /// Until (the run's end if it was still on).
+    pub until: Time,
+    /// What it did: `took 1,204 messages`.
+    pub effect: String,
+}
+
+/// What became of an expectation or invariant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// It holds.
+    Pass,
+    /// It does not.
+    Fail,
+    /// It cannot be said.
+    Undecided,
+}
+
+/// An expectation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ExpectationRecord {
+    /// As written.
+    pub text: String,
+    /// What became of it.
+    pub verdict: Verdict,
+    /// What was measured, as a person reads it: `3m45s`.
+    pub measured: String,
+}
+
+/// An invariant.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InvariantRecord {
+    /// `no-loss`
+    pub name: String,
+    /// What became of it.
+    pub verdict: Verdict,
+    /// Events compared: a green verdict with zero means nothing.
+    pub compared: u64,
+    /// How often it was violated.
+    pub violations: u64,
+    /// Violations per queue, in the order of [`RunRecord::queues`].
+    pub by_queue: Vec<u64>,
+    /// The first few, in words.
+    pub examples: Vec<String>,
+}
+
+/// L = λW, boundary terms included: the time integral of copies in the broker equals the sum of their sojourns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LittlesLaw {
+    /// ∫ N(t) dt, in message-nanoseconds.
+    #[serde(with = "crate::wide::one")]
+    pub integral: u128,
+    /// Σ sojourn, in nanoseconds.
+    #[serde(with = "crate::wide::one")]
+    pub sojourns: u128,
+}

@@ -1,0 +1,5 @@
+//! The scenario language: TOML in, a validated [`Scenario`] out.
+
+mod scenario;
+
+pub use scenario::*;

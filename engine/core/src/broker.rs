@@ -1,33 +1,330 @@
 //! The broker: inputs in, outputs out.
 
+mod commit;
+mod consume;
+mod publish;
+mod recover;
+
+use rand::SeedableRng as _;
+
+use self::commit::{Log, Origin, Transaction};
+use self::publish::Move;
+use crate::balance::Rng;
+use crate::channel::{Connections, Consumer};
 use crate::config::BrokerConfig;
-use crate::id::QueueId;
-use crate::interface::{Input, Output, QueueView, Recovered};
+use crate::id::{ChannelId, ConnectionId, MessageCopy, QueueId};
+use crate::interface::{Event, Input, Output, QueueView, Recovered, Request, Response};
+use crate::queue::Queue;
+use crate::route::Router;
+use crate::slab::Slab;
 use crate::time::Time;
 
 /// A message broker as a state machine.
+///
+/// Feed it with [`Broker::handle`], and end each batch of inputs with [`Broker::flush`]. It neither blocks nor fails: a client that
+/// breaks the rules loses its channel.
 #[derive(Clone, Debug)]
-pub struct Broker {}
+pub struct Broker {
+    observe: bool,
+    router: Router,
+    queues: Vec<Queue>,
+    connections: Connections,
+    consumers: Slab<Consumer>,
+    /// Dead-letter moves whose targets have not all committed.
+    moves: Slab<Move>,
+    log: Log,
+    transaction: Transaction,
+    rng: Rng,
+    /// How many channels were opened so far.
+    epochs: u32,
+    /// Queues that may have something to do, each once.
+    touched: Vec<QueueId>,
+    /// Channels that may have publishes to confirm.
+    answering: Vec<ChannelId>,
+    /// What recovery found, until it is announced.
+    recovered: Vec<Event>,
+    /// Emptied lists of targets, to be used again.
+    target_lists: Vec<Vec<QueueId>>,
+}
 
 impl Broker {
     /// A broker as it starts: topology from `config`, messages of durable queues from the log, chance from `seed`.
-    /// What recovery announces (`Event::Recovered`) comes out of the first `flush`.
-    pub fn new(_config: BrokerConfig, _recovered: Recovered, _seed: u64) -> Broker {
-        todo!()
+    /// What recovery announces (`Event::Recovered`) comes out of the first `flush`, or before the effects of an earlier input.
+    ///
+    /// # Panics
+    ///
+    /// If a binding names an exchange or a queue that the configuration does not have.
+    pub fn new(config: BrokerConfig, recovered: Recovered, seed: u64) -> Broker {
+        let router = Router::new(&config);
+        let first_serial = MessageCopy::first_serial(config.incarnation);
+        let mut queues: Vec<Queue> = config
+            .queues
+            .into_iter()
+            .map(|config| Queue::new(config, first_serial))
+            .collect();
+        let last = recovered.last;
+        let mut recovered = recover::recover(&mut queues, recovered);
+        if !config.observe {
+            recovered = Vec::new();
+        }
+        Broker {
+            observe: config.observe,
+            router,
+            queues,
+            connections: Connections::default(),
+            consumers: Slab::default(),
+            moves: Slab::default(),
+            log: Log::new(last),
+            transaction: Transaction::default(),
+            rng: Rng::seed_from_u64(seed),
+            epochs: 0,
+            touched: Vec::new(),
+            answering: Vec::new(),
+            recovered,
+            target_lists: Vec::new(),
+        }
     }
 
     /// Takes one input; effects are appended to `out`.
-    pub fn handle(&mut self, _now: Time, _input: Input, _out: &mut Vec<Output>) {
-        todo!()
+    pub fn handle(&mut self, _now: Time, input: Input, out: &mut Vec<Output>) {
+        self.announce_recovered(out);
+        match input {
+            Input::Opened { connection, window } => {
+                self.close_connection(connection, out);
+                self.connections.open(connection, window);
+            }
+            Input::Closed { connection } => self.close_connection(connection, out),
+            Input::Client { channel, request } => self.client(channel, request, out),
+            Input::Writable { connection, bytes } => {
+                if let Some(open) = self.connections.get_mut(connection) {
+                    open.grant(bytes);
+                    self.refresh_connection(connection);
+                }
+            }
+            Input::Log { written, synced } => {
+                self.log.advance(written, synced);
+                while let Some(effect) = self.log.next_committed() {
+                    self.apply(effect, out);
+                }
+            }
+        }
+        self.serve_touched(out);
     }
 
     /// Ends a batch of inputs: coalesced confirms, the sync that they need, the log's head released.
-    pub fn flush(&mut self, _now: Time, _out: &mut Vec<Output>) {
-        todo!()
+    pub fn flush(&mut self, _now: Time, out: &mut Vec<Output>) {
+        self.announce_recovered(out);
+        out.extend(self.log.sync().map(|through| Output::Sync { through }));
+        let mut answering = std::mem::take(&mut self.answering);
+        for id in answering.drain(..) {
+            let channel = self.connections.channel_mut(id);
+            if let Some(confirms) = channel.and_then(|channel| channel.confirms.as_mut()) {
+                confirms.flush(id, out);
+            }
+        }
+        self.answering = answering;
+        if self.log.release_is_due() {
+            let oldest = self
+                .queues
+                .iter_mut()
+                .filter_map(Queue::oldest_position)
+                .min();
+            out.extend(
+                self.log
+                    .release(oldest)
+                    .map(|before| Output::Release { before }),
+            );
+        }
     }
 
-    /// The queues, in the order of the configuration.
-    pub fn queue(&self, _queue: QueueId) -> QueueView {
-        todo!()
+    /// The state of a queue.
+    pub fn queue(&self, queue: QueueId) -> QueueView {
+        self.queues[queue.index()].view()
+    }
+
+    /// How many messages of a queue could be delivered now.
+    #[inline]
+    pub fn ready(&self, queue: QueueId) -> u64 {
+        self.queues[queue.index()].ready
+    }
+
+    /// How many messages of a queue are delivered and not settled (or their settlement is not committed).
+    #[inline]
+    pub fn in_flight(&self, queue: QueueId) -> u64 {
+        self.queues[queue.index()].in_flight
+    }
+
+    /// The message of a queue that would be delivered next.
+    #[inline]
+    pub fn oldest_ready(&self, queue: QueueId) -> Option<MessageCopy> {
+        let serial = self.queues[queue.index()].oldest_ready()?;
+        Some(MessageCopy { queue, serial })
+    }
+}
+
+impl Broker {
+    fn client(&mut self, channel: ChannelId, request: Request, out: &mut Vec<Output>) {
+        let Some(connection) = self.connections.get_mut(channel.connection) else {
+            return;
+        };
+        if connection.parked.is_some() {
+            connection.backlog.push_back((channel.number, request));
+        } else {
+            self.request(channel, request, None, out);
+        }
+    }
+
+    /// Handles a request of a connection that is not parked. `resumed` is the queue that it was parked for, if it was.
+    fn request(
+        &mut self,
+        id: ChannelId,
+        request: Request,
+        resumed: Option<QueueId>,
+        out: &mut Vec<Output>,
+    ) {
+        let Some(connection) = self.connections.get_mut(id.connection) else {
+            return;
+        };
+        if connection.ensure_channel(id.number, self.epochs) {
+            self.epochs = self.epochs.wrapping_add(1);
+        }
+        match request {
+            Request::ConfirmSelect => {
+                if let Some(channel) = connection.channel_mut(id.number) {
+                    channel.confirms.get_or_insert_default();
+                }
+            }
+            Request::Publish {
+                exchange,
+                mandatory,
+                message,
+            } => {
+                self.publish(id, exchange, mandatory, message, resumed, out);
+            }
+            Request::Consume {
+                queue,
+                consumer,
+                prefetch,
+                no_ack,
+                weight,
+            } => {
+                self.consume(id, queue, consumer, prefetch, no_ack, weight, out);
+            }
+            Request::Cancel { consumer } => self.cancel(id, consumer, out),
+            Request::Ack { delivery, multiple } => {
+                self.settle(id, delivery, multiple, consume::Settlement::Ack, out)
+            }
+            Request::Nack {
+                delivery,
+                multiple,
+                requeue,
+            } => {
+                let settlement = if requeue {
+                    consume::Settlement::Requeue
+                } else {
+                    consume::Settlement::Reject
+                };
+                self.settle(id, delivery, multiple, settlement, out);
+            }
+        }
+    }
+
+    /// Closes a channel for a client's error.
+    fn fail_channel(
+        &mut self,
+        id: ChannelId,
+        code: u16,
+        reason: &'static str,
+        out: &mut Vec<Output>,
+    ) {
+        out.push(Output::Client {
+            channel: id,
+            response: Response::ChannelClosed { code, reason },
+        });
+        let connection = self.connections.get_mut(id.connection);
+        if let Some(channel) = connection.and_then(|connection| connection.close_channel(id.number))
+        {
+            self.give_back_all(channel, out);
+        }
+    }
+
+    fn close_connection(&mut self, id: ConnectionId, out: &mut Vec<Output>) {
+        let Some(connection) = self.connections.close(id) else {
+            return;
+        };
+        if let Some(queue) = connection.parked {
+            self.queues[queue.index()]
+                .parked
+                .retain(|parked| *parked != id);
+            self.touch(queue);
+        }
+        for channel in connection.channels {
+            self.give_back_all(channel, out);
+        }
+    }
+
+    /// Notes that a queue may have something to deliver, or room.
+    #[inline]
+    fn touch(&mut self, queue: QueueId) {
+        let state = &mut self.queues[queue.index()];
+        if !state.touched {
+            state.touched = true;
+            self.touched.push(queue);
+        }
+    }
+
+    /// Delivers what can be delivered, and lets parked publishes in where that made room, until nothing more happens.
+    fn serve_touched(&mut self, out: &mut Vec<Output>) {
+        let mut next = 0;
+        while let Some(queue) = self.touched.get(next).copied() {
+            next += 1;
+            self.queues[queue.index()].touched = false;
+            self.deliver(queue, out);
+            self.resume_parked(queue, out);
+        }
+        self.touched.clear();
+    }
+
+    fn announce_recovered(&mut self, out: &mut Vec<Output>) {
+        if !self.recovered.is_empty() {
+            out.extend(
+                std::mem::take(&mut self.recovered)
+                    .into_iter()
+                    .map(Output::Observe),
+            );
+        }
+    }
+
+    #[inline]
+    fn observe(&self, event: Event, out: &mut Vec<Output>) {
+        if self.observe {
+            out.push(Output::Observe(event));
+        }
+    }
+
+    /// A copy of what `origin` stands for has committed (or was dropped, as its queue's policy says).
+    fn resolve(&mut self, origin: Origin, out: &mut Vec<Output>) {
+        match origin {
+            Origin::Unconfirmed => {}
+            Origin::Publish {
+                channel: id,
+                epoch,
+                sequence,
+            } => {
+                let Some(channel) = self.connections.channel_mut(id) else {
+                    return;
+                };
+                if channel.epoch != epoch {
+                    return;
+                }
+                let Some(confirms) = &mut channel.confirms else {
+                    return;
+                };
+                if confirms.commit(sequence) && !std::mem::replace(&mut confirms.touched, true) {
+                    self.answering.push(id);
+                }
+            }
+            Origin::Move(key) => self.resolve_move(key, out),
+        }
     }
 }

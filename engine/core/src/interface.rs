@@ -232,6 +232,13 @@ pub enum Command {
 }
 
 impl Command {
+    /// The copy that it is about.
+    pub fn copy(&self) -> MessageCopy {
+        match self {
+            Command::Enqueue { copy, .. } | Command::Remove { copy } | Command::Return { copy, .. } => *copy,
+        }
+    }
+
     /// Bytes of content that it carries.
     pub fn size(&self) -> u64 {
         match self {

@@ -5,6 +5,7 @@
 
 pub mod balance;
 mod broker;
+mod channel;
 mod config;
 pub mod hashing;
 mod id;
@@ -13,6 +14,7 @@ mod ledger;
 mod message;
 mod queue;
 mod route;
+mod slab;
 mod time;
 pub mod topic;
 

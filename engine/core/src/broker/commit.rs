@@ -1,0 +1,243 @@
+//! From proposal to effect: what changes a queue waits for the log, as long as the queue's durability asks.
+
+use std::collections::VecDeque;
+
+use super::Broker;
+use crate::config::Durability;
+use crate::id::{ChannelId, LogPosition, MessageCopy};
+use crate::interface::{Command, Entry, Event, Output, Removal};
+
+/// What a command does when it is committed.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Effect {
+    Enqueue {
+        copy: MessageCopy,
+        origin: Origin,
+    },
+    Remove {
+        copy: MessageCopy,
+        reason: Removal,
+    },
+    Return {
+        copy: MessageCopy,
+        deliveries: u32,
+    },
+    /// The source's removal in a dead-letter move.
+    Leave {
+        copy: MessageCopy,
+        moving: u32,
+    },
+}
+
+/// Who waits for a copy.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Origin {
+    /// Nobody.
+    Unconfirmed,
+    /// A publish that asked for a confirm.
+    Publish {
+        channel: ChannelId,
+        epoch: u32,
+        sequence: u64,
+    },
+    /// A dead-letter move, by its key.
+    Move(u32),
+}
+
+impl Effect {
+    fn copy(&self) -> MessageCopy {
+        match self {
+            Effect::Enqueue { copy, .. }
+            | Effect::Remove { copy, .. }
+            | Effect::Return { copy, .. }
+            | Effect::Leave { copy, .. } => *copy,
+        }
+    }
+}
+
+/// Commands and effects that belong together: one entry.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Transaction {
+    commands: Vec<Command>,
+    /// Each with whether one of the commands stands for it.
+    effects: Vec<(Effect, bool)>,
+    needs_sync: bool,
+}
+
+/// The log as the broker knows it: places given out, how far the driver came, and the effects that wait for it.
+#[derive(Clone, Debug)]
+pub(super) struct Log {
+    last: LogPosition,
+    written: LogPosition,
+    synced: LogPosition,
+    unwritten: VecDeque<(LogPosition, Effect)>,
+    unsynced: VecDeque<(LogPosition, Effect)>,
+    needs_sync: bool,
+    /// The first place that is kept.
+    released: LogPosition,
+    /// `last` at the last look for a head to release.
+    looked: LogPosition,
+}
+
+impl Log {
+    pub(super) fn new(last: LogPosition) -> Log {
+        Log {
+            last,
+            written: last,
+            synced: last,
+            unwritten: VecDeque::new(),
+            unsynced: VecDeque::new(),
+            needs_sync: false,
+            released: LogPosition(0),
+            looked: last,
+        }
+    }
+
+    /// The place that the next entry will have.
+    pub(super) fn next(&self) -> LogPosition {
+        LogPosition(self.last.0 + 1)
+    }
+
+    pub(super) fn advance(&mut self, written: LogPosition, synced: LogPosition) {
+        debug_assert!(
+            synced <= written && written <= self.last,
+            "the log has what was persisted"
+        );
+        self.written = self.written.max(written);
+        self.synced = self.synced.max(synced);
+    }
+
+    /// Takes the next effect that waits no longer.
+    pub(super) fn next_committed(&mut self) -> Option<Effect> {
+        fn due(
+            waiting: &mut VecDeque<(LogPosition, Effect)>,
+            reached: LogPosition,
+        ) -> Option<Effect> {
+            let (_, effect) = waiting.pop_front_if(|(position, _)| *position <= reached)?;
+            Some(effect)
+        }
+        due(&mut self.unwritten, self.written).or_else(|| due(&mut self.unsynced, self.synced))
+    }
+
+    /// Up to where the disk should have the log, if that changed.
+    pub(super) fn sync(&mut self) -> Option<LogPosition> {
+        std::mem::take(&mut self.needs_sync).then_some(self.last)
+    }
+
+    /// True if so much was appended that the search for a new head pays.
+    pub(super) fn release_is_due(&self) -> bool {
+        const ENTRIES: u64 = 1024;
+        self.last.0 - self.looked.0 >= ENTRIES
+    }
+
+    /// The new head, if it moved. `oldest` is the oldest place that a queue needs.
+    pub(super) fn release(&mut self, oldest: Option<LogPosition>) -> Option<LogPosition> {
+        self.looked = self.last;
+        let unwritten = LogPosition(self.written.0 + 1);
+        let before = oldest.unwrap_or(unwritten).min(unwritten);
+        let moved = before > self.released;
+        self.released = before.max(self.released);
+        moved.then_some(before)
+    }
+
+    /// Takes an effect that is not in the log, if it has to wait for earlier ones of its kind.
+    fn wait_in_turn(&mut self, durability: Durability, effect: Effect) -> Option<Effect> {
+        let waiting = match durability {
+            Durability::None => return Some(effect),
+            Durability::Os => &mut self.unwritten,
+            Durability::Fsync => &mut self.unsynced,
+        };
+        let Some((position, _)) = waiting.back() else {
+            return Some(effect);
+        };
+        waiting.push_back((*position, effect));
+        None
+    }
+}
+
+impl Broker {
+    /// Adds to the transaction. `command` is for the log: absent for what does not outlive the process.
+    pub(super) fn propose(&mut self, effect: Effect, command: Option<Command>) {
+        let queue = &self.queues[effect.copy().queue.index()];
+        self.transaction.effects.push((effect, command.is_some()));
+        if let Some(command) = command {
+            self.transaction.needs_sync |= queue.config.durability == Durability::Fsync;
+            self.transaction.commands.push(command);
+        }
+    }
+
+    /// Adds to the transaction a command that took effect when it was proposed.
+    pub(super) fn propose_done(&mut self, queue: crate::id::QueueId, command: Command) {
+        self.transaction.needs_sync |=
+            self.queues[queue.index()].config.durability == Durability::Fsync;
+        self.transaction.commands.push(command);
+    }
+
+    /// Ends the transaction: its commands become one entry, its effects wait for it or apply at once.
+    pub(super) fn commit(&mut self, out: &mut Vec<Output>) {
+        let commands = &mut self.transaction.commands;
+        let entry = match commands.len() {
+            0 => None,
+            1 => commands.pop().map(Entry::One),
+            _ => Some(Entry::Many(commands.drain(..).collect())),
+        };
+        if let Some(entry) = entry {
+            self.log.last = self.log.next();
+            self.log.needs_sync |= std::mem::take(&mut self.transaction.needs_sync);
+            out.push(Output::Persist {
+                position: self.log.last,
+                entry,
+            });
+        }
+        let mut effects = std::mem::take(&mut self.transaction.effects);
+        for (effect, logged) in effects.drain(..) {
+            let durability = self.queues[effect.copy().queue.index()].config.durability;
+            match (logged, durability) {
+                (true, Durability::Os) => self.log.unwritten.push_back((self.log.last, effect)),
+                (true, Durability::Fsync) => self.log.unsynced.push_back((self.log.last, effect)),
+                _ => {
+                    if let Some(effect) = self.log.wait_in_turn(durability, effect) {
+                        self.apply(effect, out);
+                    }
+                }
+            }
+        }
+        self.transaction.effects = effects;
+    }
+
+    /// Carries a committed effect out.
+    pub(super) fn apply(&mut self, effect: Effect, out: &mut Vec<Output>) {
+        match effect {
+            Effect::Enqueue { copy, origin } => {
+                let tag = self.queues[copy.queue.index()].enqueue(copy.serial);
+                self.observe(Event::Enqueued { tag, copy }, out);
+                self.touch(copy.queue);
+                self.resolve(origin, out);
+            }
+            Effect::Remove { copy, reason } => {
+                let slot = self.queues[copy.queue.index()].remove(copy.serial);
+                self.observe(
+                    Event::Removed {
+                        tag: slot.message.tag,
+                        copy,
+                        reason,
+                    },
+                    out,
+                );
+            }
+            Effect::Return { copy, deliveries } => {
+                let tag = self.queues[copy.queue.index()].give_back(copy.serial, deliveries);
+                self.observe(
+                    Event::Returned {
+                        tag,
+                        copy,
+                        deliveries,
+                    },
+                    out,
+                );
+                self.touch(copy.queue);
+            }
+            Effect::Leave { moving, .. } => self.resolve_move(moving, out),
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! How messages leave: consumers, deliveries, and what clients do with them.
+
+use super::Broker;
+use super::commit::Effect;
+use crate::channel::{Channel, Consumer, Unacked};
+use crate::id::{ChannelId, ConnectionId, ConsumerId, MessageCopy, QueueId};
+use crate::interface::{Command, Event, Output, Removal, Response};
+
+/// What a client does with a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Settlement {
+    Ack,
+    Requeue,
+    Reject,
+}
+
+/// Consumers.
+impl Broker {
+    #[expect(clippy::too_many_arguments, reason = "the request's fields")]
+    pub(super) fn consume(
+        &mut self,
+        id: ChannelId,
+        queue: QueueId,
+        consumer: ConsumerId,
+        prefetch: u32,
+        no_ack: bool,
+        weight: u32,
+        out: &mut Vec<Output>,
+    ) {
+        if queue.index() >= self.queues.len() {
+            return self.fail_channel(id, 404, "no such queue", out);
+        }
+        if self.find_consumer(id, consumer).is_some() {
+            return self.fail_channel(id, 530, "the consumer exists already", out);
+        }
+        let prefetch = if no_ack { 0 } else { prefetch };
+        let key = self.consumers.insert(Consumer {
+            id: consumer,
+            channel: id,
+            queue,
+            at: None,
+            prefetch,
+            no_ack,
+            unacked: 0,
+        });
+        self.consumers[key].at = Some(self.queues[queue.index()].join(key, weight));
+        if let Some(channel) = self.connections.channel_mut(id) {
+            channel.consumers.push(key);
+        }
+        out.push(Output::Client {
+            channel: id,
+            response: Response::Consuming { consumer },
+        });
+        self.refresh(key);
+    }
+
+    pub(super) fn cancel(&mut self, id: ChannelId, consumer: ConsumerId, out: &mut Vec<Output>) {
+        if let Some((at, key)) = self.find_consumer(id, consumer) {
+            if let Some(channel) = self.connections.channel_mut(id) {
+                channel.consumers.remove(at);
+            }
+            self.end_consumer(key);
+        }
+        out.push(Output::Client {
+            channel: id,
+            response: Response::Cancelled { consumer },
+        });
+    }
+
+    /// A consumer's place on its channel, and its key.
+    fn find_consumer(&mut self, id: ChannelId, consumer: ConsumerId) -> Option<(usize, u32)> {
+        let keys = &self.connections.channel_mut(id)?.consumers;
+        keys.iter()
+            .copied()
+            .enumerate()
+            .find(|(_, key)| self.consumers[*key].id == consumer)
+    }
+
+    /// Takes a consumer off its queue. It is forgotten once all that it holds is settled.
+    fn end_consumer(&mut self, key: u32) {
+        let consumer = &mut self.consumers[key];
+        let Some(at) = consumer.at.take() else { return };
+        let queue = &mut self.queues[consumer.queue.index()];
+        queue.leave(at);
+        for key in &queue.consumers[at..] {
+            self.consumers[*key].at = self.consumers[*key].at.map(|at| at - 1);
+        }
+        self.forget_if_done(key);
+    }
+
+    fn forget_if_done(&mut self, key: u32) {
+        let consumer = &self.consumers[key];
+        if consumer.at.is_none() && consumer.unacked == 0 {
+            self.consumers.remove(key);
+        }
+    }
+
+    /// Works out whether a consumer can take a message.
+    fn refresh(&mut self, key: u32) {
+        let consumer = &self.consumers[key];
+        let Some(at) = consumer.at else { return };
+        let connection = self.connections.get_mut(consumer.channel.connection);
+        let available = consumer.has_credit()
+            && connection.is_some_and(|connection| connection.takes_deliveries());
+        let queue = consumer.queue;
+        let state = &mut self.queues[queue.index()];
+        state.set_available(at, available);
+        if available && state.ready > 0 {
+            self.touch(queue);
+        }
+    }
+
+    /// Works out which consumers of a connection can take a message.
+    pub(super) fn refresh_connection(&mut self, id: ConnectionId) {
+        let channels = self
+            .connections
+            .get_mut(id)
+            .map_or(0, |connection| connection.channels.len());
+        for channel in 0..channels {
+            for nth in 0.. {
+                let Some(connection) = self.connections.get_mut(id) else {
+                    return;
+                };
+                let Some(key) = connection.channels[channel].consumers.get(nth).copied() else {
+                    break;
+                };
+                self.refresh(key);
+            }
+        }
+    }
+
+    /// Ends what a closed channel had: its consumers, and the deliveries that it has not settled.
+    pub(super) fn give_back_all(&mut self, mut channel: Channel, out: &mut Vec<Output>) {
+        for key in channel.consumers {
+            self.end_consumer(key);
+        }
+        while let Some((_, unacked)) = channel.unacked.pop_front() {
+            self.settle_one(unacked, Settlement::Requeue, out);
+        }
+    }
+}
+
+/// Deliveries.
+impl Broker {
+    /// Delivers from a queue as long as it has messages and takers.
+    pub(super) fn deliver(&mut self, id: QueueId, out: &mut Vec<Output>) {
+        loop {
+            let queue = &mut self.queues[id.index()];
+            if queue.ready == 0 {
+                return;
+            }
+            let Some(at) = queue.pick(&mut self.rng) else {
+                return;
+            };
+            self.deliver_to(id, at, out);
+        }
+    }
+
+    fn deliver_to(&mut self, id: QueueId, at: usize, out: &mut Vec<Output>) {
+        let queue = &mut self.queues[id.index()];
+        let key = queue.consumers[at];
+        let consumer = &mut self.consumers[key];
+        let connection = self
+            .connections
+            .get_mut(consumer.channel.connection)
+            .expect("a consumer's connection is open");
+        let (serial, slot) = queue.deliver().expect("the queue has a ready message");
+        let copy = MessageCopy { queue: id, serial };
+        let exhausted = connection.spend(slot.message.size());
+        let channel = connection
+            .channel_mut(consumer.channel.number)
+            .expect("a consumer's channel is open");
+        let delivery = channel.number_delivery();
+        let response = Response::Deliver {
+            consumer: consumer.id,
+            delivery,
+            redelivered: slot.redelivered,
+            copy,
+            message: slot.message.clone(),
+        };
+        out.push(Output::Client {
+            channel: consumer.channel,
+            response,
+        });
+        let no_ack = consumer.no_ack;
+        if !no_ack {
+            channel.unacked.push(
+                delivery,
+                Unacked {
+                    queue: id,
+                    serial,
+                    consumer: key,
+                },
+            );
+            consumer.unacked += 1;
+            let (unacked, has_credit) = (consumer.unacked, consumer.has_credit());
+            queue.set_in_flight(at, unacked);
+            queue.set_available(at, has_credit);
+        }
+        if exhausted {
+            let connection = consumer.channel.connection;
+            self.refresh_connection(connection);
+        }
+        if no_ack {
+            let slot = self.queues[id.index()].remove(serial);
+            self.observe(
+                Event::Removed {
+                    tag: slot.message.tag,
+                    copy,
+                    reason: Removal::Acked,
+                },
+                out,
+            );
+            if slot.logged() {
+                self.propose_done(id, Command::Remove { copy });
+                self.commit(out);
+            }
+        }
+    }
+
+    /// Settles a delivery, or all up to it.
+    pub(super) fn settle(
+        &mut self,
+        id: ChannelId,
+        delivery: u64,
+        multiple: bool,
+        settlement: Settlement,
+        out: &mut Vec<Output>,
+    ) {
+        let Some(channel) = self.connections.channel_mut(id) else {
+            return;
+        };
+        let Some(last) = channel.named(delivery, multiple) else {
+            return self.fail_channel(id, 406, "unknown delivery tag", out);
+        };
+        if !multiple {
+            if let Some(unacked) = channel.unacked.remove(last) {
+                self.settle_one(unacked, settlement, out);
+            }
+            return;
+        }
+        while let Some(channel) = self.connections.channel_mut(id)
+            && channel
+                .unacked
+                .front()
+                .is_some_and(|(delivery, _)| delivery <= last)
+            && let Some((_, unacked)) = channel.unacked.pop_front()
+        {
+            self.settle_one(unacked, settlement, out);
+        }
+    }
+
+    fn settle_one(&mut self, unacked: Unacked, settlement: Settlement, out: &mut Vec<Output>) {
+        let Unacked {
+            queue,
+            serial,
+            consumer: key,
+        } = unacked;
+        let consumer = &mut self.consumers[key];
+        consumer.unacked -= 1;
+        if let Some(at) = consumer.at {
+            self.queues[queue.index()].set_in_flight(at, consumer.unacked);
+            self.refresh(key);
+        } else {
+            self.forget_if_done(key);
+        }
+
+        let copy = MessageCopy { queue, serial };
+        let slot = self.queues[queue.index()].settle(serial);
+        let logged = slot.logged();
+        match settlement {
+            Settlement::Ack => {
+                let command = logged.then_some(Command::Remove { copy });
+                self.propose(
+                    Effect::Remove {
+                        copy,
+                        reason: Removal::Acked,
+                    },
+                    command,
+                );
+            }
+            Settlement::Requeue => {
+                let deliveries = slot.deliveries.saturating_add(1);
+                let command = logged.then_some(Command::Return { copy, deliveries });
+                self.propose(Effect::Return { copy, deliveries }, command);
+            }
+            Settlement::Reject => {
+                let message = slot.message.clone();
+                self.reject(copy, message, logged, out);
+            }
+        }
+        self.commit(out);
+    }
+}

@@ -1,0 +1,526 @@
+//! How messages enter: publishes, what full queues do about them, and dead letters.
+
+use super::Broker;
+use super::commit::{Effect, Origin};
+use crate::config::Overflow;
+use crate::id::{ChannelId, ConnectionId, ExchangeId, LogPosition, MessageCopy, QueueId};
+use crate::interface::{Command, Event, Output, Removal, Request, Response};
+use crate::message::Message;
+
+/// Most dead-letter moves that one publish or rejection sets off in a row: queues may dead-letter in a circle.
+const HOPS: u32 = 16;
+
+/// A message on its way into a queue.
+struct Arrival {
+    message: Message,
+    origin: Origin,
+    /// The copy that it replaces.
+    from: Option<MessageCopy>,
+    hops: u32,
+}
+
+/// A dead-letter move that is not complete.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Move {
+    tag: u64,
+    source: MessageCopy,
+    /// The source has a slot: it was in its queue, rather than a newcomer.
+    entered: bool,
+    /// Who waits for the source.
+    origin: Origin,
+    /// How many commands are not committed.
+    waiting: u32,
+}
+
+/// A copy that leaves its queue for the dead-letter target.
+struct Departure {
+    source: MessageCopy,
+    message: Message,
+    /// It was in its queue, rather than a newcomer.
+    entered: bool,
+    /// Its enqueue is in the log, so its removal has to be.
+    logged: bool,
+    origin: Origin,
+    hops: u32,
+    /// What becomes of it if there is no target.
+    otherwise: Removal,
+}
+
+/// Publishes.
+impl Broker {
+    /// Routes a message, unless a full queue refuses it or makes it wait. `resumed` is the queue that it has waited for.
+    pub(super) fn publish(
+        &mut self,
+        id: ChannelId,
+        exchange: ExchangeId,
+        mandatory: bool,
+        message: Message,
+        resumed: Option<QueueId>,
+        out: &mut Vec<Output>,
+    ) {
+        if !self.router.knows(exchange) {
+            return self.fail_channel(id, 404, "no such exchange", out);
+        }
+        let mut targets = self.target_lists.pop().unwrap_or_default();
+        let Some(channel) = self.connections.channel_mut(id) else {
+            return;
+        };
+        let queues = &self.queues;
+        let depth = |queue: QueueId| queues[queue.index()].depth();
+        channel.memo.route(
+            &self.router,
+            exchange,
+            &message.routing_key,
+            depth,
+            &mut targets,
+        );
+
+        if let Some(queue) = self.full_block(&targets, message.size(), resumed) {
+            let request = Request::Publish {
+                exchange,
+                mandatory,
+                message,
+            };
+            self.park(id, queue, request, out);
+        } else if let Some(queue) = self.refusing(&targets, message.size()) {
+            self.refuse(id, queue, message.tag, out);
+        } else {
+            self.accept(id, mandatory, message, &mut targets, out);
+        }
+        targets.clear();
+        self.target_lists.push(targets);
+    }
+
+    fn accept(
+        &mut self,
+        id: ChannelId,
+        mandatory: bool,
+        message: Message,
+        targets: &mut [QueueId],
+        out: &mut Vec<Output>,
+    ) {
+        let copies = targets.len() as u32;
+        self.observe(
+            Event::Routed {
+                tag: message.tag,
+                copies,
+            },
+            out,
+        );
+        let mut origin = Origin::Unconfirmed;
+        if let Some(channel) = self.connections.channel_mut(id)
+            && let Some(confirms) = &mut channel.confirms
+        {
+            let sequence = confirms.begin(copies);
+            origin = Origin::Publish {
+                channel: id,
+                epoch: channel.epoch,
+                sequence,
+            };
+            if copies == 0 && !std::mem::replace(&mut confirms.touched, true) {
+                self.answering.push(id);
+            }
+        }
+        if !targets.is_empty() {
+            self.place_all(
+                targets,
+                Arrival {
+                    message,
+                    origin,
+                    from: None,
+                    hops: 0,
+                },
+                out,
+            );
+            self.commit(out);
+        } else if mandatory {
+            out.push(Output::Client {
+                channel: id,
+                response: Response::Returned { message },
+            });
+        }
+    }
+
+    /// The first target that the publish has to wait for.
+    fn full_block(
+        &self,
+        targets: &[QueueId],
+        size: u64,
+        resumed: Option<QueueId>,
+    ) -> Option<QueueId> {
+        targets.iter().copied().find(|target| {
+            let queue = &self.queues[target.index()];
+            let in_turn = queue.parked.is_empty() || resumed == Some(*target);
+            queue.config.overflow == Overflow::Block
+                && queue.can_ever_fit(size)
+                && !(queue.has_room(size) && in_turn)
+        })
+    }
+
+    /// The first target that says no.
+    fn refusing(&self, targets: &[QueueId], size: u64) -> Option<QueueId> {
+        targets.iter().copied().find(|target| {
+            let queue = &self.queues[target.index()];
+            queue.refuses() && !queue.has_room(size)
+        })
+    }
+
+    fn refuse(&mut self, id: ChannelId, queue: QueueId, tag: u64, out: &mut Vec<Output>) {
+        self.observe(Event::Refused { tag, queue }, out);
+        let confirms = self
+            .connections
+            .channel_mut(id)
+            .and_then(|channel| channel.confirms.as_mut());
+        if let Some(confirms) = confirms {
+            let response = Response::Confirm {
+                sequence: confirms.refuse(),
+                multiple: false,
+                accepted: false,
+            };
+            out.push(Output::Client {
+                channel: id,
+                response,
+            });
+            // The window may have a front to take off.
+            if !std::mem::replace(&mut confirms.touched, true) {
+                self.answering.push(id);
+            }
+        }
+    }
+}
+
+/// Parked publishes.
+impl Broker {
+    /// Makes a connection wait for room in a queue; its requests pile up behind the publish.
+    fn park(&mut self, id: ChannelId, queue: QueueId, request: Request, out: &mut Vec<Output>) {
+        if let Request::Publish { message, .. } = &request {
+            self.observe(
+                Event::Parked {
+                    tag: message.tag,
+                    queue,
+                },
+                out,
+            );
+        }
+        let Some(connection) = self.connections.get_mut(id.connection) else {
+            return;
+        };
+        connection.parked = Some(queue);
+        connection.backlog.push_front((id.number, request));
+        self.queues[queue.index()].parked.push_back(id.connection);
+        if connection.reading {
+            connection.reading = false;
+            out.push(Output::Reading {
+                connection: id.connection,
+                on: false,
+            });
+            self.refresh_connection(id.connection);
+        }
+    }
+
+    /// Lets parked publishes in while there is room, one of each connection in turn.
+    pub(super) fn resume_parked(&mut self, queue: QueueId, out: &mut Vec<Output>) {
+        while let Some(id) = self.queues[queue.index()].parked.front().copied() {
+            let connection = self
+                .connections
+                .get_mut(id)
+                .expect("a parked connection is open");
+            let Some((_, Request::Publish { message, .. })) = connection.backlog.front() else {
+                unreachable!("a parked connection waits with a publish");
+            };
+            if !self.queues[queue.index()].has_room(message.size()) {
+                return;
+            }
+            self.queues[queue.index()].parked.pop_front();
+            self.unpark(id, queue, out);
+        }
+    }
+
+    /// Goes on with the requests of a parked connection, until one of them parks it again.
+    fn unpark(&mut self, id: ConnectionId, queue: QueueId, out: &mut Vec<Output>) {
+        let mut resumed = Some(queue);
+        if let Some(connection) = self.connections.get_mut(id) {
+            connection.parked = None;
+        }
+        while let Some(connection) = self.connections.get_mut(id)
+            && connection.parked.is_none()
+        {
+            if let Some((number, request)) = connection.backlog.pop_front() {
+                self.request(
+                    ChannelId {
+                        connection: id,
+                        number,
+                    },
+                    request,
+                    resumed.take(),
+                    out,
+                );
+            } else {
+                connection.reading = true;
+                out.push(Output::Reading {
+                    connection: id,
+                    on: true,
+                });
+                return self.refresh_connection(id);
+            }
+        }
+    }
+}
+
+/// The way into a queue.
+impl Broker {
+    /// Proposes a copy for each target.
+    fn place_all(&mut self, targets: &mut [QueueId], arrival: Arrival, out: &mut Vec<Output>) {
+        // Queues that would refuse come first: what the others displace may fill them up.
+        targets.sort_unstable_by_key(|target| (!self.queues[target.index()].refuses(), *target));
+        let Some((last, others)) = targets.split_last() else {
+            return;
+        };
+        for target in others {
+            let Arrival {
+                ref message,
+                origin,
+                from,
+                hops,
+            } = arrival;
+            self.place(
+                *target,
+                Arrival {
+                    message: message.clone(),
+                    origin,
+                    from,
+                    hops,
+                },
+                out,
+            );
+        }
+        self.place(*last, arrival, out);
+    }
+
+    /// Proposes an enqueue. A full queue displaces its oldest messages, or else this one.
+    fn place(&mut self, queue: QueueId, arrival: Arrival, out: &mut Vec<Output>) {
+        let Arrival {
+            message,
+            origin,
+            from,
+            hops,
+        } = arrival;
+        let (size, tag) = (message.size(), message.tag);
+        while !self.queues[queue.index()].has_room(size) {
+            let state = &mut self.queues[queue.index()];
+            if !state.can_make_room(size) || !self.displace(queue, hops, out) {
+                let copy = MessageCopy {
+                    queue,
+                    serial: self.queues[queue.index()].skip_serial(),
+                };
+                self.observe(Event::Proposed { tag, copy, from }, out);
+                let departure = Departure {
+                    source: copy,
+                    message,
+                    entered: false,
+                    logged: false,
+                    origin,
+                    hops,
+                    otherwise: Removal::Dropped,
+                };
+                return self.overflow(departure, out);
+            }
+        }
+        let next = self.log.next();
+        let state = &mut self.queues[queue.index()];
+        let logged = state.durable() && message.persistent;
+        let for_log = logged.then(|| message.clone());
+        let serial = state.propose(message, if logged { next } else { LogPosition(0) });
+        let copy = MessageCopy { queue, serial };
+        self.observe(Event::Proposed { tag, copy, from }, out);
+        let command = for_log.map(|message| Command::Enqueue { copy, message });
+        self.propose(Effect::Enqueue { copy, origin }, command);
+    }
+
+    /// Makes the oldest ready message leave; false if there is none.
+    fn displace(&mut self, queue: QueueId, hops: u32, out: &mut Vec<Output>) -> bool {
+        let Some((serial, slot)) = self.queues[queue.index()].displace() else {
+            return false;
+        };
+        let departure = Departure {
+            source: MessageCopy { queue, serial },
+            message: slot.message.clone(),
+            entered: true,
+            logged: slot.logged(),
+            origin: Origin::Unconfirmed,
+            hops,
+            otherwise: Removal::Dropped,
+        };
+        self.overflow(departure, out);
+        true
+    }
+
+    fn overflow(&mut self, departure: Departure, out: &mut Vec<Output>) {
+        let queue = &self.queues[departure.source.queue.index()];
+        if queue.config.overflow == Overflow::DeadLetter {
+            self.dead_letter(departure, out);
+        } else {
+            self.discard(departure, out);
+        }
+    }
+}
+
+/// Dead letters.
+impl Broker {
+    /// Rejects a message that was in flight.
+    pub(super) fn reject(
+        &mut self,
+        source: MessageCopy,
+        message: Message,
+        logged: bool,
+        out: &mut Vec<Output>,
+    ) {
+        let departure = Departure {
+            source,
+            message,
+            entered: true,
+            logged,
+            origin: Origin::Unconfirmed,
+            hops: 0,
+            otherwise: Removal::Rejected,
+        };
+        self.dead_letter(departure, out);
+    }
+
+    /// Moves a copy to its queue's dead-letter targets, or discards it if there are none.
+    fn dead_letter(&mut self, departure: Departure, out: &mut Vec<Output>) {
+        let queue = &self.queues[departure.source.queue.index()];
+        let Some(to) = queue
+            .config
+            .dead_letter
+            .as_ref()
+            .filter(|_| departure.hops < HOPS)
+        else {
+            return self.discard(departure, out);
+        };
+        let mut message = departure.message.clone();
+        message.exchange = to.exchange;
+        if let Some(key) = &to.routing_key {
+            message.routing_key = key.clone();
+        }
+        let mut targets = self.target_lists.pop().unwrap_or_default();
+        let depth = |queue: QueueId| self.queues[queue.index()].depth();
+        self.router
+            .route(message.exchange, &message.routing_key, depth, &mut targets);
+        let routed = !targets.is_empty();
+        targets.retain(|target| {
+            let queue = &self.queues[target.index()];
+            !queue.refuses() || queue.has_room(message.size())
+        });
+
+        if targets.is_empty() {
+            let otherwise = if routed {
+                Removal::Dropped
+            } else {
+                departure.otherwise
+            };
+            self.discard(
+                Departure {
+                    otherwise,
+                    ..departure
+                },
+                out,
+            );
+        } else {
+            let Departure {
+                source,
+                entered,
+                logged,
+                origin,
+                hops,
+                ..
+            } = departure;
+            let waiting = targets.len() as u32 + u32::from(logged);
+            let moving = self.moves.insert(Move {
+                tag: message.tag,
+                source,
+                entered,
+                origin,
+                waiting,
+            });
+            if logged {
+                self.propose(
+                    Effect::Leave {
+                        copy: source,
+                        moving,
+                    },
+                    Some(Command::Remove { copy: source }),
+                );
+            }
+            let arrival = Arrival {
+                message,
+                origin: Origin::Move(moving),
+                from: Some(source),
+                hops: hops + 1,
+            };
+            self.place_all(&mut targets, arrival, out);
+        }
+        targets.clear();
+        self.target_lists.push(targets);
+    }
+
+    /// Drops a copy for good.
+    fn discard(&mut self, departure: Departure, out: &mut Vec<Output>) {
+        let Departure {
+            source,
+            message,
+            entered,
+            logged,
+            origin,
+            otherwise,
+            ..
+        } = departure;
+        if entered {
+            let command = logged.then_some(Command::Remove { copy: source });
+            self.propose(
+                Effect::Remove {
+                    copy: source,
+                    reason: otherwise,
+                },
+                command,
+            );
+        } else {
+            self.observe(
+                Event::Removed {
+                    tag: message.tag,
+                    copy: source,
+                    reason: otherwise,
+                },
+                out,
+            );
+            self.resolve(origin, out);
+        }
+    }
+
+    /// One of a move's commands is committed. After the last the source is gone.
+    pub(super) fn resolve_move(&mut self, key: u32, out: &mut Vec<Output>) {
+        self.moves[key].waiting -= 1;
+        if self.moves[key].waiting > 0 {
+            return;
+        }
+        let Move {
+            tag,
+            source,
+            entered,
+            origin,
+            ..
+        } = self.moves.remove(key);
+        if entered {
+            self.queues[source.queue.index()].remove(source.serial);
+        }
+        self.observe(
+            Event::Removed {
+                tag,
+                copy: source,
+                reason: Removal::DeadLettered,
+            },
+            out,
+        );
+        self.resolve(origin, out);
+    }
+}

@@ -1,10 +1,23 @@
-//! The run record: what one run of a scenario measured.
+//! The run record: what one run of a scenario measured, and its files.
+//!
+//! Every runner makes a [`RunRecord`], every viewer reads one. It is a pure function of scenario, seed and version; what
+//! differs from machine to machine is in [`Environment`]. This crate does not know how a run is made or shown.
 
+mod export;
+pub mod fixture;
 mod hdr;
 mod histogram;
+mod json;
+mod metric;
 mod record;
+mod text;
+mod view;
 mod wide;
 
+pub use export::{Environment, FileError, latency_hgrm, read, series_csv, write_all, write_file};
 pub use hdr::DecodeError;
 pub use histogram::{Bucket, Latencies};
+pub use json::RecordError;
+pub use metric::{METRICS, Measured, MetricError, Unit};
 pub use record::*;
+pub use text::{grouped, sparkline};

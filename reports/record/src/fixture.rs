@@ -1,0 +1,419 @@
+//! A small made-up record for tests and documentation of viewers.
+
+use queuelab_core::{Durability, Span, Time};
+
+use crate::*;
+
+/// A flash sale: 15 minutes in four phases, 180 windows, 300 thousand orders, of which the payment gateway's queue takes
+/// one in ten; the only node crashes for 20 s while the backlog drains. One expectation fails.
+///
+/// The figures follow a fluid model with some noise: plausible beside each other, measured by nobody.
+pub fn flash_sale() -> RunRecord {
+    let mut noise = Noise(7);
+    let orders = flow(&mut noise, |second| rate_at(second) * 0.9, 900.0, 20e-3);
+    let payments = flow(&mut noise, |second| rate_at(second) * 0.1, 500.0, 4e-3);
+    let confirms = confirms(&mut noise, &orders, &payments);
+    let offered = orders.copies + payments.copies;
+    let outcomes = Outcomes {
+        offered,
+        sent: offered,
+        confirmed: offered,
+        ..Outcomes::default()
+    };
+    let phases = PHASES
+        .iter()
+        .enumerate()
+        .map(|(index, &(name, from, until))| PhaseInfo {
+            name: name.into(),
+            from: second(from),
+            until: second(until),
+            load: vec![orders.load(index), payments.load(index)],
+        });
+    RunRecord {
+        schema_version: SCHEMA_VERSION,
+        version: "0.1.0".into(),
+        scenario: ScenarioInfo {
+            name: "flash-sale".into(),
+            title: "Flash sale".into(),
+            about: "A 20-fold order burst for one minute: is it absorbed, and how long does it take to drain?".into(),
+            overrides: Vec::new(),
+            source: "title = \"Flash sale\"\n".into(),
+        },
+        seed: 7,
+        end: second(END),
+        warmup: Span::ZERO,
+        phases: phases.collect(),
+        trust: Trust { profile: "lan".into(), calibrated: false, checked: true },
+        window: Span::from_secs(WINDOW),
+        parts: Parts {
+            copies: offered,
+            nanos: [0, 500_000, 4_000, 1_600_000, 0, 0, 29_000_000_000, 250_000, 330_000_000, 20_000_000]
+                .map(|each: u128| each * u128::from(offered)),
+        },
+        latency_series: [confirms.series, series_of(&orders, &payments, 0), series_of(&orders, &payments, 1)],
+        producers: vec![ProducerRecord {
+            name: "checkout".into(),
+            count: 50,
+            outcomes,
+            confirm: confirms.phases,
+        }],
+        consumers: vec![
+            consumer("fulfilment", 18, &orders, 900.0),
+            consumer("gateway", 2, &payments, 500.0),
+        ],
+        nodes: vec![NodeRecord {
+            name: "n1".into(),
+            cpu: 0.004,
+            disk: 0.31,
+            fsyncs: 140_000,
+            synced: 2 * offered,
+            cpu_series: (0..WINDOWS).map(|window| rate_at(window * WINDOW) * 1e-5).collect(),
+            disk_series: (0..WINDOWS).map(|window| (rate_at(window * WINDOW) * 1e-3).min(0.98)).collect(),
+        }],
+        outcomes,
+        faults: vec![FaultRecord {
+            name: "restart".into(),
+            kind: "crash".into(),
+            target: "n1".into(),
+            from: second(CRASH.0),
+            until: second(CRASH.1),
+            effect: "took no message; 371 were delivered again".into(),
+        }],
+        expectations: vec![
+            ExpectationRecord {
+                text: "backlog.max of orders < 200_000".into(),
+                verdict: Verdict::Pass,
+                measured: grouped(orders.ready_max.0),
+            },
+            ExpectationRecord {
+                text: "drain_time of orders < 3m".into(),
+                verdict: Verdict::Fail,
+                measured: orders.drain_time.to_string(),
+            },
+        ],
+        invariants: vec![InvariantRecord {
+            name: "no-loss".into(),
+            verdict: Verdict::Pass,
+            compared: 4 * offered,
+            violations: 0,
+            by_queue: vec![0, 0],
+            examples: Vec::new(),
+        }],
+        littles_law: LittlesLaw { integral: 29_350_000_000 * u128::from(offered), sojourns: 29_350_000_000 * u128::from(offered) },
+        answer: Some(format!(
+            "The backlog peaked at {} and was gone {} after the burst.",
+            grouped(orders.ready_max.0),
+            orders.drain_time
+        )),
+        trace_hash: "5f1c9e02a4b7d836".into(),
+        events: 11 * offered,
+        suggestions: vec![(
+            "queuelab run flash-sale --set consumer.fulfilment.count=72".into(),
+            "Is ρ = 1 during the burst enough?".into(),
+        )],
+        queues: vec![queue("orders", Some(200_000), orders), queue("payments", None, payments)],
+    }
+}
+
+/// The same scenario before anything happened: no message, no window, no sample. What a viewer shows first, and where
+/// divisions by zero hide.
+pub fn empty() -> RunRecord {
+    let mut record = flash_sale();
+    record.end = Time::ZERO;
+    record.outcomes = Outcomes::default();
+    record.parts = Parts::default();
+    record.littles_law = LittlesLaw::default();
+    record.latency_series = Default::default();
+    record.events = 0;
+    record.answer = None;
+    record.faults.clear();
+    for expectation in &mut record.expectations {
+        expectation.verdict = Verdict::Undecided;
+        expectation.measured = Measured::NoSamples.to_string();
+    }
+    for invariant in &mut record.invariants {
+        (invariant.verdict, invariant.compared) = (Verdict::Undecided, 0);
+    }
+    for load in record.phases.iter_mut().flat_map(|phase| &mut phase.load) {
+        *load = Load {
+            offered: load.offered,
+            capacity: load.capacity,
+            ..Load::default()
+        };
+    }
+    let none = vec![Latencies::default(); PHASES.len()];
+    for queue in &mut record.queues {
+        let (name, max_length) = (queue.name.clone(), queue.max_length);
+        let nothing = Flow {
+            latencies: [none.clone(), none.clone()],
+            ..Flow::default()
+        };
+        *queue = QueueRecord {
+            drain_time: None,
+            ..self::queue(&name, max_length, nothing)
+        };
+    }
+    for producer in &mut record.producers {
+        (producer.outcomes, producer.confirm) = (Outcomes::default(), none.clone());
+    }
+    for consumer in &mut record.consumers {
+        (consumer.served, consumer.utilisation) = (0, 0.0);
+        consumer.served_by_member.fill(0);
+        consumer.utilisation_series.clear();
+    }
+    for node in &mut record.nodes {
+        (node.cpu, node.disk, node.fsyncs, node.synced) = (0.0, 0.0, 0, 0);
+        node.cpu_series.clear();
+        node.disk_series.clear();
+    }
+    record
+}
+
+const WINDOW: u64 = 5;
+const END: u64 = 900;
+const WINDOWS: u64 = END / WINDOW;
+const PHASES: [(&str, u64, u64); 4] = [
+    ("before", 0, 120),
+    ("burst", 120, 180),
+    ("drain", 180, 420),
+    ("after", 420, END),
+];
+const CRASH: (u64, u64) = (240, 260);
+
+fn second(second: u64) -> Time {
+    Time(second * 1_000_000_000)
+}
+
+fn rate_at(second: u64) -> f64 {
+    if (120..180).contains(&second) {
+        4_000.0
+    } else {
+        200.0
+    }
+}
+
+fn phase_at(second: u64) -> usize {
+    PHASES
+        .iter()
+        .position(|&(_, _, until)| second < until)
+        .unwrap_or(PHASES.len() - 1)
+}
+
+/// Splitmix64.
+struct Noise(u64);
+
+impl Noise {
+    /// Evenly between 0 and 1, both excluded.
+    fn unit(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut bits = self.0;
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((bits ^ (bits >> 31)) >> 12) as f64 / (1u64 << 52) as f64 + 1e-16
+    }
+
+    /// Around `median`, with a long tail (log-logistic of shape 2).
+    fn tailed(&mut self, median: f64) -> f64 {
+        let unit = self.unit().min(0.999_9);
+        median * (unit / (1.0 - unit)).sqrt()
+    }
+}
+
+/// What a queue went through.
+#[derive(Default)]
+struct Flow {
+    copies: u64,
+    series: QueueSeries,
+    /// Delivery and end-to-end, per phase.
+    latencies: [Vec<Latencies>; 2],
+    /// The same, per window.
+    windows: [LatencySeries; 2],
+    ready_max: (u64, Time),
+    drain_time: Span,
+    loads: Vec<Load>,
+}
+
+impl Flow {
+    fn load(&self, phase: usize) -> Load {
+        self.loads[phase]
+    }
+}
+
+fn flow(noise: &mut Noise, rate: impl Fn(u64) -> f64, capacity: f64, service: f64) -> Flow {
+    let mut flow = Flow {
+        latencies: [vec![Latencies::default(); 4], vec![Latencies::default(); 4]],
+        ..Flow::default()
+    };
+    flow.loads = vec![Load::default(); PHASES.len()];
+    let mut window_latencies = [Latencies::default(), Latencies::default()];
+    let mut backlog = 0.0f64;
+    let mut drained = Time::ZERO;
+    for window in 0..WINDOWS {
+        let start = window * WINDOW;
+        let down = (CRASH.0..CRASH.1).contains(&start);
+        let arrivals = rate(start) * WINDOW as f64 * (0.97 + 0.06 * noise.unit());
+        let served = if down {
+            0.0
+        } else {
+            (backlog + arrivals).min(capacity * WINDOW as f64)
+        };
+        let wait = backlog / capacity;
+        backlog += arrivals - served;
+        // A queue that keeps up still holds a few messages at times.
+        let ready = backlog as u64
+            + (if backlog < 1.0 {
+                noise.unit() * 3.0
+            } else {
+                0.0
+            }) as u64;
+        let (published, acked) = (arrivals as u64, served as u64);
+        flow.copies += published;
+        flow.series.ready.push(ready);
+        flow.series.ready_max.push(ready + 2);
+        flow.series.in_flight.push(if served > 0.0 {
+            (served * service / WINDOW as f64) as u64 + 1
+        } else {
+            0
+        });
+        flow.series
+            .oldest_age
+            .push(((backlog / capacity) * 1e9) as u64);
+        flow.series.published.push(published);
+        flow.series.delivered.push(acked);
+        flow.series
+            .redelivered
+            .push(if start == CRASH.1 { 371.min(acked) } else { 0 });
+        flow.series.acked.push(acked);
+        if ready + 2 > flow.ready_max.0 {
+            flow.ready_max = (ready + 2, second(start + WINDOW));
+            drained = flow.ready_max.1;
+        }
+        if backlog >= 1.0 {
+            drained = second(start + WINDOW);
+        }
+        let phase = phase_at(start);
+        for _ in 0..published {
+            let delivery = wait * (0.98 + 0.04 * noise.unit()) + noise.tailed(2.5e-3);
+            let end_to_end = delivery + noise.tailed(service * 0.7);
+            for (index, seconds) in [delivery, end_to_end].into_iter().enumerate() {
+                flow.latencies[index][phase].record(Span::from_secs_f64(seconds));
+                window_latencies[index].record(Span::from_secs_f64(seconds));
+            }
+        }
+        for (series, latencies) in flow.windows.iter_mut().zip(&mut window_latencies) {
+            push_percentiles(series, latencies);
+        }
+        let load = &mut flow.loads[phase];
+        let share = WINDOW as f64 / (PHASES[phase].2 - PHASES[phase].1) as f64;
+        load.offered = rate(start);
+        load.capacity = Some(capacity);
+        load.published += published as f64 / WINDOW as f64 * share;
+        load.delivered += acked as f64 / WINDOW as f64 * share;
+        load.acked = load.delivered;
+        load.ready_max = load.ready_max.max(ready + 2);
+        load.ready_mean += ready as f64 * share;
+        load.ready_end = ready;
+        load.oldest_age_max = load
+            .oldest_age_max
+            .max(Span::from_secs_f64(backlog / capacity));
+    }
+    flow.drain_time = drained.since(flow.ready_max.1);
+    flow
+}
+
+fn push_percentiles(series: &mut LatencySeries, window: &mut Latencies) {
+    let nanos = |span: Option<Span>| span.unwrap_or_default().0;
+    series.count.push(window.count());
+    series.p50.push(nanos(window.quantile(0.5)));
+    series.p90.push(nanos(window.quantile(0.9)));
+    series.p99.push(nanos(window.quantile(0.99)));
+    series.max.push(nanos(window.max()));
+    window.reset();
+}
+
+struct Confirms {
+    phases: Vec<Latencies>,
+    series: LatencySeries,
+}
+
+fn confirms(noise: &mut Noise, orders: &Flow, payments: &Flow) -> Confirms {
+    let mut confirms = Confirms {
+        phases: vec![Latencies::default(); PHASES.len()],
+        series: LatencySeries::default(),
+    };
+    let mut window_latencies = Latencies::default();
+    for window in 0..WINDOWS {
+        let start = window * WINDOW;
+        let down = (CRASH.0..CRASH.1).contains(&start);
+        let window = window as usize;
+        for _ in 0..orders.series.published[window] + payments.series.published[window] {
+            // While the node is down a message waits for its return.
+            let wait = if down {
+                (CRASH.1 - start) as f64 - WINDOW as f64 * noise.unit()
+            } else {
+                0.0
+            };
+            let latency = Span::from_secs_f64(wait + noise.tailed(1.6e-3));
+            confirms.phases[phase_at(start)].record(latency);
+            window_latencies.record(latency);
+        }
+        push_percentiles(&mut confirms.series, &mut window_latencies);
+    }
+    confirms
+}
+
+/// Both queues together; percentiles do not add, so those of the busier queue stand for both.
+fn series_of(orders: &Flow, payments: &Flow, index: usize) -> LatencySeries {
+    let mut series = orders.windows[index].clone();
+    for (sum, count) in series.count.iter_mut().zip(&payments.windows[index].count) {
+        *sum += count;
+    }
+    series
+}
+
+fn queue(name: &str, max_length: Option<u64>, flow: Flow) -> QueueRecord {
+    let [delivery, end_to_end] = flow.latencies;
+    let redelivered: u64 = flow.series.redelivered.iter().sum();
+    QueueRecord {
+        name: name.into(),
+        durability: Durability::Fsync,
+        max_length,
+        enqueued: flow.copies,
+        delivered: flow.copies + redelivered,
+        redelivered,
+        acked: flow.copies,
+        dead_lettered: 0,
+        dropped: 0,
+        rejected: 0,
+        refused: 0,
+        lost: 0,
+        ready_end: 0,
+        in_flight_end: 0,
+        ready_max: flow.ready_max,
+        drain_time: Some(flow.drain_time),
+        delivery,
+        end_to_end,
+        unfinished_age_max: Span::ZERO,
+        series: flow.series,
+    }
+}
+
+fn consumer(name: &str, count: u32, flow: &Flow, capacity: f64) -> ConsumerRecord {
+    let series: Vec<f64> = flow
+        .series
+        .acked
+        .iter()
+        .map(|&acked| acked as f64 / WINDOW as f64 / capacity)
+        .collect();
+    ConsumerRecord {
+        name: name.into(),
+        count,
+        served: flow.copies,
+        nacked: 0,
+        utilisation: series.iter().sum::<f64>() / series.len() as f64,
+        served_by_member: (0..u64::from(count))
+            .map(|member| (flow.copies + member) / u64::from(count))
+            .collect(),
+        utilisation_series: series,
+    }
+}

@@ -1,0 +1,92 @@
+//! Figures as people read them.
+
+/// A whole number with thousands separators: `179,724`.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Values over time as `width` bars: `▁▁▃▅█▇▅▃▁`. A bar stands for the largest of the values that it covers and is scaled
+/// to the largest of all, so that a short peak is never lost. Empty without values.
+pub fn sparkline(values: &[u64], width: usize) -> String {
+    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let Some(&top) = values.iter().max() else {
+        return String::new();
+    };
+    (0..width)
+        .map(|column| {
+            let from = column * values.len() / width;
+            let until = ((column + 1) * values.len() / width).max(from + 1);
+            let value = values[from..until].iter().max().copied().unwrap_or(0);
+            let height = (u128::from(value) * 7).div_ceil(u128::from(top.max(1)));
+            BARS[height as usize]
+        })
+        .collect()
+}
+
+/// A number that need not be whole, in about three figures: `0.87`, `20.5`, `1,204`.
+pub(crate) fn decimal(value: f64) -> String {
+    let size = value.abs();
+    let decimals = match size {
+        _ if size >= 99.95 || size == size.trunc() => 0,
+        _ if size >= 9.995 => 1,
+        _ => 2,
+    };
+    if decimals > 0 {
+        return format!("{value:.decimals$}");
+    }
+    let sign = if value < 0.0 { "−" } else { "" };
+    // `as` saturates, far beyond any count.
+    format!("{sign}{}", grouped((size + 0.5) as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_are_separated() {
+        for (number, text) in [
+            (0, "0"),
+            (999, "999"),
+            (1_000, "1,000"),
+            (1_234_567, "1,234,567"),
+            (u64::MAX, "18,446,744,073,709,551,615"),
+        ] {
+            assert_eq!(grouped(number), text);
+        }
+    }
+
+    #[test]
+    fn decimals_keep_about_three_figures() {
+        for (value, text) in [
+            (0.0, "0"),
+            (0.873, "0.87"),
+            (20.46, "20.5"),
+            (200.7, "201"),
+            (1_204.4, "1,204"),
+            (-3.25, "-3.25"),
+            (-1_204.0, "−1,204"),
+        ] {
+            assert_eq!(decimal(value), text);
+        }
+    }
+
+    #[test]
+    fn sparklines_keep_peaks_and_stretch_short_series() {
+        assert_eq!(sparkline(&[], 5), "");
+        assert_eq!(sparkline(&[0, 0], 4), "▁▁▁▁");
+        assert_eq!(sparkline(&[0, 7, 3, 0], 4), "▁█▄▁");
+        assert_eq!(sparkline(&[0, 7], 4), "▁▁██");
+        let mut long = vec![1; 1_000];
+        long[500] = 700;
+        assert_eq!(sparkline(&long, 10), "▂▂▂▂▂█▂▂▂▂");
+    }
+}

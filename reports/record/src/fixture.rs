@@ -77,7 +77,7 @@ pub fn flash_sale() -> RunRecord {
             target: "n1".into(),
             from: second(CRASH.0),
             until: second(CRASH.1),
-            effect: "took no message; 371 were delivered again".into(),
+            effect: "took no message; 742 were delivered again".into(),
         }],
         expectations: vec![
             ExpectationRecord {
@@ -387,6 +387,7 @@ fn queue(name: &str, max_length: Option<u64>, flow: Flow) -> QueueRecord {
         rejected: 0,
         refused: 0,
         lost: 0,
+        duplicates: 0,
         ready_end: 0,
         in_flight_end: 0,
         ready_max: flow.ready_max,
@@ -394,6 +395,7 @@ fn queue(name: &str, max_length: Option<u64>, flow: Flow) -> QueueRecord {
         delivery,
         end_to_end,
         unfinished_age_max: Span::ZERO,
+        unfinished: Vec::new(),
         series: flow.series,
     }
 }

@@ -197,8 +197,9 @@ fn value_at(index: u64) -> u64 {
     (index - bucket * HALF) << bucket
 }
 
-const COOKIE: u32 = 0x1c84_9303;
-const COMPRESSED_COOKIE: u32 = 0x1c84_9304;
+// The 1 marks counts as variable-length integers, as V2 always has them.
+const COOKIE: u32 = 0x1c84_9313;
+const COMPRESSED_COOKIE: u32 = 0x1c84_9314;
 const HEADER: usize = 40;
 const SIGNIFICANT_FIGURES: u32 = 3;
 const COMPRESSION_LEVEL: u8 = 6;

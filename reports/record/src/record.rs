@@ -150,6 +150,9 @@ pub struct QueueRecord {
     pub refused: u64,
     /// Copies that a crash took.
     pub lost: u64,
+    /// Services of copies that had been served before.
+    #[serde(default)]
+    pub duplicates: u64,
     /// Ready at the end.
     pub ready_end: u64,
     /// In flight at the end.
@@ -164,6 +167,9 @@ pub struct QueueRecord {
     pub end_to_end: Vec<Latencies>,
     /// Age of the oldest unfinished copy at the end.
     pub unfinished_age_max: Span,
+    /// Copies in the queue or at a consumer that were not served at the end, by phase of the intended send.
+    #[serde(default)]
+    pub unfinished: Vec<u64>,
     /// Per window.
     pub series: QueueSeries,
 }

@@ -1,0 +1,559 @@
+//! A consumer as a state machine.
+
+use std::cmp::{Ordering, Reverse};
+use std::collections::{BinaryHeap, VecDeque};
+use std::sync::Arc;
+
+use queuelab_core::{Ledger, Span, Time};
+use queuelab_scenario::{Ack, Nack, Scenario};
+
+use crate::distribution::Sampler;
+use crate::random::Stream;
+
+/// What all members of a consumer group share.
+#[derive(Clone, Debug)]
+pub struct ConsumerPlan {
+    subscriptions: Vec<SubscriptionPlan>,
+    service: Sampler,
+    concurrency: usize,
+    ack: Ack,
+    reconnect: Option<Span>,
+}
+
+/// A choice about a message depends on the group, the queue, the message and the attempt: not on the member that got it.
+#[derive(Clone, Copy, Debug)]
+struct SubscriptionPlan {
+    services: Stream,
+    nacks: Stream,
+}
+
+impl ConsumerPlan {
+    /// Prepares the consumer group number `group` of a scenario.
+    pub fn new(scenario: &Scenario, group: usize, seed: u64) -> ConsumerPlan {
+        let spec = &scenario.consumers[group];
+        let stream = |queue: usize, purpose: &str| {
+            Stream::new(
+                seed,
+                &format!(
+                    "consumer {} {} {purpose}",
+                    spec.name, scenario.queues[queue].name
+                ),
+                0,
+            )
+        };
+        let subscription = |queue: &usize| SubscriptionPlan {
+            services: stream(*queue, "services"),
+            nacks: stream(*queue, "nacks"),
+        };
+        ConsumerPlan {
+            subscriptions: spec.from.iter().map(subscription).collect(),
+            service: Sampler::new(&spec.service),
+            concurrency: spec.concurrency.max(1) as usize,
+            ack: spec.ack,
+            reconnect: spec.reconnect,
+        }
+    }
+
+    fn service_time(&self, delivery: &Delivery) -> Span {
+        let stream = &self.subscriptions[delivery.subscription as usize].services;
+        self.service
+            .sample(&mut stream.at2(delivery.tag, u64::from(delivery.attempt)))
+    }
+
+    /// The nack that a delivery ends with, if it does.
+    fn nack(&self, delivery: &Delivery) -> Option<Nack> {
+        let Ack::Manual {
+            nack: Some(nack), ..
+        } = self.ack
+        else {
+            return None;
+        };
+        let stream = &self.subscriptions[delivery.subscription as usize].nacks;
+        let drawn = stream
+            .at2(delivery.tag, u64::from(delivery.attempt))
+            .next_f64();
+        (drawn < nack.probability).then_some(nack)
+    }
+}
+
+/// One consumer: it takes messages from its queues in the order of their arrival, each queue over a channel of its own,
+/// and serves `concurrency` at a time.
+///
+/// It starts unconnected, and ignores deliveries until it is connected.
+#[derive(Clone, Debug)]
+pub struct Consumer {
+    plan: Arc<ConsumerPlan>,
+    member: u32,
+    connected: bool,
+    /// Dead until [`Consumer::restart`].
+    crashed: bool,
+    reconnect_at: Option<Time>,
+    paused_since: Option<Time>,
+    factor: f64,
+    buffer: VecDeque<(Delivery, Time)>,
+    services: BinaryHeap<Reverse<Service>>,
+    /// Services started so far: numbers them, so that simultaneous ends keep their order.
+    started: u64,
+    acks: Vec<Acks>,
+    busy: Busy,
+    served: u64,
+    nacked: u64,
+}
+
+/// A message on its way to a consumer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// Which of the consumer's queues: an index into the group's `from`.
+    pub subscription: u32,
+    /// The broker's delivery tag: grows on each channel.
+    pub delivery: u64,
+    /// The message.
+    pub tag: u64,
+    /// Its serial in the queue.
+    pub serial: u64,
+    /// It was delivered before, perhaps.
+    pub redelivered: bool,
+    /// How often it was delivered before, to whomever.
+    pub attempt: u32,
+}
+
+/// What a consumer did or wants done, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConsumerAction {
+    /// A service has ended.
+    Served {
+        /// Of what.
+        delivery: Delivery,
+        /// When it came in.
+        received: Time,
+        /// When the service began.
+        started: Time,
+        /// When it ended.
+        ended: Time,
+        /// False if it ends with a nack.
+        accepted: bool,
+    },
+    /// Acknowledge a delivery; with `multiple` all up to it on its channel.
+    Ack {
+        /// The channel.
+        subscription: u32,
+        /// The delivery tag.
+        delivery: u64,
+        /// And all before it.
+        multiple: bool,
+    },
+    /// Refuse a delivery.
+    Nack {
+        /// The channel.
+        subscription: u32,
+        /// The delivery tag.
+        delivery: u64,
+        /// Back to the queue; else it is dead.
+        requeue: bool,
+    },
+    /// Open the connection again, then call [`Consumer::connected`], or [`Consumer::reset`] if it fails.
+    Connect,
+}
+
+impl Consumer {
+    /// The member number `member` of a group.
+    pub fn new(plan: Arc<ConsumerPlan>, member: u32) -> Consumer {
+        let acks = vec![Acks::default(); plan.subscriptions.len()];
+        Consumer {
+            plan,
+            member,
+            connected: false,
+            crashed: false,
+            reconnect_at: None,
+            paused_since: None,
+            factor: 1.0,
+            buffer: VecDeque::new(),
+            services: BinaryHeap::new(),
+            started: 0,
+            acks,
+            busy: Busy::default(),
+            served: 0,
+            nacked: 0,
+        }
+    }
+
+    /// When to call [`Consumer::tick`]; any other call may change it.
+    #[inline]
+    pub fn deadline(&self) -> Option<Time> {
+        let service = self.next_end();
+        match (service, self.reconnect_at) {
+            (Some(service), Some(reconnect)) => Some(service.min(reconnect)),
+            (service, reconnect) => service.or(reconnect),
+        }
+    }
+
+    /// Does what is due at `now`; nothing if nothing is.
+    pub fn tick(&mut self, now: Time, out: &mut Vec<ConsumerAction>) {
+        if self.reconnect_at.is_some_and(|due| due <= now) {
+            self.reconnect_at = None;
+            out.push(ConsumerAction::Connect);
+        }
+        if self.next_end().is_some_and(|end| end <= now) {
+            while self.next_end().is_some_and(|end| end <= now) {
+                if let Some(Reverse(service)) = self.services.pop() {
+                    self.busy.change(now, -1);
+                    self.finish(
+                        now,
+                        service.delivery,
+                        service.received,
+                        service.started,
+                        out,
+                    );
+                }
+                self.start(now, out);
+            }
+            self.flush_if_idle(out);
+        }
+    }
+
+    /// A message has come in.
+    #[inline]
+    pub fn deliver(&mut self, now: Time, delivery: Delivery, out: &mut Vec<ConsumerAction>) {
+        if !self.connected {
+            return;
+        }
+        if self.batches_acks() {
+            self.acks[delivery.subscription as usize]
+                .outstanding
+                .push(delivery.delivery, false);
+        }
+        self.buffer.push_back((delivery, now));
+        if self.start(now, out) {
+            self.flush_if_idle(out);
+        }
+    }
+
+    /// The connection is open, with new channels.
+    pub fn connected(&mut self, _now: Time, _out: &mut Vec<ConsumerAction>) {
+        self.connected = !self.crashed;
+        self.reconnect_at = None;
+    }
+
+    /// The connection is lost, or could not be opened: what was delivered is forgotten, services under way are abandoned.
+    pub fn reset(&mut self, now: Time, _out: &mut Vec<ConsumerAction>) {
+        self.forget(now);
+        if !self.crashed {
+            self.reconnect_at = self
+                .reconnect_at
+                .or(self.plan.reconnect.map(|wait| now + wait));
+        }
+    }
+
+    /// The process dies, until [`Consumer::restart`].
+    pub fn crash(&mut self, now: Time, _out: &mut Vec<ConsumerAction>) {
+        self.forget(now);
+        self.crashed = true;
+        self.reconnect_at = None;
+    }
+
+    /// The process comes back and asks to be connected.
+    pub fn restart(&mut self, _now: Time, out: &mut Vec<ConsumerAction>) {
+        if std::mem::take(&mut self.crashed) {
+            out.push(ConsumerAction::Connect);
+        }
+    }
+
+    /// From now on service takes `factor` times as long, what remains of a service under way too.
+    pub fn set_factor(&mut self, now: Time, factor: f64) {
+        let ratio = factor / std::mem::replace(&mut self.factor, factor);
+        let now = self.paused_since.unwrap_or(now);
+        self.move_ends(|end| now + scale(end.since(now), ratio));
+    }
+
+    /// Suspends the services under way and starts no other; what comes in is kept.
+    pub fn pause(&mut self, now: Time) {
+        if self.paused_since.is_none() {
+            self.busy.change(now, 0);
+            self.busy.running = false;
+            self.paused_since = Some(now);
+        }
+    }
+
+    /// Ends a pause: what remained of the services under way begins now.
+    pub fn resume(&mut self, now: Time, out: &mut Vec<ConsumerAction>) {
+        if let Some(since) = self.paused_since.take() {
+            self.move_ends(|end| end + now.since(since));
+            self.busy.change(now, 0);
+            self.busy.running = true;
+            if self.start(now, out) {
+                self.flush_if_idle(out);
+            }
+        }
+    }
+
+    /// How many messages wait for their service.
+    pub fn buffered(&self) -> u64 {
+        self.buffer.len() as u64
+    }
+
+    /// How many messages are being served, or suspended in their service.
+    pub fn serving(&self) -> u32 {
+        self.services.len() as u32
+    }
+
+    /// Service time given so far, pauses left out, all slots together.
+    pub fn busy_time(&self, now: Time) -> Span {
+        self.busy.until(now)
+    }
+
+    /// How many services have ended.
+    pub fn served(&self) -> u64 {
+        self.served
+    }
+
+    /// How many of them ended with a nack.
+    pub fn nacked(&self) -> u64 {
+        self.nacked
+    }
+
+    /// Its number in the group.
+    pub fn member(&self) -> u32 {
+        self.member
+    }
+
+    /// When the first service under way ends.
+    #[inline]
+    fn next_end(&self) -> Option<Time> {
+        let Reverse(service) = self.services.peek()?;
+        self.paused_since.is_none().then_some(service.ends)
+    }
+
+    /// Starts what can be started; services that take no time end at once, and `true` says that there were any.
+    #[inline]
+    fn start(&mut self, now: Time, out: &mut Vec<ConsumerAction>) -> bool {
+        let mut any_ended = false;
+        while self.paused_since.is_none() && self.services.len() < self.plan.concurrency {
+            let Some((delivery, received)) = self.buffer.pop_front() else {
+                break;
+            };
+            let time = scale(self.plan.service_time(&delivery), self.factor);
+            if time.is_zero() {
+                any_ended = true;
+                self.finish(now, delivery, received, now, out);
+            } else {
+                let service = Service {
+                    ends: now + time,
+                    number: self.started,
+                    delivery,
+                    received,
+                    started: now,
+                };
+                self.services.push(Reverse(service));
+                self.started += 1;
+                self.busy.change(now, 1);
+            }
+        }
+        any_ended
+    }
+
+    #[inline]
+    fn finish(
+        &mut self,
+        now: Time,
+        delivery: Delivery,
+        received: Time,
+        started: Time,
+        out: &mut Vec<ConsumerAction>,
+    ) {
+        let nack = self.plan.nack(&delivery);
+        self.served += 1;
+        self.nacked += u64::from(nack.is_some());
+        out.push(ConsumerAction::Served {
+            delivery,
+            received,
+            started,
+            ended: now,
+            accepted: nack.is_none(),
+        });
+
+        let Delivery {
+            subscription,
+            delivery,
+            ..
+        } = delivery;
+        let Ack::Manual { every, .. } = self.plan.ack else {
+            return;
+        };
+        if let Some(Nack { requeue, .. }) = nack {
+            out.push(ConsumerAction::Nack {
+                subscription,
+                delivery,
+                requeue,
+            });
+        }
+        if every <= 1 {
+            if nack.is_none() {
+                out.push(ConsumerAction::Ack {
+                    subscription,
+                    delivery,
+                    multiple: false,
+                });
+            }
+            return;
+        }
+        let acks = &mut self.acks[subscription as usize];
+        acks.settle(delivery, nack.is_none());
+        if acks.ready >= every {
+            acks.flush(subscription, out);
+        }
+    }
+
+    /// Few messages may be too few for an ack: with none left to be served, what is ready is acknowledged.
+    #[inline]
+    fn flush_if_idle(&mut self, out: &mut Vec<ConsumerAction>) {
+        if self.batches_acks() && self.buffer.is_empty() {
+            for (subscription, acks) in (0..).zip(&mut self.acks) {
+                acks.flush(subscription, out);
+            }
+        }
+    }
+
+    #[inline]
+    fn batches_acks(&self) -> bool {
+        matches!(self.plan.ack, Ack::Manual { every, .. } if every > 1)
+    }
+
+    fn forget(&mut self, now: Time) {
+        self.connected = false;
+        self.buffer.clear();
+        self.busy.change(now, -(self.services.len() as i64));
+        self.services.clear();
+        self.acks.iter_mut().for_each(Acks::clear);
+    }
+
+    /// Moves the ends of the services under way by a map that keeps their order.
+    fn move_ends(&mut self, map: impl Fn(Time) -> Time) {
+        let mut services = std::mem::take(&mut self.services).into_vec();
+        for Reverse(service) in &mut services {
+            service.ends = map(service.ends);
+        }
+        self.services = BinaryHeap::from(services);
+    }
+}
+
+/// A service under way.
+#[derive(Clone, Copy, Debug)]
+struct Service {
+    ends: Time,
+    number: u64,
+    delivery: Delivery,
+    received: Time,
+    started: Time,
+}
+
+impl Ord for Service {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.ends, self.number).cmp(&(other.ends, other.number))
+    }
+}
+
+impl PartialOrd for Service {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Service {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Service {}
+
+/// Which deliveries of a channel one `multiple` ack may cover, when acks are for several at a time.
+///
+/// With services side by side they end out of order; an ack covers only the unbroken run of ended ones from the oldest on.
+/// A nack goes out at once: what it settles no later ack touches.
+#[derive(Clone, Debug, Default)]
+struct Acks {
+    /// Delivered and in no ack or nack, nor ready: true if its service has ended.
+    outstanding: Ledger<bool>,
+    /// How many ended ones precede all of them.
+    ready: u32,
+    /// The delivery tag of the last of those.
+    last: u64,
+}
+
+impl Acks {
+    fn settle(&mut self, delivery: u64, accepted: bool) {
+        if !accepted {
+            self.outstanding.remove(delivery);
+        } else if let Some(ended) = self.outstanding.get_mut(delivery) {
+            *ended = true;
+        }
+        while let Some((first, true)) = self.outstanding.front() {
+            self.last = first;
+            self.ready += 1;
+            self.outstanding.pop_front();
+        }
+    }
+
+    fn flush(&mut self, subscription: u32, out: &mut Vec<ConsumerAction>) {
+        if self.ready > 0 {
+            out.push(ConsumerAction::Ack {
+                subscription,
+                delivery: self.last,
+                multiple: self.ready > 1,
+            });
+            self.ready = 0;
+        }
+    }
+
+    fn clear(&mut self) {
+        self.outstanding.clear();
+        self.ready = 0;
+    }
+}
+
+/// The integral of the number of busy slots.
+#[derive(Clone, Copy, Debug)]
+struct Busy {
+    total: Span,
+    since: Time,
+    slots: u64,
+    running: bool,
+}
+
+impl Default for Busy {
+    fn default() -> Self {
+        Busy {
+            total: Span::ZERO,
+            since: Time::ZERO,
+            slots: 0,
+            running: true,
+        }
+    }
+}
+
+impl Busy {
+    fn until(&self, now: Time) -> Span {
+        if self.running {
+            self.total + now.since(self.since) * self.slots
+        } else {
+            self.total
+        }
+    }
+
+    #[inline]
+    fn change(&mut self, now: Time, slots: i64) {
+        self.total = self.until(now);
+        self.since = now;
+        self.slots = self.slots.saturating_add_signed(slots);
+    }
+}
+
+/// A span times a factor, to the nearest nanosecond.
+#[inline]
+fn scale(span: Span, factor: f64) -> Span {
+    if factor == 1.0 {
+        span
+    } else {
+        Span((span.0 as f64 * factor + 0.5) as u64)
+    }
+}

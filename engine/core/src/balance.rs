@@ -133,7 +133,7 @@ impl Balance for RoundRobin {
     }
 }
 
-/// Smooth weighted round robin, as in nginx (I. Sysoev and M. Dounin, commit 52327e0, 2012): in each turn all available members
+/// Smooth weighted round robin, as in nginx (M. Dounin, commit 52327e0, 2012): in each turn all available members
 /// earn their weight, the richest is chosen (the first of equals) and pays what all have earned.
 #[derive(Clone, Debug, Default)]
 pub struct SmoothRoundRobin {
@@ -319,3 +319,6 @@ fn below(rng: &mut Rng, bound: usize) -> usize {
     }
     (product >> 64) as usize
 }
+
+#[cfg(test)]
+mod tests;

@@ -43,7 +43,7 @@ impl Placement {
     /// Arranges `nodes`: names, which should differ (of two equal ones the first gets everything, except with jump), and weights. A node of weight 0 gets nothing.
     ///
     /// Parameters that make no sense are taken as the nearest that do: at least one point and one probe, a prime table size that has room for
-    /// all nodes, an epsilon of 0 to 1000 in millionths, and at most some 4 million points in all (all nodes get fewer in proportion).
+    /// all nodes, an epsilon of 0 to 1000 in millionths, and at most some 2 million points in all (all nodes get fewer in proportion).
     pub fn new(kind: HashKind, nodes: &[(&[u8], u32)]) -> Placement {
         let nodes: Vec<Node> = (0..)
             .zip(nodes)
@@ -110,8 +110,8 @@ impl Node {
 /// Chosen once, never changed: keys would move.
 const SEED: u64 = 0x7175_6575_656c_6162;
 
-/// The most points on a ring, and entries in a table, about: what fits in 64 MB.
-const SIZE_MAX: u64 = 1 << 22;
+/// The most points on a ring, and entries in a table, about: what fits in 32 MB.
+const SIZE_MAX: u64 = 1 << 21;
 
 /// SplitMix64's finalizer: a bijection of which every output bit depends on every input bit.
 fn mix(x: u64) -> u64 {
@@ -119,3 +119,6 @@ fn mix(x: u64) -> u64 {
     let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     x ^ (x >> 31)
 }
+
+#[cfg(test)]
+mod tests;

@@ -221,3 +221,6 @@ fn sort_and_dedup_from<V: Copy + Ord>(out: &mut Vec<V>, from: usize) {
     }
     out.truncate(kept);
 }
+
+#[cfg(test)]
+mod tests;

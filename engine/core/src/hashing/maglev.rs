@@ -42,6 +42,16 @@ impl Maglev {
             }
         }
     }
+
+    /// How many entries each node has.
+    #[cfg(test)]
+    pub(super) fn entries(&self, nodes: usize) -> Vec<u64> {
+        let mut entries = vec![0; nodes];
+        self.table
+            .iter()
+            .for_each(|&node| entries[node as usize] += 1);
+        entries
+    }
 }
 
 impl Place for Maglev {
@@ -79,6 +89,10 @@ const FREE: u32 = u32::MAX;
 
 /// The smallest prime from `from` on.
 fn next_prime(from: u64) -> u64 {
-    let is_prime = |n: u64| (2..).take_while(|d| d * d <= n).all(|d| n % d != 0);
+    let is_prime = |n: u64| {
+        (2..)
+            .take_while(|d| d * d <= n)
+            .all(|d| !n.is_multiple_of(d))
+    };
     (from.max(2)..).find(|&n| is_prime(n)).unwrap_or(2)
 }

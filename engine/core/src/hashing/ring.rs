@@ -42,6 +42,22 @@ impl Ring {
         let at = self.successor(position)?;
         Some((self.points[at].wrapping_sub(position), self.owners[at]))
     }
+
+    /// The stretch of the circle that belongs to each point.
+    #[cfg(test)]
+    pub(super) fn arcs(&self) -> impl Iterator<Item = (u64, u32)> {
+        let before = self
+            .points
+            .iter()
+            .cycle()
+            .skip(self.points.len().saturating_sub(1));
+        let arcs = self
+            .points
+            .iter()
+            .zip(before)
+            .map(|(point, before)| point.wrapping_sub(*before));
+        arcs.zip(self.owners.iter().copied())
+    }
 }
 
 impl Place for Ring {

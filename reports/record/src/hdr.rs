@@ -63,7 +63,7 @@ pub(crate) fn encode(histogram: &Histogram<u64>) -> String {
         .max(2 * HALF - 1)
         .checked_add(1)
         .and_then(u64::checked_next_power_of_two);
-    let highest = highest.map_or(i64::MAX as u64, |power| power - 1);
+    let highest = highest.map_or(u64::MAX, |power| power - 1);
 
     let mut inner = Vec::with_capacity(HEADER + counts.len());
     inner.extend(COOKIE.to_be_bytes());

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::id::{ChannelId, ConnectionId, ConsumerId, QueueId};
-use crate::interface::{Output, Request, Response};
+use crate::interface::{DELIVERY_OVERHEAD, Output, Request, Response};
 use crate::ledger::Ledger;
 use crate::route::Memo;
 
@@ -73,11 +73,10 @@ impl Connection {
     /// Pays for a delivery; true if that used the window up.
     #[inline]
     pub(crate) fn spend(&mut self, size: u64) -> bool {
-        const HEADER: i64 = 64;
         let Some(window) = &mut self.window else {
             return false;
         };
-        *window = window.saturating_sub(clamp(size)).saturating_sub(HEADER);
+        *window = window.saturating_sub(clamp(size)).saturating_sub(DELIVERY_OVERHEAD as i64);
         *window <= 0
     }
 

@@ -353,3 +353,6 @@ pub struct QueueView {
     /// Consumers registered.
     pub consumers: u32,
 }
+
+/// What a delivery costs of a connection's window besides its body: method and header frames, about.
+pub const DELIVERY_OVERHEAD: u64 = 64;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::config::{BrokerConfig, ExchangeKind};
 use crate::hashing::{Placement, hash};
 use crate::id::{ExchangeId, QueueId};
-use crate::topic::Trie;
+use crate::topic::{Scratch, Trie};
 
 /// All exchanges.
 #[derive(Clone, Debug)]
@@ -20,7 +20,10 @@ pub(crate) struct Router {
 enum Exchange {
     Direct(BTreeMap<Bytes, Vec<QueueId>>),
     Fanout(Vec<QueueId>),
-    Topic(Trie<QueueId>),
+    Topic {
+        trie: Trie<QueueId>,
+        scratch: Scratch,
+    },
     ConsistentHash {
         placement: Placement,
         queues: Vec<QueueId>,
@@ -63,20 +66,20 @@ impl Router {
 
     /// Appends the targets to `targets`, each once. `depth` is the load that a bounded hash looks at.
     pub(crate) fn route(
-        &self,
+        &mut self,
         exchange: ExchangeId,
         key: &[u8],
         depth: impl Fn(QueueId) -> u64,
         targets: &mut Vec<QueueId>,
     ) {
-        let Some(exchange) = self.exchanges.get(exchange.index()) else {
+        let Some(exchange) = self.exchanges.get_mut(exchange.index()) else {
             targets.extend(self.by_name.get(key));
             return;
         };
         match exchange {
             Exchange::Direct(by_key) => targets.extend(by_key.get(key).into_iter().flatten()),
-            Exchange::Fanout(queues) => targets.extend(queues),
-            Exchange::Topic(trie) => trie.matches(key, targets),
+            Exchange::Fanout(queues) => targets.extend_from_slice(queues),
+            Exchange::Topic { trie, scratch } => trie.matches_with(key, scratch, targets),
             Exchange::ConsistentHash { placement, queues } => {
                 let chosen = placement.place(hash(key), |at| depth(queues[at]));
                 targets.extend(chosen.map(|at| queues[at]));
@@ -114,7 +117,10 @@ impl Exchange {
                 for binding in bindings {
                     trie.insert(&binding.key, binding.queue);
                 }
-                Exchange::Topic(trie)
+                Exchange::Topic {
+                    trie,
+                    scratch: Scratch::default(),
+                }
             }
             ExchangeKind::ConsistentHash(kind) => {
                 // A queue that is bound twice is one node with both weights.
@@ -148,7 +154,7 @@ impl Memo {
     /// As [`Router::route`].
     pub(crate) fn route(
         &mut self,
-        router: &Router,
+        router: &mut Router,
         exchange: ExchangeId,
         key: &Bytes,
         depth: impl Fn(QueueId) -> u64,

@@ -68,7 +68,7 @@ impl Broker {
         let queues = &self.queues;
         let depth = |queue: QueueId| queues[queue.index()].depth();
         channel.memo.route(
-            &self.router,
+            &mut self.router,
             exchange,
             &message.routing_key,
             depth,
@@ -404,7 +404,8 @@ impl Broker {
             message.routing_key = key.clone();
         }
         let mut targets = self.target_lists.pop().unwrap_or_default();
-        let depth = |queue: QueueId| self.queues[queue.index()].depth();
+        let queues = &self.queues;
+        let depth = |queue: QueueId| queues[queue.index()].depth();
         self.router
             .route(message.exchange, &message.routing_key, depth, &mut targets);
         let routed = !targets.is_empty();

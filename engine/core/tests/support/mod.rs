@@ -1,0 +1,398 @@
+//! A broker under test, driven by short scripts.
+
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::fmt::Write as _;
+
+use bytes::Bytes;
+use queuelab_core::*;
+
+pub(crate) mod model;
+
+/// A queue with default options, so that the options that a test sets carry meaning.
+pub(crate) fn queue(name: &'static str) -> QueueConfig {
+    QueueConfig {
+        name: Bytes::from_static(name.as_bytes()),
+        durability: Durability::None,
+        max_length: None,
+        max_bytes: None,
+        overflow: Overflow::DropHead,
+        dead_letter: None,
+        dispatch: Dispatch::RoundRobin,
+    }
+}
+
+/// A dead-letter target: a queue, by name.
+pub(crate) fn dead_letter_to(queue: &'static str) -> Option<DeadLetter> {
+    let routing_key = Some(Bytes::from_static(queue.as_bytes()));
+    Some(DeadLetter {
+        exchange: ExchangeId::DEFAULT,
+        routing_key,
+    })
+}
+
+/// An exchange and its bindings: (queue's place, key, weight).
+pub(crate) fn exchange(
+    config: &mut BrokerConfig,
+    kind: ExchangeKind,
+    bindings: &[(u32, &'static str, u32)],
+) {
+    let exchange = ExchangeId(config.exchanges.len() as u32);
+    let name = Bytes::from(format!("x{}", exchange.0));
+    config.exchanges.push(ExchangeConfig { name, kind });
+    config
+        .bindings
+        .extend(bindings.iter().map(|(queue, key, weight)| Binding {
+            exchange,
+            queue: QueueId(*queue),
+            key: Bytes::from_static(key.as_bytes()),
+            weight: *weight,
+        }));
+}
+
+/// A broker with the log that its driver keeps.
+pub(crate) struct Rig {
+    pub(crate) config: BrokerConfig,
+    pub(crate) broker: Broker,
+    pub(crate) log: Vec<(LogPosition, Entry)>,
+    pub(crate) written: LogPosition,
+    pub(crate) synced: LogPosition,
+    open: Vec<ConnectionId>,
+}
+
+impl Rig {
+    pub(crate) fn new(config: BrokerConfig) -> Rig {
+        let broker = Broker::new(config.clone(), Recovered::default(), 7);
+        let (written, synced) = (LogPosition(0), LogPosition(0));
+        Rig {
+            config,
+            broker,
+            log: Vec::new(),
+            written,
+            synced,
+            open: Vec::new(),
+        }
+    }
+
+    /// One input; the log takes what is persisted.
+    pub(crate) fn handle(&mut self, input: Input) -> Vec<Output> {
+        let mut out = Vec::new();
+        self.broker.handle(Time::ZERO, input, &mut out);
+        self.take(&out);
+        out
+    }
+
+    pub(crate) fn flush(&mut self) -> Vec<Output> {
+        let mut out = Vec::new();
+        self.broker.flush(Time::ZERO, &mut out);
+        self.take(&out);
+        out
+    }
+
+    /// The place of the last entry.
+    pub(crate) fn last(&self) -> LogPosition {
+        self.log
+            .last()
+            .map_or(self.synced, |(position, _)| *position)
+    }
+
+    pub(crate) fn progress(&mut self, written: LogPosition, synced: LogPosition) -> Vec<Output> {
+        self.written = self.written.max(written);
+        self.synced = self.synced.max(synced);
+        self.handle(Input::Log {
+            written: self.written,
+            synced: self.synced,
+        })
+    }
+
+    /// A new incarnation from the log's entries up to `last`.
+    pub(crate) fn restart(&mut self, last: LogPosition) {
+        self.log.retain(|(position, _)| *position <= last);
+        self.config.incarnation += 1;
+        let recovered = Recovered {
+            entries: self.log.clone(),
+            last,
+        };
+        self.broker = Broker::new(self.config.clone(), recovered, 7);
+        (self.written, self.synced) = (last, last);
+        self.open.clear();
+    }
+
+    fn take(&mut self, out: &[Output]) {
+        for output in out {
+            match output {
+                Output::Persist { position, entry } => {
+                    assert_eq!(
+                        *position,
+                        LogPosition(self.last().0 + 1),
+                        "places are dense"
+                    );
+                    self.log.push((*position, entry.clone()));
+                }
+                Output::Release { before } => {
+                    self.log.retain(|(position, _)| position >= before);
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Runs a script; the result is what came out, then the queues. Lines are batches of steps between `;`:
+///
+/// `[mandatory] [transient] CHANNEL publish KEY[@EXCHANGE] TAG [SIZE]`, `CHANNEL confirm`,
+/// `CHANNEL consume QUEUE [CONSUMER [PREFETCH [noack]]]`, `CHANNEL cancel CONSUMER`, `CHANNEL ack|requeue|reject [..]TAG`,
+/// `open CONNECTION WINDOW`, `close CONNECTION`, `writable CONNECTION BYTES`, `written [PLACE]`, `synced [PLACE]`, `crash`,
+/// `power-loss`. A channel is a number for channel 1 of that connection, or `CONNECTION.NUMBER`.
+pub(crate) fn run(config: BrokerConfig, script: &str) -> String {
+    let mut rig = Rig::new(config);
+    let mut text = String::new();
+    for line in script
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+    {
+        writeln!(text, "> {line}").unwrap();
+        for step in line.split(';') {
+            for output in rig.step(step.trim()) {
+                print(&rig.config, &output, &mut text);
+            }
+        }
+        for output in rig.flush() {
+            print(&rig.config, &output, &mut text);
+        }
+    }
+    for at in 0..rig.config.queues.len() {
+        let view = rig.broker.queue(QueueId(at as u32));
+        let name = std::str::from_utf8(&view.name).unwrap();
+        write!(
+            text,
+            "{name}: {} ready, {} in flight",
+            view.ready, view.in_flight
+        )
+        .unwrap();
+        if view.parked > 0 {
+            write!(text, ", {} parked", view.parked).unwrap();
+        }
+        text.push('\n');
+    }
+    text
+}
+
+impl Rig {
+    fn step(&mut self, step: &str) -> Vec<Output> {
+        let mut words: Vec<&str> = step.split(' ').collect();
+        let mandatory = take_word(&mut words, "mandatory");
+        let persistent = !take_word(&mut words, "transient");
+        let no_ack = take_word(&mut words, "noack");
+        let number = |at: usize| words.get(at).map(|word| word.parse::<u64>().expect(step));
+        let place = |default| number(1).map_or(default, LogPosition);
+        match words[0] {
+            "open" => return self.open(number(1).unwrap() as u32, number(2).unwrap()),
+            "close" => {
+                let connection = ConnectionId(number(1).unwrap() as u32);
+                self.open.retain(|open| *open != connection);
+                return self.handle(Input::Closed { connection });
+            }
+            "writable" => {
+                let connection = ConnectionId(number(1).unwrap() as u32);
+                return self.handle(Input::Writable {
+                    connection,
+                    bytes: number(2).unwrap(),
+                });
+            }
+            "written" => return self.progress(place(self.last()), self.synced),
+            "synced" => return self.progress(place(self.last()), place(self.last())),
+            "crash" => {
+                self.restart(self.written);
+                return Vec::new();
+            }
+            "power-loss" => {
+                self.restart(self.synced);
+                return Vec::new();
+            }
+            _ => {}
+        }
+        let (connection, channel) = words[0].split_once('.').unwrap_or((words[0], "1"));
+        let channel = ChannelId {
+            connection: ConnectionId(connection.parse().expect(step)),
+            number: channel.parse().expect(step),
+        };
+        let tags = words
+            .get(2)
+            .map(|word| (word.trim_start_matches(".."), word.starts_with("..")));
+        let delivery = || tags.unwrap().0.parse::<u64>().expect(step);
+        let multiple = tags.is_some_and(|tags| tags.1);
+        let request = match words[1] {
+            "confirm" => Request::ConfirmSelect,
+            "publish" => {
+                let (key, to) = words[2].split_once('@').unwrap_or((words[2], ""));
+                let exchange = to.parse().map_or(ExchangeId::DEFAULT, ExchangeId);
+                let message = Message {
+                    tag: number(3).unwrap(),
+                    exchange,
+                    persistent,
+                    routing_key: Bytes::from(key.to_string()),
+                    body: Bytes::from(vec![0; number(4).unwrap_or(1) as usize]),
+                };
+                Request::Publish {
+                    exchange,
+                    mandatory,
+                    message,
+                }
+            }
+            "consume" => Request::Consume {
+                queue: self.find_queue(words[2]),
+                consumer: ConsumerId(number(3).unwrap_or(0) as u32),
+                prefetch: number(4).unwrap_or(0) as u32,
+                no_ack,
+                weight: 1,
+            },
+            "cancel" => Request::Cancel {
+                consumer: ConsumerId(number(2).unwrap() as u32),
+            },
+            "ack" => Request::Ack {
+                delivery: delivery(),
+                multiple,
+            },
+            "requeue" => Request::Nack {
+                delivery: delivery(),
+                multiple,
+                requeue: true,
+            },
+            "reject" => Request::Nack {
+                delivery: delivery(),
+                multiple,
+                requeue: false,
+            },
+            other => panic!("unknown step {other}"),
+        };
+        let mut out = Vec::new();
+        if !self.open.contains(&channel.connection) {
+            out.extend(self.open(channel.connection.0, u64::MAX));
+        }
+        out.extend(self.handle(Input::Client { channel, request }));
+        out
+    }
+
+    fn open(&mut self, connection: u32, window: u64) -> Vec<Output> {
+        let connection = ConnectionId(connection);
+        self.open.push(connection);
+        self.handle(Input::Opened { connection, window })
+    }
+
+    fn find_queue(&self, name: &str) -> QueueId {
+        let at = self
+            .config
+            .queues
+            .iter()
+            .position(|queue| queue.name == name.as_bytes());
+        QueueId(at.map_or(99, |at| at as u32))
+    }
+}
+
+fn take_word(words: &mut Vec<&str>, word: &str) -> bool {
+    let before = words.len();
+    words.retain(|other| *other != word);
+    words.len() < before
+}
+
+fn print(config: &BrokerConfig, output: &Output, text: &mut String) {
+    let copy = |copy: &MessageCopy| {
+        let name = std::str::from_utf8(&config.queues[copy.queue.index()].name).unwrap();
+        let (incarnation, serial) = (copy.serial >> 40, copy.serial & ((1 << 40) - 1));
+        match incarnation {
+            0 => format!("{name}/{serial}"),
+            _ => format!("{name}/{incarnation}:{serial}"),
+        }
+    };
+    let line = match output {
+        Output::Client { channel, response } => {
+            let what = match response {
+                Response::Confirm {
+                    sequence,
+                    multiple,
+                    accepted,
+                } => format!(
+                    "{} {}{sequence}",
+                    if *accepted { "confirm" } else { "refuse" },
+                    if *multiple { ".." } else { "" },
+                ),
+                Response::Returned { message } => format!("returned m{}", message.tag),
+                Response::Deliver {
+                    delivery,
+                    redelivered,
+                    message,
+                    consumer,
+                    ..
+                } => format!(
+                    "deliver m{} as {delivery} to {}{}",
+                    message.tag,
+                    consumer.0,
+                    if *redelivered { ", redelivered" } else { "" },
+                ),
+                Response::Consuming { .. } => return,
+                Response::Cancelled { consumer } => format!("cancelled {}", consumer.0),
+                Response::ChannelClosed { code, reason } => format!("closed {code}: {reason}"),
+            };
+            let (connection, number) = (channel.connection.0, channel.number);
+            let dot = if number == 1 {
+                String::new()
+            } else {
+                format!(".{number}")
+            };
+            format!("{connection}{dot} {what}")
+        }
+        Output::Reading { connection, on } => {
+            format!(
+                "{} reading {}",
+                connection.0,
+                if *on { "on" } else { "off" }
+            )
+        }
+        Output::Persist { position, entry } => {
+            let command = |command: &Command| match command {
+                Command::Enqueue { copy: it, message } => {
+                    format!("enqueue {} m{}", copy(it), message.tag)
+                }
+                Command::Remove { copy: it } => format!("remove {}", copy(it)),
+                Command::Return {
+                    copy: it,
+                    deliveries,
+                } => {
+                    format!("return {} after {deliveries}", copy(it))
+                }
+            };
+            let commands: Vec<_> = entry.commands().iter().map(command).collect();
+            format!("log {}: {}", position.0, commands.join(" + "))
+        }
+        Output::Sync { through } => format!("sync {}", through.0),
+        Output::Release { before } => format!("release {}", before.0),
+        Output::Observe(event) => match event {
+            Event::Routed { tag, copies } => format!("* m{tag} routed, {copies} copies"),
+            Event::Refused { tag, queue } => format!("* m{tag} refused by {}", queue.0),
+            Event::Parked { tag, queue } => format!("* m{tag} parked for {}", queue.0),
+            Event::Proposed {
+                tag,
+                copy: it,
+                from,
+            } => match from {
+                Some(from) => format!("* m{tag} proposed {} from {}", copy(it), copy(from)),
+                None => format!("* m{tag} proposed {}", copy(it)),
+            },
+            Event::Enqueued { copy: it, .. } => format!("* enqueued {}", copy(it)),
+            Event::Returned {
+                copy: it,
+                deliveries,
+                ..
+            } => {
+                format!("* returned {} after {deliveries}", copy(it))
+            }
+            Event::Removed {
+                copy: it, reason, ..
+            } => format!("* removed {}: {reason:?}", copy(it)),
+            Event::Recovered { tag, copy: it } => format!("* recovered {} m{tag}", copy(it)),
+        },
+    };
+    writeln!(text, "  {line}").unwrap();
+}

@@ -1,0 +1,120 @@
+//! A finished record, played back: what tests watch.
+
+use queuelab_core::{Span, Time};
+use queuelab_record::{RunRecord, Verdict};
+use queuelab_sim::LogLine;
+
+use crate::source::Source;
+
+/// A record, known up to an instant. Counts of the whole run stand in it from the start; series end at the present.
+pub(crate) struct Recorded {
+    record: RunRecord,
+    now: Time,
+    logged: Option<Time>,
+}
+
+impl Recorded {
+    pub(crate) fn new(record: RunRecord) -> Recorded {
+        Recorded {
+            record,
+            now: Time::ZERO,
+            logged: None,
+        }
+    }
+}
+
+impl Source for Recorded {
+    fn now(&self) -> Time {
+        self.now
+    }
+
+    fn end(&self) -> Time {
+        self.record
+            .phases
+            .last()
+            .map_or(self.record.end, |phase| phase.until)
+    }
+
+    fn advance(&mut self, until: Time) {
+        self.now = until.max(self.now).min(self.end());
+    }
+
+    fn step(&mut self) {
+        self.advance(self.now + Span::from_micros(1));
+    }
+
+    fn restart(&mut self) {
+        self.now = Time::ZERO;
+        self.logged = None;
+    }
+
+    fn record(&self) -> RunRecord {
+        let mut record = self.record.clone();
+        if self.now < record.end {
+            let windows = (self.now.0 / record.window.0) as usize;
+            record.end = self.now;
+            record.faults.retain(|fault| fault.from <= self.now);
+            record.answer = None;
+            for expectation in &mut record.expectations {
+                expectation.verdict = Verdict::Undecided;
+                expectation.measured.clear();
+            }
+            for queue in &mut record.queues {
+                let series = &mut queue.series;
+                for values in [
+                    &mut series.ready,
+                    &mut series.ready_max,
+                    &mut series.in_flight,
+                    &mut series.oldest_age,
+                    &mut series.published,
+                    &mut series.delivered,
+                    &mut series.redelivered,
+                    &mut series.acked,
+                ] {
+                    values.truncate(windows);
+                }
+                queue.ready_end = queue.series.ready.last().copied().unwrap_or(0);
+                queue.in_flight_end = queue.series.in_flight.last().copied().unwrap_or(0);
+            }
+            for series in &mut record.latency_series {
+                for values in [
+                    &mut series.count,
+                    &mut series.p50,
+                    &mut series.p90,
+                    &mut series.p99,
+                    &mut series.max,
+                ] {
+                    values.truncate(windows);
+                }
+            }
+            for group in &mut record.consumers {
+                group.utilisation_series.truncate(windows);
+            }
+        }
+        record
+    }
+
+    fn take_log(&mut self) -> Vec<LogLine> {
+        let phases = self
+            .record
+            .phases
+            .iter()
+            .map(|phase| (phase.from, format!("phase {}", phase.name)));
+        let faults = self.record.faults.iter().map(|fault| {
+            (
+                fault.from,
+                format!("{} of {}: {}", fault.kind, fault.target, fault.effect),
+            )
+        });
+        let mut lines: Vec<LogLine> = phases
+            .chain(faults)
+            .map(|(at, text)| LogLine { at, text })
+            .collect();
+        lines.retain(|line| {
+            line.at <= self.now && self.logged.is_none_or(|logged| line.at > logged)
+        });
+        lines.sort_by_key(|line| line.at);
+        self.logged = Some(self.now);
+        lines
+    }
+}

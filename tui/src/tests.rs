@@ -1,0 +1,328 @@
+//! Keys in, state and screens out.
+
+use std::cell::Cell;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use queuelab_core::{Span, Time};
+use queuelab_record::{RunRecord, fixture};
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use crate::app::{App, Message, Mode};
+use crate::recorded::Recorded;
+use crate::source::Source;
+use crate::{BUDGET, FIRST_SLICE, FRAME, advance, message_of_key, run, view};
+
+/// A screen on a record that is played back.
+struct Screen {
+    app: App,
+    source: Recorded,
+}
+
+impl Screen {
+    fn of(record: RunRecord) -> Screen {
+        let mut source = Recorded::new(record);
+        let app = App::new(source.snapshot());
+        Screen { app, source }
+    }
+
+    /// The flash sale at `secs`.
+    fn at(secs: u64) -> Screen {
+        let mut screen = Screen::of(flash_sale());
+        screen.source.advance(Time(secs * 1_000_000_000));
+        screen
+            .app
+            .update(Message::Progress(Box::new(screen.source.snapshot())));
+        screen
+    }
+
+    fn press(mut self, keys: &str) -> Screen {
+        for key in keys.split_whitespace() {
+            let message = match key {
+                "frame" => Some(Message::Frame(FRAME)),
+                key => message_of_key(&key_of(key)),
+            };
+            if let Some(message) = message {
+                let request = self.app.update(message);
+                let mut slice = FIRST_SLICE;
+                run(&mut self.source, &mut self.app, request, &mut slice, || {
+                    Duration::ZERO
+                });
+            }
+        }
+        self
+    }
+
+    fn draw(&self, width: u16, height: u16) -> String {
+        let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+        terminal.draw(|frame| view::draw(&self.app, frame)).unwrap();
+        let buffer = terminal.backend().buffer();
+        let rows = buffer.content().chunks(usize::from(width.max(1)));
+        let text = rows.map(|row| {
+            row.iter()
+                .map(|cell| cell.symbol())
+                .collect::<String>()
+                .trim_end()
+                .to_string()
+        });
+        text.collect::<Vec<_>>().join("\n")
+    }
+}
+
+fn key_of(name: &str) -> KeyEvent {
+    let code = match name {
+        "space" => KeyCode::Char(' '),
+        "tab" => KeyCode::Tab,
+        "up" => KeyCode::Up,
+        "down" => KeyCode::Down,
+        "right" => KeyCode::Right,
+        "esc" => KeyCode::Esc,
+        "ctrl-c" => return KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL),
+        name => KeyCode::Char(name.chars().next().unwrap()),
+    };
+    KeyEvent::new(code, KeyModifiers::NONE)
+}
+
+/// The fixture, made once.
+fn flash_sale() -> RunRecord {
+    static RECORD: LazyLock<RunRecord> = LazyLock::new(fixture::flash_sale);
+    RECORD.clone()
+}
+
+/// The state that keys lead to, from the start of the flash sale.
+fn state(keys: &str) -> String {
+    let app = Screen::at(0).press(keys).app;
+    let mode = match app.mode {
+        Mode::Running => "running".to_string(),
+        Mode::Paused => "paused".to_string(),
+        Mode::Until(instant) => format!("until {instant} from"),
+    };
+    let speed = app
+        .speed
+        .times()
+        .map_or("max".to_string(), |times| format!("{times}×"));
+    let queue = &app.record.queues[app.selected].name;
+    let flags = [
+        (app.finished(), " finished"),
+        (app.alone, " alone"),
+        (app.help, " help"),
+        (app.quit, " quit"),
+    ];
+    let flags: String = flags
+        .iter()
+        .filter(|(set, _)| *set)
+        .map(|(_, name)| *name)
+        .collect();
+    format!("{mode} {} {speed} {queue}{flags}", app.now)
+}
+
+#[test]
+fn keys_change_the_state() {
+    let cases = [
+        ("", "running 0s 50× orders"),
+        ("frame", "running 2.5 s 50× orders"),
+        ("space frame frame", "paused 0s 50× orders"),
+        ("space space frame", "running 2.5 s 50× orders"),
+        ("s", "paused 1 µs 50× orders"),
+        ("right right", "paused 2 µs 50× orders"),
+        ("S", "until 5 s from 0s 50× orders"),
+        ("S frame", "paused 5 s 50× orders"),
+        ("frame S frame", "paused 5 s 50× orders"),
+        ("+ frame", "running 5 s 100× orders"),
+        ("= =", "running 0s 200× orders"),
+        ("- - frame", "running 500 ms 10× orders"),
+        (
+            "- - - - - - - - - - - - - - - - - -",
+            "running 0s 0.001× orders",
+        ),
+        (
+            "+ + + + + + + + + + + + + + + + + frame",
+            "running 15m max orders finished",
+        ),
+        ("tab", "running 0s 50× payments"),
+        ("down down", "running 0s 50× orders"),
+        ("up o", "running 0s 50× payments alone"),
+        ("?", "running 0s 50× orders help"),
+        ("? frame ?", "running 2.5 s 50× orders"),
+        ("? esc", "running 0s 50× orders"),
+        ("esc", "running 0s 50× orders quit"),
+        ("? q", "running 0s 50× orders help quit"),
+        ("ctrl-c", "running 0s 50× orders quit"),
+        ("frame space r frame", "running 2.5 s 50× orders"),
+        ("x c", "running 0s 50× orders"),
+    ];
+    for (keys, expected) in cases {
+        assert_eq!(state(keys), expected, "after {keys:?}");
+    }
+}
+
+#[test]
+fn a_finished_run_only_starts_again() {
+    let finish = "+ + + + + + + + + + + + + + + + + frame";
+    for keys in ["space", "s", "S", "frame", "space s S frame frame"] {
+        assert_eq!(
+            state(&format!("{finish} {keys}")),
+            state(finish),
+            "after {keys:?}"
+        );
+    }
+    assert_eq!(state(&format!("{finish} r")), "running 0s max orders");
+}
+
+#[test]
+fn a_run_takes_about_twenty_seconds_by_default() {
+    for secs in [0.01, 1.0, 8.0, 60.0, 100.0, 900.0, 86_400.0] {
+        let speed = crate::app::Speed::for_run(Time::ZERO + Span::from_secs_f64(secs))
+            .times()
+            .unwrap();
+        let wall = secs / speed;
+        assert!(
+            (7.0..=25.0).contains(&wall) || secs < 0.02,
+            "{secs} s take {wall} s"
+        );
+    }
+}
+
+#[test]
+fn frames_without_progress_are_told_apart_from_a_slow_run() {
+    let mut app = Screen::at(0).app;
+    app.update(Message::Frame(FRAME));
+    let mut slow = Recorded::new(flash_sale());
+    slow.advance(Time(1_000_000_000));
+    app.update(Message::Progress(Box::new(slow.snapshot())));
+    assert_eq!(app.reached, Some(20.0), "one of 2.5 s in 50 ms");
+    assert_eq!(Screen::at(0).press("frame frame").app.reached, None);
+}
+
+/// A source that takes a microsecond of wall time for each virtual millisecond.
+struct Slow<'a> {
+    inner: Recorded,
+    wall: &'a Cell<Duration>,
+    calls: usize,
+}
+
+impl Source for Slow<'_> {
+    fn now(&self) -> Time {
+        self.inner.now()
+    }
+    fn end(&self) -> Time {
+        self.inner.end()
+    }
+    fn advance(&mut self, until: Time) {
+        let span = until.since(self.now());
+        self.wall
+            .set(self.wall.get() + Duration::from_nanos(span.0 / 1_000));
+        self.calls += 1;
+        self.inner.advance(until);
+    }
+    fn step(&mut self) {
+        self.inner.step();
+    }
+    fn restart(&mut self) {
+        self.inner.restart();
+    }
+    fn record(&self) -> RunRecord {
+        self.inner.record()
+    }
+    fn take_log(&mut self) -> Vec<queuelab_sim::LogLine> {
+        self.inner.take_log()
+    }
+}
+
+#[test]
+fn a_frame_ends_in_time_however_slow_the_simulation_is() {
+    let wall = Cell::new(Duration::ZERO);
+    let mut slow = Slow {
+        inner: Recorded::new(flash_sale()),
+        wall: &wall,
+        calls: 0,
+    };
+    let mut slice = FIRST_SLICE;
+    while slow.now() < slow.end() {
+        let (before, calls) = (wall.get(), slow.calls);
+        advance(&mut slow, Time::MAX, &mut slice, || wall.get());
+        assert!(
+            wall.get() - before <= BUDGET + BUDGET / 4,
+            "{:?}",
+            wall.get() - before
+        );
+        assert!(slow.calls - calls < 100, "{} slices", slow.calls - calls);
+    }
+}
+
+#[test]
+fn a_run_under_way() {
+    insta::assert_snapshot!(Screen::at(300).draw(120, 40));
+}
+
+#[test]
+fn a_run_under_way_on_a_small_terminal() {
+    insta::assert_snapshot!(Screen::at(150).draw(80, 24));
+}
+
+#[test]
+fn a_run_that_has_not_begun() {
+    insta::assert_snapshot!(Screen::of(fixture::empty()).draw(100, 30));
+}
+
+#[test]
+fn a_paused_run_on_a_large_terminal() {
+    insta::assert_snapshot!(Screen::at(200).press("space s tab o").draw(160, 50));
+}
+
+#[test]
+fn a_finished_run_with_a_failed_expectation() {
+    insta::assert_snapshot!(Screen::at(900).draw(120, 40));
+}
+
+#[test]
+fn a_finished_run_on_a_small_terminal() {
+    insta::assert_snapshot!(Screen::at(900).draw(80, 24));
+}
+
+#[test]
+fn the_help() {
+    insta::assert_snapshot!(Screen::at(130).press("?").draw(80, 24));
+}
+
+#[test]
+fn a_tiny_terminal() {
+    insta::assert_snapshot!(Screen::at(130).draw(30, 5), @"queuelab needs 40 × 10");
+}
+
+#[test]
+fn every_size_can_be_drawn() {
+    let mut crowded = flash_sale();
+    for index in 0..30 {
+        let mut queue = crowded.queues[0].clone();
+        queue.name = format!("a queue with quite a long name, number {index}");
+        (queue.delivery, queue.end_to_end) = (Vec::new(), Vec::new());
+        crowded.queues.push(queue);
+        crowded.consumers.push(crowded.consumers[0].clone());
+        crowded.expectations.push(crowded.expectations[0].clone());
+    }
+    let mut bare = fixture::empty();
+    bare.end = Time::ZERO;
+    bare.window = Span::ZERO;
+    bare.queues.clear();
+    bare.consumers.clear();
+    bare.producers.clear();
+    bare.phases.clear();
+    bare.expectations.clear();
+    let screens = [
+        Screen::at(300),
+        Screen::at(900).press("?"),
+        Screen::of(fixture::empty()),
+        Screen::of(crowded).press("up frame frame frame"),
+        Screen::of(bare).press("tab up S s frame"),
+    ];
+    for screen in &screens {
+        for height in (1..26).chain((26..=60).step_by(5)) {
+            for width in (1..=200).step_by(7).chain([40, 75, 76, 109, 110]) {
+                screen.draw(width, height);
+            }
+        }
+    }
+}

@@ -216,10 +216,7 @@ const HELP: [(&str, &str); 14] = [
     ("s, →", "one event further"),
     ("S", "to the end of the window"),
     ("+, -", "faster, slower"),
-    (
-        "tab, ↑, ↓",
-        "select a queue: its rates, its line in the chart",
-    ),
+    ("tab, ↑, ↓", "select a queue: its load, its line on top"),
     ("o", "chart this queue only, or all"),
     ("r", "from the start again"),
     ("?", "this help"),

@@ -38,11 +38,17 @@ impl Layout {
             _ => 1,
         };
         let lists = if wide { 6 } else { consumers.clamp(4, 8) };
+        let verdicts = if app.finished() {
+            expected.min(5)
+        } else {
+            expected.min(1)
+        };
         // Those that matter most come first; then rows grow in turn.
         let least = [
             (CHART, 7),
             (TABLES, 3),
             (FIGURES, 5),
+            (EXPECTATIONS, verdicts),
             (EXPECTATIONS, expected.min(1)),
             (LISTS, 3),
         ];
@@ -75,11 +81,11 @@ impl Layout {
         }
         if wide {
             (layout.queues, layout.consumers) =
-                beside(tables, area.width.saturating_sub(42).min(100));
+                beside(tables, area.width.saturating_sub(41).min(100));
             layout.log = log;
         } else if area.width >= HALVES {
             layout.queues = tables;
-            (layout.consumers, layout.log) = beside(log, 36);
+            (layout.consumers, layout.log) = beside(log, 40);
         } else {
             layout.queues = tables;
             layout.log = log;
@@ -100,13 +106,13 @@ pub(crate) fn expectation_lines(app: &App) -> u16 {
     u16::try_from(app.record.expectations.len() + violated + answer).unwrap_or(u16::MAX)
 }
 
-/// Stacks rows between header and footer: those of `least` that fit at that height, grown by the steps of `grown` for
-/// as long as there is room.
+/// Stacks rows between header and footer: those of `least` that fit at (one of) their heights, grown by the steps of
+/// `grown` for as long as there is room.
 fn stack(area: Rect, least: &[(usize, u16)], grown: &[(usize, u16)]) -> [Option<Rect>; ROWS] {
     let mut room = area.height.saturating_sub(3);
     let mut heights = [0; ROWS];
     for &(row, height) in least {
-        if height <= room {
+        if heights[row] == 0 && height <= room {
             heights[row] = height;
             room -= height;
         }

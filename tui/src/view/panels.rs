@@ -383,40 +383,38 @@ pub(crate) fn expectations(app: &App, frame: &mut Frame, area: Rect) {
         let line = format!(" expects  {}", texts.join(" · "));
         return frame.render_widget(Line::styled(line, theme::DIM), area);
     }
-    let verdicts = verdicts(app);
-    if area.height > 1 && area.height > expectation_lines(app) {
-        let area = titled(frame, area, summary(app));
-        let mut lines: Vec<Line> = app
-            .record
-            .answer
-            .iter()
-            .map(|answer| Line::from(format!(" {answer}")).bold())
-            .collect();
-        let longest = verdicts
-            .iter()
-            .map(|(_, text, _)| text.chars().count())
-            .max()
-            .unwrap_or(0);
-        lines.extend(verdicts.into_iter().map(|(verdict, text, measured)| {
-            Line::from(vec![
-                mark(verdict),
-                Span::from(format!("{text:<longest$}   {measured}")),
-            ])
-        }));
-        frame.render_widget(Paragraph::new(lines), area);
-    } else {
+    let mut verdicts = verdicts(app);
+    let roomy = area.height > expectation_lines(app);
+    if !roomy {
+        // Bad news first, there is no room for all.
+        verdicts.sort_by_key(|(verdict, ..)| *verdict == Verdict::Pass);
+    }
+    if area.height == 1 {
         let mut line = summary(app);
         line.spans.insert(0, Span::from(" "));
-        // Bad news first, there may be no room for the rest.
-        let mut verdicts = verdicts;
-        verdicts.sort_by_key(|(verdict, ..)| *verdict == Verdict::Pass);
         for (verdict, text, measured) in verdicts {
             line.push_span(mark(verdict));
             line.push_span(Span::from(format!("{text}  {measured}  ")));
         }
-        let lines: Vec<Line> = vec![line];
-        frame.render_widget(Paragraph::new(lines), area);
+        return frame.render_widget(line, area);
     }
+    let area = titled(frame, area, summary(app));
+    let answer = app.record.answer.iter().filter(|_| roomy);
+    let mut lines: Vec<Line> = answer
+        .map(|answer| Line::from(format!(" {answer}")).bold())
+        .collect();
+    let longest = verdicts
+        .iter()
+        .map(|(_, text, _)| text.chars().count())
+        .max()
+        .unwrap_or(0);
+    lines.extend(verdicts.into_iter().map(|(verdict, text, measured)| {
+        Line::from(vec![
+            mark(verdict),
+            Span::from(format!("{text:<longest$}   {measured}")),
+        ])
+    }));
+    frame.render_widget(Paragraph::new(lines), area);
 }
 
 /// Every expectation, and every invariant that was violated: verdict, text, measured.

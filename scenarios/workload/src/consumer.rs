@@ -403,10 +403,10 @@ impl Consumer {
         }
     }
 
-    /// Few messages may be too few for an ack: with none left to be served, what is ready is acknowledged.
+    /// Too few for an ack of several would never be acknowledged: with nothing left to do, what is ready is.
     #[inline]
     fn flush_if_idle(&mut self, out: &mut Vec<ConsumerAction>) {
-        if self.batches_acks() && self.buffer.is_empty() {
+        if self.batches_acks() && self.buffer.is_empty() && self.services.is_empty() {
             for (subscription, acks) in (0..).zip(&mut self.acks) {
                 acks.flush(subscription, out);
             }

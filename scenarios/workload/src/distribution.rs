@@ -207,13 +207,8 @@ mod tests {
     fn bounds_are_kept() {
         let values = draws(&Distribution::Uniform(Span(10), Span(13)));
         assert_eq!((values[0], values[N - 1]), (10e-9, 13e-9));
-        assert_eq!(
-            Sampler::new(&Distribution::Uniform(Span(0), Span::MAX))
-                .sample(&mut Stream::new(1, "x", 0).at(0))
-                .0
-                >> 63,
-            1
-        );
+        // The widest range does not overflow.
+        assert!(draws(&Distribution::Uniform(Span(0), Span::MAX))[N / 2] > 8e9);
     }
 
     #[test]

@@ -1,0 +1,109 @@
+//! Scenarios for tests: everything plain, so that what a test sets is what matters.
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+use queuelab_core::{Dispatch, Durability, Overflow, Span, Time};
+use queuelab_scenario::*;
+
+/// A scenario of `seconds` with queues `a` and `b`, one exchange, and no clients.
+pub fn scenario(seconds: u64) -> Scenario {
+    let queue = |name: &str| Queue {
+        name: name.into(),
+        durability: Durability::None,
+        bind: Vec::new(),
+        max_length: None,
+        max_bytes: None,
+        overflow: Overflow::default(),
+        dead_letter: None,
+        dispatch: Dispatch::default(),
+    };
+    let free = Distribution::Constant(Span::ZERO);
+    Scenario {
+        name: "test".into(),
+        title: "Test".into(),
+        about: String::new(),
+        source: String::new(),
+        overrides: Vec::new(),
+        seed: 1,
+        phases: vec![Phase {
+            name: "run".into(),
+            from: Time::ZERO,
+            until: Time::ZERO + Span::from_secs(seconds),
+        }],
+        steady: None,
+        answer: None,
+        expectations: Vec::new(),
+        suggestions: Vec::new(),
+        cluster: Cluster {
+            profile: Profile::Ideal,
+            cpu: Cpu::default(),
+            disk: Disk {
+                fsync: free.clone(),
+                bandwidth: None,
+            },
+            network: Network {
+                clients: free,
+                bandwidth: None,
+            },
+        },
+        exchanges: vec![Exchange {
+            name: "x".into(),
+            kind: ExchangeType::Topic,
+        }],
+        queues: vec![queue("a"), queue("b")],
+        producers: Vec::new(),
+        consumers: Vec::new(),
+        faults: Vec::new(),
+    }
+}
+
+/// One producer of 1000 messages per second to queue `a`, with confirms and a large window.
+pub fn producer() -> Producer {
+    Producer {
+        name: "p".into(),
+        count: 1,
+        to: vec![(Target::Queue(0), 1.0)],
+        arrivals: Arrivals::Constant(rate(1000.0)),
+        message_key: Keys::None,
+        size: Size::Fixed(100),
+        persistent: false,
+        confirm: Some(Confirm {
+            window: 1000,
+            timeout: None,
+        }),
+        buffer: 1000,
+        when_full: WhenFull::Wait,
+        reconnect: None,
+        mandatory: false,
+        limit: None,
+    }
+}
+
+/// One consumer of queue `a` that serves one message at a time in 10 ms and acknowledges each.
+pub fn consumer() -> Consumer {
+    Consumer {
+        name: "c".into(),
+        from: vec![0],
+        count: 1,
+        prefetch: 0,
+        service: Distribution::Constant(Span::from_millis(10)),
+        concurrency: 1,
+        ack: Ack::Manual {
+            every: 1,
+            nack: None,
+        },
+        weight: 1,
+        reconnect: None,
+    }
+}
+
+/// The same rate throughout.
+pub fn rate(per_second: f64) -> Rate {
+    Rate {
+        segments: vec![(per_second, per_second)],
+    }
+}
+
+/// `ms(3)` is the instant 3 ms.
+pub fn ms(millis: u64) -> Time {
+    Time::ZERO + Span::from_millis(millis)
+}

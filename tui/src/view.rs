@@ -3,7 +3,9 @@
 mod chart;
 mod layout;
 mod panels;
+mod tables;
 mod theme;
+mod verdicts;
 
 use queuelab_record::grouped;
 use ratatui::Frame;
@@ -17,6 +19,8 @@ use crate::figures;
 use crate::text;
 use layout::Layout;
 
+type Panel = fn(&App, &mut Frame, Rect);
+
 /// Draws `app` on the whole frame, whatever its size.
 pub(crate) fn draw(app: &App, frame: &mut Frame) {
     let area = frame.area();
@@ -25,22 +29,18 @@ pub(crate) fn draw(app: &App, frame: &mut Frame) {
     }
     let layout = Layout::of(app, area);
     header(app, frame, layout.header);
-    if let Some(area) = layout.chart {
-        chart::draw(app, frame, area);
-    }
-    let panels: [(Option<Rect>, fn(&App, &mut Frame, Rect)); 6] = [
-        (layout.rates, panels::rates),
-        (layout.latency, panels::latency),
-        (layout.queues, panels::queues),
-        (layout.consumers, panels::consumers),
-        (layout.log, panels::log),
-        (layout.expectations, panels::expectations),
-    ];
-    for (area, draw) in panels {
+    let mut show = |area: Option<Rect>, panel: Panel| {
         if let Some(area) = area {
-            draw(app, frame, area);
+            panel(app, frame, area);
         }
-    }
+    };
+    show(layout.chart, chart::draw);
+    show(layout.rates, panels::rates);
+    show(layout.latency, panels::latency);
+    show(layout.queues, tables::queues);
+    show(layout.consumers, tables::consumers);
+    show(layout.log, panels::log);
+    show(layout.expectations, verdicts::expectations);
     footer(app, frame, layout.footer);
     if app.help {
         help(frame, area);

@@ -1,0 +1,221 @@
+//! The tables of queues and of consumers.
+
+use queuelab_core::Span as Length;
+use queuelab_record::{QueueRecord, grouped};
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Rect};
+use ratatui::style::{Style, Stylize};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Cell, Row, Table};
+
+use crate::app::App;
+use crate::{figures, text};
+
+use super::panels::{NONE, right, titled};
+use super::theme;
+
+/// One row per queue, as many columns as there is room for.
+pub(crate) fn queues(app: &App, frame: &mut Frame, area: Rect) {
+    let area = titled(frame, area, "Queues".bold());
+    let columns = columns_within(area.width);
+    let longest = app
+        .record
+        .queues
+        .iter()
+        .map(|queue| queue.name.chars().count())
+        .max()
+        .unwrap_or(0);
+    let fixed: u16 = columns.iter().map(|column| column.width + 1).sum();
+    let name_width = usize::from(area.width.saturating_sub(fixed + 3)).min(longest.max(8));
+    let shown = visible(
+        app.selected,
+        app.record.queues.len(),
+        area.height.saturating_sub(1),
+    );
+    let rows = shown.map(|index| {
+        let queue = &app.record.queues[index];
+        let selected = index == app.selected;
+        let marker = Line::from(vec![
+            Span::from(if selected { "▸" } else { " " }),
+            Span::styled("● ", Style::new().fg(theme::series(index))),
+            Span::from(text::shortened(&queue.name, name_width)),
+        ]);
+        let cells = std::iter::once(Cell::from(marker)).chain(
+            columns
+                .iter()
+                .map(|column| right((column.value)(app, queue))),
+        );
+        Row::new(cells).style(if selected {
+            theme::SELECTED
+        } else {
+            Style::new()
+        })
+    });
+    let header = std::iter::once(Cell::from("   name"))
+        .chain(columns.iter().map(|column| right(column.title)));
+    let widths = std::iter::once(Constraint::Length(name_width as u16 + 3)).chain(
+        columns
+            .iter()
+            .map(|column| Constraint::Length(column.width)),
+    );
+    let table = Table::new(rows, widths)
+        .header(Row::new(header).style(theme::DIM))
+        .column_spacing(1);
+    frame.render_widget(table, area);
+}
+
+struct Column {
+    title: &'static str,
+    width: u16,
+    /// The lower, the sooner it gives way.
+    need: u8,
+    value: fn(&App, &QueueRecord) -> String,
+}
+
+fn columns_within(width: u16) -> Vec<&'static Column> {
+    let mut columns: Vec<&Column> = COLUMNS.iter().collect();
+    let room =
+        |columns: &[&Column]| columns.iter().map(|column| column.width + 1).sum::<u16>() + 12;
+    while room(&columns) > width {
+        let Some(least) = columns.iter().map(|column| column.need).min() else {
+            break;
+        };
+        columns.retain(|column| column.need > least);
+    }
+    columns
+}
+
+const COLUMNS: [Column; 7] = [
+    Column {
+        title: "durable",
+        width: 7,
+        need: 1,
+        value: |_, queue| text::durability(queue.durability).into(),
+    },
+    Column {
+        title: "ready",
+        width: 9,
+        need: 7,
+        value: |_, queue| grouped(figures::depth(queue).ready),
+    },
+    Column {
+        title: "in flight",
+        width: 9,
+        need: 5,
+        value: |_, queue| grouped(figures::depth(queue).in_flight),
+    },
+    Column {
+        title: "oldest",
+        width: 8,
+        need: 3,
+        value: |_, queue| age(figures::depth(queue).oldest_age),
+    },
+    Column {
+        title: "in",
+        width: 9,
+        need: 6,
+        value: |app, queue| text::rate(figures::rates(&app.record, queue).published),
+    },
+    Column {
+        title: "acked",
+        width: 9,
+        need: 4,
+        value: |app, queue| text::rate(figures::rates(&app.record, queue).acked),
+    },
+    Column {
+        title: "drop/dead",
+        width: 9,
+        need: 2,
+        value: |_, queue| lost(queue),
+    },
+];
+
+fn age(age: Length) -> String {
+    if age.is_zero() {
+        NONE.into()
+    } else {
+        age.to_string()
+    }
+}
+
+/// Dropped and dead-lettered copies, if any.
+fn lost(queue: &QueueRecord) -> String {
+    match (queue.dropped, queue.dead_lettered) {
+        (0, 0) => NONE.into(),
+        (dropped, dead) => format!("{}/{}", grouped(dropped), grouped(dead)),
+    }
+}
+
+/// One row per consumer group, with a bar of its utilisation in the latest window.
+pub(crate) fn consumers(app: &App, frame: &mut Frame, area: Rect) {
+    let area = titled(frame, area, "Consumers".bold());
+    let labels: Vec<String> = app
+        .record
+        .consumers
+        .iter()
+        .map(|group| format!("{} ×{}", group.name, group.count))
+        .collect();
+    let longest = labels
+        .iter()
+        .map(|label| label.chars().count())
+        .max()
+        .unwrap_or(0);
+    // Beside the label: a bar of at least four columns, 5 for the percentage, 9 for the count, spaces between.
+    let room = usize::from(area.width).saturating_sub(19);
+    let label_width = longest.clamp(6, room.saturating_sub(4).max(6));
+    let bar_width = room.saturating_sub(label_width).clamp(4, 16);
+    let rows = app
+        .record
+        .consumers
+        .iter()
+        .zip(labels)
+        .map(|(group, label)| {
+            let now = group
+                .utilisation_series
+                .last()
+                .copied()
+                .unwrap_or(group.utilisation);
+            let now = if app.finished() {
+                group.utilisation
+            } else {
+                now
+            };
+            Row::new([
+                Cell::from(format!(" {}", text::shortened(&label, label_width))),
+                Cell::from(bar(now, bar_width)).style(theme::GAUGE),
+                right(format!("{:.0} %", now.clamp(0.0, 1.0) * 100.0)),
+                right(grouped(group.served)),
+            ])
+        });
+    let header = Row::new([
+        Cell::from(" group"),
+        Cell::from("busy"),
+        Cell::default(),
+        right("served"),
+    ])
+    .style(theme::DIM);
+    let widths = [
+        Constraint::Length(label_width as u16 + 1),
+        Constraint::Length(bar_width as u16),
+        Constraint::Length(5),
+        Constraint::Length(9),
+    ];
+    frame.render_widget(
+        Table::new(rows, widths).header(header).column_spacing(1),
+        area,
+    );
+}
+
+/// `share` of `width` columns, to an eighth of one.
+fn bar(share: f64, width: usize) -> String {
+    const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
+    let eighths = (share.clamp(0.0, 1.0) * width as f64 * 8.0).round() as usize;
+    format!("{}{}", "█".repeat(eighths / 8), EIGHTHS[eighths % 8])
+}
+
+/// The rows of a table of `count` that fit into `height` and hold the selected one.
+fn visible(selected: usize, count: usize, height: u16) -> std::ops::Range<usize> {
+    let height = usize::from(height);
+    let from = (selected + 1).saturating_sub(height);
+    from..count.min(from + height)
+}

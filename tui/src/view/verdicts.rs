@@ -1,0 +1,109 @@
+//! What is expected of the run, and what became of it.
+
+use queuelab_record::{Verdict, grouped};
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::style::Stylize;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Paragraph;
+
+use crate::app::App;
+
+use super::layout::expectation_lines;
+use super::panels::titled;
+use super::theme;
+
+/// What is expected; once the run has finished, what became of it.
+pub(crate) fn expectations(app: &App, frame: &mut Frame, area: Rect) {
+    if !app.finished() {
+        let texts: Vec<&str> = app
+            .record
+            .expectations
+            .iter()
+            .map(|expectation| expectation.text.as_str())
+            .collect();
+        let line = format!(" expects  {}", texts.join(" · "));
+        return frame.render_widget(Line::styled(line, theme::DIM), area);
+    }
+    let mut verdicts = verdicts(app);
+    let roomy = area.height > expectation_lines(app);
+    if !roomy {
+        // Bad news first, there is no room for all.
+        verdicts.sort_by_key(|(verdict, ..)| *verdict == Verdict::Pass);
+    }
+    if area.height == 1 {
+        let mut line = summary(app);
+        line.spans.insert(0, Span::from(" "));
+        for (verdict, text, measured) in verdicts {
+            line.push_span(mark(verdict));
+            line.push_span(Span::from(format!("{text}  {measured}  ")));
+        }
+        return frame.render_widget(line, area);
+    }
+    let area = titled(frame, area, summary(app));
+    let answer = app.record.answer.iter().filter(|_| roomy);
+    let mut lines: Vec<Line> = answer
+        .map(|answer| Line::from(format!(" {answer}")).bold())
+        .collect();
+    let longest = verdicts
+        .iter()
+        .map(|(_, text, _)| text.chars().count())
+        .max()
+        .unwrap_or(0);
+    lines.extend(verdicts.into_iter().map(|(verdict, text, measured)| {
+        Line::from(vec![
+            mark(verdict),
+            Span::from(format!("{text:<longest$}   {measured}")),
+        ])
+    }));
+    frame.render_widget(Paragraph::new(lines), area);
+}
+
+/// Every expectation, and every invariant that was violated: verdict, text, measured.
+fn verdicts(app: &App) -> Vec<(Verdict, String, String)> {
+    let expectations = app
+        .record
+        .expectations
+        .iter()
+        .map(|it| (it.verdict, it.text.clone(), it.measured.clone()));
+    let violated = app
+        .record
+        .invariants
+        .iter()
+        .filter(|it| it.verdict == Verdict::Fail);
+    let violated = violated.map(|it| {
+        (
+            it.verdict,
+            it.name.clone(),
+            format!("{} violations", grouped(it.violations)),
+        )
+    });
+    expectations.chain(violated).collect()
+}
+
+fn summary(app: &App) -> Line<'static> {
+    let all = verdicts(app);
+    let met = all
+        .iter()
+        .filter(|(verdict, ..)| *verdict == Verdict::Pass)
+        .count();
+    let (word, style) = if all.iter().any(|(verdict, ..)| *verdict == Verdict::Fail) {
+        ("FAIL", theme::FAIL)
+    } else if met < all.len() {
+        ("UNDECIDED", theme::UNDECIDED)
+    } else {
+        ("PASS", theme::PASS)
+    };
+    Line::from(Span::styled(
+        format!("{word} {met} of {}", all.len()),
+        style,
+    ))
+}
+
+fn mark(verdict: Verdict) -> Span<'static> {
+    match verdict {
+        Verdict::Pass => Span::styled(" ✓ ", theme::PASS),
+        Verdict::Fail => Span::styled(" ✗ ", theme::FAIL),
+        Verdict::Undecided => Span::styled(" ? ", theme::UNDECIDED),
+    }
+}

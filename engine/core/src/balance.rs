@@ -28,7 +28,8 @@ pub trait Balance {
     /// The member at `at` was removed.
     fn left(&mut self, at: usize);
 
-    /// The one to serve. `available` is the number of members that are available; with none there is no choice.
+    /// The one to serve. `available` is the number of members that are available; with none there is no
+    /// choice.
     fn pick(&mut self, members: &[Member], available: usize, rng: &mut Rng) -> Option<usize>;
 }
 
@@ -133,8 +134,8 @@ impl Balance for RoundRobin {
     }
 }
 
-/// Smooth weighted round robin, as in nginx (M. Dounin, commit 52327e0, 2012): in each turn all available members
-/// earn their weight, the richest is chosen (the first of equals) and pays what all have earned.
+/// Smooth weighted round robin, as in nginx (M. Dounin, commit 52327e0, 2012): in each turn all available
+/// members earn their weight, the richest is chosen (the first of equals) and pays what all have earned.
 #[derive(Clone, Debug, Default)]
 pub struct SmoothRoundRobin {
     /// What each member has earned and not paid. Sums to 0.
@@ -177,7 +178,8 @@ impl Balance for SmoothRoundRobin {
     }
 }
 
-/// Least connections: the available member with the fewest messages in flight (per weight, if weighted); ties at random.
+/// Least connections: the available member with the fewest messages in flight (per weight, if weighted); ties
+/// at random.
 #[derive(Clone, Copy, Debug)]
 pub struct Least {
     weighted: bool,
@@ -229,14 +231,14 @@ impl Balance for Least {
 
 /// Looks at available members in random order, and takes the least loaded that it has seen.
 ///
-/// With one look that is the random choice; with d looks the power of d choices (Mitzenmacher 2001; Vvedenskaya, Dobrushin,
-/// Karpelevich 1996), distinct; with a look at each until one is idle the idle-queue choice (Lu et al. 2011). Since the order is random, the
-/// first of equals is a random one of them.
+/// With one look that is the random choice; with d looks the power of d choices (Mitzenmacher 2001;
+/// Vvedenskaya, Dobrushin, Karpelevich 1996), distinct; with a look at each until one is idle the idle-queue
+/// choice (Lu et al. 2011). Since the order is random, the first of equals is a random one of them.
 #[derive(Clone, Debug)]
 pub struct Sampled {
     sample: Sample,
-    /// A permutation of the members' places. A pick shuffles as much of its front as it looks at (Fisher–Yates), which is
-    /// uniform whatever the permutation was before.
+    /// A permutation of the members' places. A pick shuffles as much of its front as it looks at
+    /// (Fisher–Yates), which is uniform whatever the permutation was before.
     order: Vec<u32>,
 }
 
@@ -279,6 +281,8 @@ impl Balance for Sampled {
             Sample::Of(choices) => (usize::from(choices).min(available), |member| {
                 member.in_flight
             }),
+            // Without an idle one, looking further would find nothing better than the first.
+            Sample::UntilIdle if !members.iter().any(is_idle) => (1, |_| 0),
             Sample::UntilIdle => (available, |member| member.in_flight.min(1)),
         };
         let mut best: Option<(usize, u32)> = None;
@@ -303,11 +307,16 @@ impl Balance for Sampled {
     }
 }
 
+fn is_idle(member: &Member) -> bool {
+    member.available && member.in_flight == 0
+}
+
 fn weight(member: &Member) -> u64 {
     u64::from(member.weight.max(1))
 }
 
-/// A uniform number below `bound`, which is not 0 (Lemire, "Fast random integer generation in an interval", 2019).
+/// A uniform number below `bound`, which is not 0 (Lemire, "Fast random integer generation in an interval",
+/// 2019).
 fn below(rng: &mut Rng, bound: usize) -> usize {
     let bound = bound as u64;
     let mut product = u128::from(rng.next_u64()) * u128::from(bound);

@@ -1,8 +1,9 @@
 //! Consistent hashing: which node gets a key.
 //!
-//! Keys of one node move when it goes, and no others, with [`HashKind::Ring`], [`HashKind::Rendezvous`], [`HashKind::MultiProbe`] and, for
-//! the last node, [`HashKind::Jump`]; a few others move with [`HashKind::Maglev`] and [`HashKind::BoundedRing`].
-//! Where a key goes is the same on all platforms and in all releases.
+//! Keys of one node move when it goes, and no others, with [`HashKind::Ring`], [`HashKind::Rendezvous`],
+//! [`HashKind::MultiProbe`] and, for the last node, [`HashKind::Jump`]; a few others move with
+//! [`HashKind::Maglev`] and [`HashKind::BoundedRing`]. Where a key goes is the same on all platforms and in
+//! all releases.
 
 mod jump;
 mod maglev;
@@ -40,10 +41,12 @@ enum Algorithm {
 }
 
 impl Placement {
-    /// Arranges `nodes`: names, which should differ (of two equal ones the first gets everything, except with jump), and weights. A node of weight 0 gets nothing.
+    /// Arranges `nodes`: names, which should differ (of two equal ones the first gets everything, except with
+    /// jump), and weights. A node of weight 0 gets nothing.
     ///
-    /// Parameters that make no sense are taken as the nearest that do: at least one point and one probe, a prime table size that has room for
-    /// all nodes, an epsilon of 0 to 1000 in millionths, and at most some 2 million points in all (all nodes get fewer in proportion).
+    /// Parameters that make no sense are taken as the nearest that do: at least one point and one probe, a
+    /// prime table size that has room for all nodes, an epsilon of 0 to 1000 in millionths, and at most some
+    /// 2 million points in all (all nodes get fewer in proportion).
     pub fn new(kind: HashKind, nodes: &[(&[u8], u32)]) -> Placement {
         let nodes: Vec<Node> = (0..)
             .zip(nodes)
@@ -68,8 +71,8 @@ impl Placement {
         })
     }
 
-    /// The node, as an index into those given, for a key's [`hash`]; none if no node has a weight. `load` tells how much each node has
-    /// already; only the bounded ring asks.
+    /// The node, as an index into those given, for a key's [`hash`]; none if no node has a weight. `load`
+    /// tells how much each node has already; only the bounded ring asks.
     pub fn place(&self, key: u64, load: impl Fn(usize) -> u64) -> Option<usize> {
         match &self.0 {
             Algorithm::Ring(ring) => ring.place(key, load),

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 /// Values by topic pattern, found by routing key (AMQP 0-9-1, section 3.1.3.3).
 ///
-/// Words are what lies between dots, so `a..b` has an empty one in the middle; an empty key has no words, as in RabbitMQ.
-/// The trie is run as a nondeterministic automaton, all of its states at once: a match takes at most the number of words times the number of
-/// nodes, whatever the patterns.
+/// Words are what lies between dots, so `a..b` has an empty one in the middle; an empty key has no words, as
+/// in RabbitMQ. The trie is run as a nondeterministic automaton, all of its states at once: a match takes at
+/// most the number of words times the number of nodes, whatever the patterns.
 #[derive(Clone, Debug)]
 pub struct Trie<V: Copy + Ord> {
     /// The root comes first.
@@ -140,8 +140,8 @@ impl<V: Copy + Ord> Trie<V> {
         }
     }
 
-    /// Adds a node, and the nodes of `#` that follow it without a word. Any other node has one way in and so is entered once; a node of `#`
-    /// can be entered again, which changes nothing.
+    /// Adds a node, and the nodes of `#` that follow it without a word. Any other node has one way in and so
+    /// is entered once; a node of `#` can be entered again, which changes nothing.
     fn enter(&self, mut at: u32, scratch: &mut Scratch) {
         scratch.next.push(at);
         while let Some(hash) = self.nodes[at as usize].hash {

@@ -42,7 +42,8 @@ fn picks(balancer: &mut Balancer, members: &[Member], count: usize) -> String {
         .collect()
 }
 
-/// Picks many times and tests that the counts fit the shares: χ² stays within 5 standard deviations above its mean.
+/// Picks many times and tests that the counts fit the shares: χ² stays within 5 standard deviations above its
+/// mean.
 #[track_caller]
 fn check_shares(dispatch: Dispatch, members: &[Member], shares: &[f64]) {
     const PICKS: u32 = 50_000;
@@ -162,7 +163,8 @@ fn random_is_uniform_over_the_available() {
     );
 }
 
-/// Of n members with different loads, the k-th lightest (from 0) is the lightest of d with probability C(n−1−k, d−1) / C(n, d).
+/// Of n members with different loads, the k-th lightest (from 0) is the lightest of d with probability
+/// C(n−1−k, d−1) / C(n, d).
 #[test]
 fn power_of_d_samples_distinct_members() {
     let choose = |n: u32, k: u32| {

@@ -2,8 +2,9 @@
 
 use super::{Node, Place};
 
-/// The bucket of a key among `buckets`, of which 0 counts as 1 (Lamping, Veach, "A fast, minimal memory, consistent hash algorithm", 2014). One more
-/// bucket takes its share of each and moves nothing else; only the last bucket can go.
+/// The bucket of a key among `buckets`, of which 0 counts as 1 (Lamping, Veach, "A fast, minimal memory,
+/// consistent hash algorithm", 2014). One more bucket takes its share of each and moves nothing else; only
+/// the last bucket can go.
 pub fn jump(mut key: u64, buckets: u32) -> u32 {
     let mut bucket = 0;
     let mut next = 0;

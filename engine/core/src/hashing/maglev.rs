@@ -2,8 +2,8 @@
 
 use super::{Node, Place, SIZE_MAX};
 
-/// A table in which the nodes take entries in turns, each in its own order (Eisenbud et al., "Maglev", NSDI 2016). Balance is
-/// near perfect; a change moves the keys that it must and a few others.
+/// A table in which the nodes take entries in turns, each in its own order (Eisenbud et al., "Maglev", NSDI
+/// 2016). Balance is near perfect; a change moves the keys that it must and a few others.
 #[derive(Clone, Debug)]
 pub(super) struct Maglev {
     /// The node of each entry. Empty if there are no nodes.
@@ -25,7 +25,8 @@ impl Maglev {
         let mut left = size;
         loop {
             for (node, preference) in nodes.iter().zip(&mut preferences) {
-                // In each round the heaviest node has a turn, the others as often as their weight is of the heaviest.
+                // In each round the heaviest node has a turn, the others as often as their weight is of the
+                // heaviest.
                 preference.credit += u64::from(node.weight);
                 if preference.credit < weight_max {
                     continue;

@@ -3,8 +3,9 @@
 use super::ring::Ring;
 use super::{Node, Place, mix};
 
-/// A ring with one point per weight and several positions per key, of which the one nearest to its next point counts (Appleton, O'Reilly,
-/// "Multi-probe consistent hashing", 2015). Of many nodes, the fullest has 1 + 1/(probes − 1) of the average.
+/// A ring with one point per weight and several positions per key, of which the one nearest to its next point
+/// counts (Appleton, O'Reilly, "Multi-probe consistent hashing", 2015). Of many nodes, the fullest has 1 +
+/// 1/(probes − 1) of the average.
 #[derive(Clone, Debug)]
 pub(super) struct MultiProbe {
     ring: Ring,

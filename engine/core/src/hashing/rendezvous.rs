@@ -2,8 +2,8 @@
 
 use super::{Node, Place, mix};
 
-/// Highest random weight (Thaler, Ravishankar 1998): every node draws a number u for the key, the highest −w / ln u wins
-/// (Schindelhauer, Schomaker 2005). With equal weights that is the highest draw.
+/// Highest random weight (Thaler, Ravishankar 1998): every node draws a number u for the key, the highest −w
+/// / ln u wins (Schindelhauer, Schomaker 2005). With equal weights that is the highest draw.
 #[derive(Clone, Debug)]
 pub(super) struct Rendezvous {
     nodes: Vec<Node>,

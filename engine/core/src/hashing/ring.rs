@@ -66,8 +66,8 @@ impl Place for Ring {
     }
 }
 
-/// A ring on which keys walk on past nodes that have their share: at most ceil((1 + ε) · w/W · (m + 1)) of m keys and the new one
-/// (Mirrokni, Thorup, Zadimoghaddam 2018).
+/// A ring on which keys walk on past nodes that have their share: at most ceil((1 + ε) · w/W · (m + 1)) of m
+/// keys and the new one (Mirrokni, Thorup, Zadimoghaddam 2018).
 #[derive(Clone, Debug)]
 pub(super) struct BoundedRing {
     ring: Ring,

@@ -102,6 +102,7 @@ fn check_probability(hits: u64, all: u64, probability: f64) {
 
 // What never changes from release to release.
 
+/// As the reference implementation gives them for this seed.
 #[test]
 fn golden_hash() {
     let hashes = [
@@ -156,8 +157,8 @@ fn jump_is_the_published_function() {
 
 // Balance.
 
-/// A share of a ring with v points for each of n nodes is Beta(v, v (n − 1)): its relative standard deviation is
-/// √((n − 1) / (n v + 1)). Single rings of these sizes are table 1 of Lamping and Veach 2014.
+/// A share of a ring with v points for each of n nodes is Beta(v, v (n − 1)): its relative standard deviation
+/// is √((n − 1) / (n v + 1)). Single rings of these sizes are table 1 of Lamping and Veach 2014.
 #[test]
 fn ring_spreads_as_the_beta_law_says() {
     for (vnodes, rings, deviation) in [
@@ -266,8 +267,9 @@ fn maglev_is_almost_even() {
     }
 }
 
-/// With many nodes, the one with g of the average gap gets k/(k − 1) · (1 − e^(−(k − 1) g)) of the average share, as gaps are
-/// exponential and the k probes' distances, too. So the share's relative variance is 1/(2k − 1). Estimated by pairs of keys that meet.
+/// With many nodes, the one with g of the average gap gets k/(k − 1) · (1 − e^(−(k − 1) g)) of the average
+/// share, as gaps are exponential and the k probes' distances, too. So the share's relative variance is 1/(2k
+/// − 1). Estimated by pairs of keys that meet.
 #[test]
 fn multi_probe_evens_out() {
     const KEYS: u64 = 20_000;
@@ -499,7 +501,8 @@ fn bounded_ring_moves_few_others() {
 
 // Bounded loads.
 
-/// The bounds of Mirrokni et al. 2018 for 5000 keys on 100 nodes. One point per node presses hard enough to reach them.
+/// The bounds of Mirrokni et al. 2018 for 5000 keys on 100 nodes. One point per node presses hard enough to
+/// reach them.
 #[test]
 fn bounded_ring_keeps_the_bound() {
     for (epsilon, bound) in [(0.1, 55), (0.25, 63), (0.5, 75), (1.0, 100)] {

@@ -1,2 +1,25 @@
-//! The one binary.
-fn main() {}
+//! The one binary: it joins the scenario language, the simulator, the reports and the terminal screen.
+//!
+//! Wall clocks, files and terminals are met only here; what is printed is a pure function of a run record.
+
+mod args;
+mod catalogue;
+mod check;
+mod closing;
+mod folder;
+mod generate;
+mod layout;
+mod machine;
+mod outcome;
+mod progress;
+mod run;
+mod start;
+mod summary;
+mod terminal;
+mod watch;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    start::start(std::env::args_os().collect())
+}

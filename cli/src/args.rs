@@ -1,0 +1,237 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use crate::terminal::ColorChoice;
+
+/// A workbench for message-queue designs: one scenario file, a real broker, virtual time.
+#[derive(Debug, Parser)]
+#[command(name = "queuelab", version, after_help = STATUS, disable_help_subcommand = true, max_term_width = 100)]
+pub(crate) struct Cli {
+    /// When to use colours [NO_COLOR and TERM=dumb are respected by auto].
+    #[arg(long, value_name = "WHEN", default_value = "auto", global = true)]
+    pub(crate) color: ColorChoice,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run scenarios in virtual time; print what they show and write the measurements to a folder.
+    #[command(after_help = RUN)]
+    Run(Run),
+    /// Watch a scenario in the terminal as it runs: pause, step, change the speed.
+    #[command(after_help = WATCH)]
+    Watch(Watch),
+    /// List the shipped scenarios.
+    #[command(after_help = LIST)]
+    List(List),
+    /// Print the TOML text of a scenario.
+    #[command(after_help = SHOW)]
+    Show(Show),
+    /// Write a new scenario file to start from.
+    #[command(after_help = NEW)]
+    New(New),
+    /// Look for what is allowed but suspicious in scenarios.
+    #[command(after_help = LINT)]
+    Lint(Lint),
+    /// Print the JSON Schema of the scenario language, for editors that complete and check.
+    #[command(after_help = SCHEMA)]
+    Schema,
+    /// Print a completion script for a shell.
+    #[command(after_help = COMPLETIONS)]
+    Completions(Completions),
+    /// Print the manual page, or write all of them.
+    #[command(after_help = MAN)]
+    Man(Man),
+}
+
+/// `queuelab run`
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// Names of shipped scenarios (see `queuelab list`) or paths of TOML files.
+    #[arg(required = true, value_name = "SCENARIO")]
+    pub(crate) scenarios: Vec<String>,
+    #[command(flatten)]
+    pub(crate) variation: Variation,
+    /// Folder for results; each run gets its own folder in it.
+    #[arg(long, value_name = "DIR", default_value = "out")]
+    pub(crate) out: PathBuf,
+    /// What to print on standard output.
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) format: Format,
+    /// Draw no plots (SVG and PNG).
+    #[arg(long)]
+    pub(crate) no_plots: bool,
+    /// Do not check that every message is accounted for: faster, but invariants remain undecided.
+    #[arg(long)]
+    pub(crate) no_check: bool,
+    /// Show no progress, and only the verdict of each run.
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+}
+
+/// What may differ between runs of one scenario.
+#[derive(Debug, Args)]
+pub(crate) struct Variation {
+    /// Seed of everything random, instead of the scenario's.
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// Override a value of the scenario: consumer.workers.count=8. Can be given several times.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+}
+
+/// `queuelab watch`
+#[derive(Debug, Args)]
+pub(crate) struct Watch {
+    /// Name of a shipped scenario (see `queuelab list`) or path of a TOML file.
+    pub(crate) scenario: String,
+    #[command(flatten)]
+    pub(crate) variation: Variation,
+}
+
+/// `queuelab list`
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// What to print on standard output.
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) format: Format,
+}
+
+/// `queuelab show`
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    /// Name of a shipped scenario (see `queuelab list`) or path of a TOML file.
+    pub(crate) scenario: String,
+}
+
+/// `queuelab new`
+#[derive(Debug, Args)]
+pub(crate) struct New {
+    /// Name of the scenario: letters, digits, - and _. The file is NAME.toml in the present folder.
+    pub(crate) name: String,
+}
+
+/// `queuelab lint`
+#[derive(Debug, Args)]
+pub(crate) struct Lint {
+    /// Names of shipped scenarios (see `queuelab list`) or paths of TOML files.
+    #[arg(required = true, value_name = "SCENARIO")]
+    pub(crate) scenarios: Vec<String>,
+    /// Override a value of the scenario: consumer.workers.count=8. Can be given several times.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+}
+
+/// `queuelab completions`
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    /// The shell that is to complete.
+    pub(crate) shell: Shell,
+}
+
+/// `queuelab man`
+#[derive(Debug, Args)]
+pub(crate) struct Man {
+    /// Write a page for queuelab and one for each command to this folder.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// For whom to print.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+const STATUS: &str = "\
+Exit status:
+  0  all expectations and invariants are met (lint: nothing to warn of)
+  1  one is not met (lint: there are warnings)
+  2  wrong usage or bad input
+  3  undecided";
+
+const RUN: &str = "\
+Examples:
+  queuelab run hello
+  queuelab run flash-sale --seed 8 --set consumer.fulfilment.count=80
+  queuelab run flash-sale overload --no-plots --quiet
+  queuelab run my-design.toml --format json --out /tmp/results
+
+Results go to DIR/SCENARIO-SEED (with --set: DIR/SCENARIO-SEED-DIGEST): record.json, environment.json,
+series.csv, latency.hgrm and the plots. The same scenario, seed and version give the same record.json.
+
+Exit status: 0 all met, 1 something not met, 2 wrong usage or bad input, 3 undecided.";
+
+const WATCH: &str = "\
+Examples:
+  queuelab watch flash-sale
+  queuelab watch hello --seed 8 --set producer.source.rate=500/s";
+
+const LIST: &str = "\
+Examples:
+  queuelab list
+  queuelab list --format json";
+
+const SHOW: &str = "\
+Examples:
+  queuelab show hello
+  queuelab show flash-sale > my-sale.toml";
+
+const NEW: &str = "\
+Examples:
+  queuelab new my-design && queuelab run my-design.toml";
+
+const LINT: &str = "\
+Examples:
+  queuelab lint my-design.toml
+  queuelab lint flash-sale --set consumer.fulfilment.count=4
+
+Exit status: 0 nothing to warn of, 1 warnings, 2 wrong usage or bad input.";
+
+const SCHEMA: &str = "\
+Examples:
+  queuelab schema > queuelab.schema.json";
+
+const COMPLETIONS: &str = "\
+Examples:
+  queuelab completions bash > ~/.local/share/bash-completion/completions/queuelab
+  queuelab completions fish > ~/.config/fish/completions/queuelab.fish";
+
+const MAN: &str = "\
+Examples:
+  queuelab man | man -l -
+  queuelab man --out ~/.local/share/man/man1";
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_an_example() {
+        for command in Cli::command().get_subcommands() {
+            let help = command
+                .get_after_help()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            let example = format!("\n  queuelab {}", command.get_name());
+            assert!(help.contains(&example), "{}", command.get_name());
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! `list`, `show` and `new`: the scenarios that there are, and one more.
+
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Write as _};
+
+use anyhow::{Context as _, bail};
+use queuelab_scenario::library;
+use serde_json::json;
+
+use crate::args::{Format, List, New, Show};
+use crate::layout::{first_sentence, wrap};
+use crate::outcome::Status;
+use crate::terminal;
+
+/// Lists the library: names, titles and what each asks.
+///
+/// # Errors
+/// Of standard output.
+pub(crate) fn list(args: &List) -> anyhow::Result<Status> {
+    let entries: Vec<[String; 3]> = library()
+        .map(|entry| {
+            [
+                entry.name.to_string(),
+                entry.title.to_string(),
+                first_sentence(&entry.about),
+            ]
+        })
+        .collect();
+    let text = match args.format {
+        Format::Text => listing(&entries, terminal::width()),
+        Format::Json => {
+            let object = |[name, title, about]: &[String; 3]| json!({ "name": name, "title": title, "about": about });
+            format!(
+                "{:#}\n",
+                json!(entries.iter().map(object).collect::<Vec<_>>())
+            )
+        }
+    };
+    terminal::print(&text)?;
+    Ok(Status::Met)
+}
+
+/// A name per line, its title beside it and the sentence below.
+fn listing(entries: &[[String; 3]], width: usize) -> String {
+    let longest = entries
+        .iter()
+        .map(|[name, ..]| name.len())
+        .max()
+        .unwrap_or(0);
+    let mut text = String::new();
+    for [name, title, about] in entries {
+        text.push_str(&format!("{name:<longest$}   {title}\n"));
+        let margin = longest + 3;
+        for line in wrap(about, width.saturating_sub(margin)) {
+            text.push_str(&format!("{:margin$}{line}\n", ""));
+        }
+    }
+    text.push_str("\nqueuelab run NAME runs one, queuelab show NAME prints its file.\n");
+    text
+}
+
+/// Prints a scenario's TOML text.
+///
+/// # Errors
+/// If there is no such scenario, or it has errors.
+pub(crate) fn show(args: &Show) -> anyhow::Result<Status> {
+    let scenario = queuelab_scenario::open(&args.scenario, &[])?;
+    terminal::print(&scenario.source)?;
+    Ok(Status::Met)
+}
+
+/// Writes a file to start from.
+///
+/// # Errors
+/// If the name does not suit, or the file exists or cannot be written.
+pub(crate) fn new(args: &New) -> anyhow::Result<Status> {
+    let name = args.name.strip_suffix(".toml").unwrap_or(&args.name);
+    if !suits(name) {
+        bail!(
+            "`{}` is not a name for a scenario: use letters, digits, - and _",
+            args.name
+        );
+    }
+    let path = format!("{name}.toml");
+    let mut file = match OpenOptions::new().write(true).create_new(true).open(&path) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            bail!("{path} exists already and is left as it is; choose another name")
+        }
+        opened => opened.with_context(|| format!("failed to create {path}"))?,
+    };
+    let template = queuelab_scenario::template(name);
+    file.write_all(template.as_bytes())
+        .with_context(|| format!("failed to write {path}"))?;
+    terminal::print(&format!("wrote {path}; now: queuelab run {path}\n"))?;
+    Ok(Status::Met)
+}
+
+/// Whether a name is a plain file name everywhere, and no option.
+fn suits(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_plain_file_names() {
+        assert!(["a", "my-design_2"].into_iter().all(suits));
+        assert!(!["", "-a", "a/b", "..", "a b", "ä"].into_iter().any(suits));
+    }
+
+    #[test]
+    fn a_listing_keeps_sentences_apart_from_names() {
+        let entry =
+            |name: &str, about: &str| [name.to_string(), name.to_uppercase(), about.to_string()];
+        let text = listing(
+            &[
+                entry("hello", "One queue."),
+                entry("hot-key", "Some keys are hot."),
+            ],
+            22,
+        );
+        let expected = "\
+hello     HELLO
+          One queue.
+hot-key   HOT-KEY
+          Some keys
+          are hot.
+
+queuelab run NAME runs one, queuelab show NAME prints its file.
+";
+        assert_eq!(text, expected);
+    }
+}

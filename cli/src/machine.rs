@@ -1,0 +1,122 @@
+//! What `run --format json` prints: the verdict and the figures that scripts ask for (times in seconds). Everything else is in record.json.
+
+use queuelab_record::{Measured, RunRecord, Verdict};
+use serde_json::{Value, json};
+
+use crate::outcome;
+use crate::summary::Context;
+
+/// An object for one run, an array for several.
+pub(crate) fn json(runs: &[(RunRecord, Context)]) -> String {
+    let objects: Vec<Value> = runs
+        .iter()
+        .map(|(record, context)| object(record, context))
+        .collect();
+    match objects.as_slice() {
+        [one] => format!("{one:#}\n"),
+        _ => format!("{:#}\n", Value::Array(objects)),
+    }
+}
+
+fn object(record: &RunRecord, context: &Context) -> Value {
+    let judgements = outcome::judgements(record);
+    let expectations = record.expectations.iter().map(|expectation| {
+        let verdict = word(expectation.verdict);
+        json!({ "text": expectation.text, "verdict": verdict, "measured": expectation.measured })
+    });
+    let invariants = record.invariants.iter().map(|invariant| {
+        let verdict = word(invariant.verdict);
+        json!({ "name": invariant.name, "verdict": verdict, "compared": invariant.compared, "violations": invariant.violations })
+    });
+    json!({
+        "scenario": record.scenario.name,
+        "seed": record.seed,
+        "set": record.scenario.overrides,
+        "version": record.version,
+        "verdict": word(outcome::verdict(&judgements)),
+        "expectations": expectations.collect::<Vec<_>>(),
+        "invariants": invariants.collect::<Vec<_>>(),
+        "folder": context.files.as_ref().map(|files| files.folder.trim_end_matches('/')),
+        "simulated_s": record.end.as_secs_f64(),
+        "metrics": metrics(record),
+        "at_least": at_least(record),
+        "trace_hash": record.trace_hash,
+    })
+}
+
+/// Metrics of the whole run under the names that expectations use; null where there was nothing to measure.
+fn metrics(record: &RunRecord) -> Value {
+    let value = |name: &str| match record.metric(name, None, None) {
+        Ok(Measured::Value { value, .. }) => json!(value),
+        _ => Value::Null,
+    };
+    Value::Object(
+        KEY_METRICS
+            .iter()
+            .map(|name| (name.to_string(), value(name)))
+            .collect(),
+    )
+}
+
+/// Metrics that are lower bounds, because messages were unfinished at the end.
+fn at_least(record: &RunRecord) -> Vec<&'static str> {
+    let open = |name: &&str| {
+        matches!(
+            record.metric(name, None, None),
+            Ok(Measured::Value { at_least: true, .. })
+        )
+    };
+    KEY_METRICS.into_iter().filter(open).collect()
+}
+
+fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "pass",
+        Verdict::Fail => "fail",
+        Verdict::Undecided => "undecided",
+    }
+}
+
+const KEY_METRICS: [&str; 26] = [
+    "backlog.max",
+    "backlog.mean",
+    "backlog.end",
+    "drain_time",
+    "latency.confirm.mean",
+    "latency.confirm.p50",
+    "latency.confirm.p99",
+    "latency.confirm.max",
+    "latency.delivery.mean",
+    "latency.delivery.p50",
+    "latency.delivery.p99",
+    "latency.delivery.max",
+    "latency.end_to_end.mean",
+    "latency.end_to_end.p50",
+    "latency.end_to_end.p99",
+    "latency.end_to_end.max",
+    "count.offered",
+    "count.sent",
+    "count.confirmed",
+    "count.enqueued",
+    "count.acked",
+    "count.redelivered",
+    "count.dead_lettered",
+    "count.dropped",
+    "count.lost",
+    "utilisation",
+];
+
+#[cfg(test)]
+mod tests {
+    use queuelab_record::fixture;
+
+    use super::*;
+
+    #[test]
+    fn every_key_metric_exists() {
+        let record = fixture::flash_sale();
+        for name in KEY_METRICS {
+            assert!(record.metric(name, None, None).is_ok(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! Who was busy, and what became of the messages.
+
+use queuelab_record::{Outcomes, QueueRecord, RunRecord, grouped};
+
+use super::{LABEL, Page, figures};
+use crate::layout::{Align, Cell, chain, table};
+
+/// Consumers, queues, nodes and messages.
+pub(super) fn section(page: &Page<'_>) -> Vec<String> {
+    let width = page.context.width - LABEL;
+    let mut lines = page.labelled("consumers", consumers(page));
+    lines.extend(page.labelled("queues", chain(&shares(page.record), width)));
+    lines.extend(page.labelled("nodes", nodes(page.record)));
+    lines.extend(page.labelled("messages", chain(&messages(page.record), width)));
+    lines
+}
+
+/// Each group's utilisation, and how evenly its members were served.
+fn consumers(page: &Page<'_>) -> Vec<String> {
+    let rows: Vec<Vec<Cell>> = page
+        .record
+        .consumers
+        .iter()
+        .map(|group| {
+            let members = if group.count == 1 {
+                String::new()
+            } else {
+                format!("{} members", grouped(group.count.into()))
+            };
+            let least = group.served_by_member.iter().min();
+            let most = group.served_by_member.iter().max();
+            let each = match (least, most) {
+                (Some(&least), Some(&most)) if group.count > 1 && least == most => {
+                    format!("{} each", grouped(least))
+                }
+                (Some(&least), Some(&most)) if group.count > 1 => {
+                    format!("{} to {} each", grouped(least), grouped(most))
+                }
+                _ => String::new(),
+            };
+            let busy = format!("{} busy", figures::percent(group.utilisation));
+            let served = format!("{} served", grouped(group.served));
+            [group.name.clone(), members, busy, served, each]
+                .map(Cell::from)
+                .to_vec()
+        })
+        .collect();
+    let align = [
+        Align::Left,
+        Align::Right,
+        Align::Right,
+        Align::Right,
+        Align::Left,
+    ];
+    if page.record.consumers.iter().all(|group| group.count == 1) {
+        let without = |mut row: Vec<Cell>| {
+            row.truncate(4);
+            row.remove(1);
+            row
+        };
+        let rows: Vec<Vec<Cell>> = rows.into_iter().map(without).collect();
+        return table(
+            &rows,
+            &[Align::Left, Align::Right, Align::Right],
+            page.painter,
+        );
+    }
+    table(&rows, &align, page.painter)
+}
+
+/// How copies are spread over queues, where there are several to spread over.
+fn shares(record: &RunRecord) -> Vec<String> {
+    let mut queues: Vec<&QueueRecord> = record
+        .queues
+        .iter()
+        .filter(|queue| queue.enqueued > 0)
+        .collect();
+    if queues.len() < 2 {
+        return Vec::new();
+    }
+    let total: u64 = queues.iter().map(|queue| queue.enqueued).sum();
+    // A stable sort: queues with equal shares keep the scenario's order.
+    queues.sort_by(|a, b| b.enqueued.cmp(&a.enqueued));
+    let share = |queue: &&QueueRecord| {
+        format!(
+            "{} {}",
+            queue.name,
+            figures::percent(queue.enqueued as f64 / total as f64)
+        )
+    };
+    let mut items: Vec<String> = queues.iter().take(SHARES_MAX).map(share).collect();
+    let more = queues.len().saturating_sub(SHARES_MAX);
+    if more > 0 {
+        items.push(format!("{more} more"));
+    }
+    items
+}
+
+/// What the machines had to do; nothing where they cost nothing.
+fn nodes(record: &RunRecord) -> Vec<String> {
+    let busy = record
+        .nodes
+        .iter()
+        .filter(|node| node.cpu > 0.0 || node.disk > 0.0);
+    busy.map(|node| {
+        let mut items = vec![format!("{} CPU {}", node.name, figures::percent(node.cpu))];
+        if node.fsyncs > 0 {
+            let group = node.synced as f64 / node.fsyncs as f64;
+            items.push(format!("disk {}", figures::percent(node.disk)));
+            items.push(format!(
+                "{} log entries per fsync",
+                figures::count_f64(group)
+            ));
+        }
+        items.join(" · ")
+    })
+    .collect()
+}
+
+/// `408,067 sent = confirmed = acked · 0 dropped, lost, … or left in queues`: equal numbers in a row share one figure.
+fn messages(record: &RunRecord) -> Vec<String> {
+    let Outcomes {
+        offered,
+        sent,
+        confirmed,
+        failed,
+        unknown,
+        dropped_by_producer,
+        pending,
+        unroutable,
+    } = record.outcomes;
+    let confirming = record
+        .producers
+        .iter()
+        .any(|producer| producer.confirm.iter().any(|phase| !phase.is_empty()));
+    let (enqueued, acked) = (
+        record.total(|queue| queue.enqueued),
+        record.total(|queue| queue.acked),
+    );
+
+    let mut flow = vec![(offered, "offered"), (sent, "sent")];
+    if confirming {
+        flow.push((confirmed, "confirmed"));
+    }
+    // Routing may copy or drop: then copies are counted beside messages.
+    if enqueued != sent {
+        flow.push((enqueued, "copies enqueued"));
+    }
+    flow.push((acked, "acked"));
+
+    let always = [
+        (record.total(|queue| queue.dropped), "dropped"),
+        (record.total(|queue| queue.lost), "lost"),
+        (record.total(|queue| queue.dead_lettered), "dead-lettered"),
+        (record.total(|queue| queue.duplicates), "duplicate"),
+        (pending, "pending"),
+        (
+            record.total(|queue| queue.ready_end + queue.in_flight_end),
+            "left in queues",
+        ),
+    ];
+    let sometimes = [
+        (record.total(|queue| queue.redelivered), "redelivered"),
+        (dropped_by_producer, "dropped by producers"),
+        (failed, "refused"),
+        (unknown, "unknown"),
+        (unroutable, "unroutable"),
+        (record.total(|queue| queue.rejected), "rejected"),
+    ];
+    let some = always
+        .iter()
+        .chain(&sometimes)
+        .filter(|(count, _)| *count > 0);
+    let none: Vec<&str> = always
+        .iter()
+        .filter(|(count, _)| *count == 0)
+        .map(|(_, word)| *word)
+        .collect();
+
+    let mut items = equal_runs(&flow);
+    items.extend(some.map(|(count, word)| format!("{} {word}", grouped(*count))));
+    items.extend(alternatives(&none).map(|words| format!("0 {words}")));
+    items
+}
+
+/// `5 a = b`, `3 c`: words of equal numbers that follow each other are chained.
+fn equal_runs(numbers: &[(u64, &str)]) -> Vec<String> {
+    let runs = numbers.chunk_by(|a, b| a.0 == b.0);
+    runs.map(|run| {
+        let words: Vec<&str> = run.iter().map(|(_, word)| *word).collect();
+        format!("{} {}", grouped(run[0].0), words.join(" = "))
+    })
+    .collect()
+}
+
+/// `a, b or c`
+fn alternatives(words: &[&str]) -> Option<String> {
+    match words {
+        [] => None,
+        [one] => Some(one.to_string()),
+        [first @ .., last] => Some(format!("{} or {last}", first.join(", "))),
+    }
+}
+
+/// More shares than this say little in a line.
+const SHARES_MAX: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_equal_numbers_are_chained() {
+        let flow = [(5, "offered"), (5, "sent"), (4, "confirmed"), (5, "acked")];
+        assert_eq!(
+            equal_runs(&flow),
+            ["5 offered = sent", "4 confirmed", "5 acked"]
+        );
+    }
+
+    #[test]
+    fn alternatives_read_as_a_list() {
+        assert_eq!(alternatives(&["a", "b", "c"]).as_deref(), Some("a, b or c"));
+        assert_eq!(alternatives(&["a"]).as_deref(), Some("a"));
+        assert_eq!(alternatives(&[]), None);
+    }
+}

@@ -1,0 +1,135 @@
+//! The three latencies, and where the time went.
+
+use queuelab_core::Span;
+use queuelab_record::{PART_NAMES, Parts, RunRecord, grouped};
+
+use super::figures::{self, AT_LEAST, NOTHING};
+use super::{INDENT, Page};
+use crate::layout::{Align, Cell, Style, chain, table};
+
+/// The latencies of the whole run with what each means; then the parts of the mean journey.
+pub(super) fn section(page: &Page<'_>) -> Vec<String> {
+    let record = page.record;
+    let rows: Vec<[String; 5]> = LATENCIES
+        .iter()
+        .filter_map(|(metric, name, meaning)| row(record, metric, name, meaning))
+        .collect();
+    if rows.is_empty() {
+        return page.labelled("latency", vec!["no message was finished".into()]);
+    }
+    let scope = match record.warmup {
+        warmup if warmup.is_zero() => "latency (whole run)".into(),
+        warmup => format!("latency (after {warmup})"),
+    };
+    let mut cells = vec![
+        [scope.as_str(), "p50", "p99", "max"]
+            .map(|text| Cell::new(Style::Dim, text))
+            .to_vec(),
+    ];
+    cells.extend(rows.iter().map(|[name, figures @ .., meaning]| {
+        let figures = figures.iter().map(|figure| Cell::from(figure.as_str()));
+        let name = std::iter::once(Cell::from(name.as_str()));
+        name.chain(figures)
+            .chain([Cell::new(Style::Dim, meaning.as_str())])
+            .collect()
+    }));
+    let align = [
+        Align::Left,
+        Align::Right,
+        Align::Right,
+        Align::Right,
+        Align::Left,
+    ];
+    let table = table(&cells, &align, page.painter);
+    let mut lines: Vec<String> = table
+        .into_iter()
+        .map(|line| format!("{INDENT}{line}"))
+        .collect();
+    lines.extend(where_it_went(page));
+    if rows.iter().flatten().any(|text| text.starts_with(AT_LEAST)) {
+        lines.push(format!("{INDENT}{}", at_least(record)));
+    }
+    lines
+}
+
+/// A latency's name, p50, p99, max and meaning; `None` if nothing is known of it.
+fn row(record: &RunRecord, metric: &str, name: &str, meaning: &str) -> Option<[String; 5]> {
+    let [p50, p99, max] = ["p50", "p99", "max"]
+        .map(|figure| figures::metric(record, &format!("latency.{metric}.{figure}"), None, None));
+    let known = [&p50, &p99, &max].iter().any(|text| *text != NOTHING);
+    known.then(|| [name.to_string(), p50, p99, max, meaning.to_string()])
+}
+
+/// Why some figures are lower bounds.
+fn at_least(record: &RunRecord) -> String {
+    let unsettled = record.total(|queue| queue.ready_end + queue.in_flight_end);
+    let oldest = record
+        .queues
+        .iter()
+        .map(|queue| queue.unfinished_age_max)
+        .max()
+        .unwrap_or(Span::ZERO);
+    let mut reasons = Vec::new();
+    if unsettled > 0 {
+        reasons.push(format!(
+            "{} were unfinished at the end, the oldest sent {oldest} before",
+            grouped(unsettled)
+        ));
+    }
+    if record.outcomes.pending > 0 {
+        reasons.push(format!(
+            "{} had not been confirmed",
+            grouped(record.outcomes.pending)
+        ));
+    }
+    format!("{AT_LEAST} reads at least: {}", reasons.join("; "))
+}
+
+/// `where 62.8 s went   broker queue 98.9 % · …`: the mean journey, its parts by size, what is tiny folded together.
+fn where_it_went(page: &Page<'_>) -> Vec<String> {
+    let Parts { copies, nanos } = &page.record.parts;
+    let total: u128 = nanos.iter().sum();
+    if *copies == 0 || total == 0 {
+        return Vec::new();
+    }
+    let mean = Span((total / u128::from(*copies)) as u64);
+    let mut parts: Vec<(&str, f64)> = PART_NAMES
+        .into_iter()
+        .zip(nanos)
+        .map(|(name, &nanos)| (name, nanos as f64 / total as f64))
+        .collect();
+    parts.retain(|(_, share)| *share > 0.0);
+    parts.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let (large, tiny): (Vec<_>, Vec<_>) = parts.into_iter().partition(|(_, share)| *share >= 0.001);
+    let mut items: Vec<String> = large
+        .iter()
+        .map(|(name, share)| format!("{name} {}", figures::percent(*share)))
+        .collect();
+    if !tiny.is_empty() {
+        let names: Vec<&str> = tiny.iter().map(|(name, _)| *name).collect();
+        items.push(format!("{} < 0.1 %", names.join(", ")));
+    }
+    let head = format!("where {mean} went   ");
+    let margin = INDENT.len() + figures::width(&head);
+    let lines = chain(&items, page.context.width.saturating_sub(margin));
+    let lines = lines.into_iter().enumerate().map(|(at, line)| match at {
+        0 => format!("{INDENT}{}{line}", page.painter.paint(Style::Dim, &head)),
+        _ => format!("{}{line}", " ".repeat(margin)),
+    });
+    lines.collect()
+}
+
+/// Each latency in metrics, for people, and its meaning.
+const LATENCIES: [(&str, &str, &str); 3] = [
+    (
+        "confirm",
+        "confirm",
+        "intended send → confirm back at the producer",
+    ),
+    (
+        "delivery",
+        "delivery",
+        "intended send → received by a consumer",
+    ),
+    ("end_to_end", "end-to-end", "intended send → service done"),
+];

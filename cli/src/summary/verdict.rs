@@ -1,0 +1,254 @@
+//! The answer, the expectations and the verdict.
+
+use queuelab_core::Time;
+use queuelab_record::{RunRecord, Verdict, grouped};
+
+use super::{INDENT, Page, figures};
+use crate::layout::{Align, Cell, Painter, Style, chain, table, wrap};
+use crate::outcome::{self, Judgement};
+
+/// The answer in a sentence or two: what is not met first, then the author's words or ours.
+pub(super) fn answer(page: &Page<'_>) -> Vec<String> {
+    let judgements = page.judgements();
+    let mut text = headline(&judgements).unwrap_or_default();
+    let words = page.record.answer.clone();
+    let words = words.unwrap_or_else(|| match text.is_empty() {
+        true => format!("{} {}", all_met(&judgements), backlog(page.record)),
+        false => backlog(page.record),
+    });
+    if !text.is_empty() {
+        text.push(' ');
+    }
+    text.push_str(&words);
+    let style = match outcome::verdict(&judgements) {
+        Verdict::Pass => Style::Bold,
+        Verdict::Fail => Style::Red,
+        Verdict::Undecided => Style::Yellow,
+    };
+    let lines = wrap(&text, page.context.width.min(ANSWER_WIDTH) - INDENT.len());
+    lines
+        .iter()
+        .map(|line| format!("{INDENT}{}", page.painter.paint(style, line)))
+        .collect()
+}
+
+/// Expectations with ✓, ✗ or ? and what was measured; then faults and what the figures rest on.
+pub(super) fn section(page: &Page<'_>) -> Vec<String> {
+    let judgements = page.judgements();
+    let row = |judgement: &Judgement| {
+        let (sign, style) = match judgement.verdict {
+            Verdict::Pass => ("✓", Style::Green),
+            Verdict::Fail => ("✗", Style::Red),
+            Verdict::Undecided => ("?", Style::Yellow),
+        };
+        vec![
+            Cell::new(style, format!("{sign} {}", judgement.text)),
+            judgement.measured.clone().into(),
+        ]
+    };
+    let rows: Vec<Vec<Cell>> = judgements.iter().map(row).collect();
+    let table = table(&rows, &[Align::Left, Align::Left], page.painter);
+    let mut lines: Vec<String> = table
+        .into_iter()
+        .map(|line| format!("{INDENT}{line}"))
+        .collect();
+    lines.extend(examples(page));
+    lines.extend(faults(page));
+    lines.extend(page.labelled(
+        "trust",
+        chain(&trust(page.record), page.context.width - super::LABEL),
+    ));
+    lines
+}
+
+/// `PASS 4 of 4 · trace 5f1c9e02 · repeat with --seed 7`
+pub(super) fn line(record: &RunRecord, painter: Painter) -> String {
+    let judgements = outcome::judgements(record);
+    let met = judgements
+        .iter()
+        .filter(|judgement| judgement.verdict == Verdict::Pass)
+        .count();
+    let (word, style) = match outcome::verdict(&judgements) {
+        Verdict::Pass => ("PASS", Style::Green),
+        Verdict::Fail => ("FAIL", Style::Red),
+        Verdict::Undecided => ("UNDECIDED", Style::Yellow),
+    };
+    let count = match judgements.len() {
+        0 => "nothing expected".into(),
+        all if met == all => format!("{met} of {all}"),
+        all => format!("{met} of {all} met"),
+    };
+    let trace: String = record.trace_hash.chars().take(8).collect();
+    format!(
+        "{} {count} · trace {trace} · repeat with --seed {}",
+        painter.paint(style, word),
+        record.seed
+    )
+}
+
+/// What is not met or cannot be said; `None` if all is well.
+fn headline(judgements: &[Judgement]) -> Option<String> {
+    let verdict = outcome::verdict(judgements);
+    let word = match verdict {
+        Verdict::Pass => return None,
+        Verdict::Fail => "NOT MET",
+        Verdict::Undecided => "UNDECIDED",
+    };
+    let named = judgements
+        .iter()
+        .filter(|judgement| judgement.verdict == verdict);
+    let named: Vec<String> = named
+        .map(|Judgement { text, measured, .. }| format!("{text} ({measured})"))
+        .collect();
+    Some(format!("{word}: {}.", named.join(", ")))
+}
+
+fn all_met(judgements: &[Judgement]) -> String {
+    match judgements.len() {
+        0 => "NOTHING WAS EXPECTED.".into(),
+        1 => "THE EXPECTATION IS MET.".into(),
+        _ => "ALL EXPECTATIONS MET.".into(),
+    }
+}
+
+/// What the backlog did, for scenarios whose author wrote no answer.
+fn backlog(record: &RunRecord) -> String {
+    let Some(queue) = record.queues.iter().max_by_key(|queue| queue.ready_max.0) else {
+        return String::new();
+    };
+    let (peak, at) = queue.ready_max;
+    if peak == 0 {
+        return "No message had to wait in a queue.".into();
+    }
+    let when = if at == Time::ZERO {
+        String::new()
+    } else {
+        format!(" at {at}")
+    };
+    let then = match queue.drain_time {
+        Some(span) => format!("was gone {span} later"),
+        None => format!("was {} at the end", grouped(queue.ready_end)),
+    };
+    format!(
+        "The backlog of {} peaked at {}{when} and {then}.",
+        queue.name,
+        grouped(peak)
+    )
+}
+
+/// The first violations in words, where an invariant failed and no expectation wanted it to.
+fn examples(page: &Page<'_>) -> Vec<String> {
+    let failed: Vec<String> = page
+        .judgements()
+        .into_iter()
+        .filter(|j| j.verdict == Verdict::Fail)
+        .map(|j| j.text)
+        .collect();
+    let invariants = page.record.invariants.iter();
+    let unmet = invariants.filter(|invariant| {
+        let speaks = |text: &String| text.split_whitespace().next() == Some(&invariant.name);
+        invariant.verdict == Verdict::Fail && failed.iter().any(speaks)
+    });
+    unmet
+        .flat_map(|invariant| invariant.examples.iter().take(3))
+        .map(|example| format!("{INDENT}  {example}"))
+        .collect()
+}
+
+fn faults(page: &Page<'_>) -> Vec<String> {
+    let rows: Vec<Vec<Cell>> = page
+        .record
+        .faults
+        .iter()
+        .take(FAULTS_MAX)
+        .map(|fault| {
+            let what = format!("{} of {}", fault.kind, fault.target);
+            let when = format!("{} – {}", fault.from, fault.until);
+            vec![
+                fault.name.clone().into(),
+                what.into(),
+                when.into(),
+                fault.effect.clone().into(),
+            ]
+        })
+        .collect();
+    let mut lines = table(&rows, &[Align::Left; 4], page.painter);
+    let more = page.record.faults.len().saturating_sub(FAULTS_MAX);
+    if more > 0 {
+        lines.push(format!("and {more} more"));
+    }
+    page.labelled("faults", lines)
+}
+
+/// What the figures rest on.
+fn trust(record: &RunRecord) -> Vec<String> {
+    use queuelab_core::Durability;
+    let names = |durability| {
+        let queues = record
+            .queues
+            .iter()
+            .filter(|queue| queue.durability == durability);
+        queues.map(|queue| queue.name.as_str()).collect::<Vec<_>>()
+    };
+    let kinds = [
+        (Durability::Fsync, "fsync"),
+        (Durability::Os, "os"),
+        (Durability::None, "memory"),
+    ];
+    let used: Vec<(&str, Vec<&str>)> = kinds
+        .map(|(durability, word)| (word, names(durability)))
+        .into_iter()
+        .filter(|(_, queues)| !queues.is_empty())
+        .collect();
+    let durability = match used.as_slice() {
+        [(word, _)] => word.to_string(),
+        several => {
+            let each = several
+                .iter()
+                .map(|(word, queues)| match queues.as_slice() {
+                    [a] => format!("{word} ({a})"),
+                    [a, b] => format!("{word} ({a}, {b})"),
+                    many => format!("{word} ({} queues)", many.len()),
+                });
+            each.collect::<Vec<_>>().join(", ")
+        }
+    };
+    let costs = match (record.trust.profile.as_str(), record.trust.calibrated) {
+        ("ideal", _) => "costs ideal: only services take time".into(),
+        (profile, true) => format!("costs {profile}, calibrated"),
+        (profile, false) => format!("costs {profile}, uncalibrated"),
+    };
+    let compared: u64 = record
+        .invariants
+        .iter()
+        .map(|invariant| invariant.compared)
+        .sum();
+    let checks = match record.trust.checked {
+        true => format!(
+            "{} comparisons by {} checks",
+            grouped(compared),
+            record.invariants.len()
+        ),
+        false => "checks off".into(),
+    };
+    let mut items = vec![format!("durability {durability}"), costs, checks];
+    items.extend(littles_law(record));
+    items
+}
+
+/// Whether L = λW held on the sample path; `None` if nothing was in the broker.
+fn littles_law(record: &RunRecord) -> Option<String> {
+    let law = record.littles_law;
+    if law.integral == law.sojourns {
+        return (law.integral > 0).then(|| "L = λW exact".into());
+    }
+    let difference =
+        law.integral.abs_diff(law.sojourns) as f64 / law.integral.max(law.sojourns) as f64;
+    Some(format!("L = λW off by {}", figures::percent(difference)))
+}
+
+/// A sentence reads better in lines that are not too long.
+const ANSWER_WIDTH: usize = 92;
+
+/// More activations than this are in the record.
+const FAULTS_MAX: usize = 8;

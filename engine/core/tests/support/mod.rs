@@ -55,6 +55,8 @@ pub(crate) struct Rig {
     pub(crate) config: BrokerConfig,
     pub(crate) broker: Broker,
     pub(crate) log: Vec<(LogPosition, Entry)>,
+    /// The place of the last entry, released or not.
+    pub(crate) last: LogPosition,
     pub(crate) written: LogPosition,
     pub(crate) synced: LogPosition,
     open: Vec<ConnectionId>,
@@ -63,11 +65,12 @@ pub(crate) struct Rig {
 impl Rig {
     pub(crate) fn new(config: BrokerConfig) -> Rig {
         let broker = Broker::new(config.clone(), Recovered::default(), 7);
-        let (written, synced) = (LogPosition(0), LogPosition(0));
+        let (last, written, synced) = Default::default();
         Rig {
             config,
             broker,
             log: Vec::new(),
+            last,
             written,
             synced,
             open: Vec::new(),
@@ -89,13 +92,6 @@ impl Rig {
         out
     }
 
-    /// The place of the last entry.
-    pub(crate) fn last(&self) -> LogPosition {
-        self.log
-            .last()
-            .map_or(self.synced, |(position, _)| *position)
-    }
-
     pub(crate) fn progress(&mut self, written: LogPosition, synced: LogPosition) -> Vec<Output> {
         self.written = self.written.max(written);
         self.synced = self.synced.max(synced);
@@ -114,7 +110,7 @@ impl Rig {
             last,
         };
         self.broker = Broker::new(self.config.clone(), recovered, 7);
-        (self.written, self.synced) = (last, last);
+        (self.last, self.written, self.synced) = (last, last, last);
         self.open.clear();
     }
 
@@ -124,9 +120,10 @@ impl Rig {
                 Output::Persist { position, entry } => {
                     assert_eq!(
                         *position,
-                        LogPosition(self.last().0 + 1),
+                        LogPosition(self.last.0 + 1),
                         "places are dense"
                     );
+                    self.last = *position;
                     self.log.push((*position, entry.clone()));
                 }
                 Output::Release { before } => {
@@ -201,8 +198,8 @@ impl Rig {
                     bytes: number(2).unwrap(),
                 });
             }
-            "written" => return self.progress(place(self.last()), self.synced),
-            "synced" => return self.progress(place(self.last()), place(self.last())),
+            "written" => return self.progress(place(self.last), self.synced),
+            "synced" => return self.progress(place(self.last), place(self.last)),
             "crash" => {
                 self.restart(self.written);
                 return Vec::new();

@@ -2,9 +2,16 @@
 
 use std::sync::Arc;
 
-use queuelab_core::Time;
-use queuelab_record::RunRecord;
-use queuelab_scenario::Scenario;
+use queuelab_core::{QueueId, Span, Time};
+use queuelab_record::{
+    ConsumerRecord, LittlesLaw, Load, NodeRecord, Outcomes, PhaseInfo, ProducerRecord, QueueRecord,
+    RunRecord, SCHEMA_VERSION, ScenarioInfo, Trust,
+};
+use queuelab_scenario::{Profile, Scenario};
+
+use crate::journey::State;
+use crate::verdict;
+use crate::world::World;
 
 /// How to run a scenario.
 #[derive(Clone, Copy, Debug)]
@@ -26,46 +33,322 @@ pub struct LogLine {
 
 /// A run under way. Cloning it forks the run: both copies go on from here, identically.
 #[derive(Clone)]
-pub struct Simulation {}
+pub struct Simulation {
+    world: World,
+    ended: bool,
+}
 
 impl Simulation {
     /// A run at time zero.
-    pub fn new(_scenario: Arc<Scenario>, _options: Options) -> Simulation {
-        todo!()
+    pub fn new(scenario: Arc<Scenario>, options: Options) -> Simulation {
+        Simulation {
+            world: World::new(scenario, options.seed, options.check),
+            ended: false,
+        }
     }
 
     /// The present instant.
     pub fn now(&self) -> Time {
-        todo!()
+        self.world.calendar.now()
     }
 
     /// When the run ends.
     pub fn end(&self) -> Time {
-        todo!()
+        self.world.end
     }
 
     /// Messages sent so far.
     pub fn sent(&self) -> u64 {
-        todo!()
+        self.world.sent()
     }
 
     /// Runs one event; false at the end of the run.
     pub fn step(&mut self) -> bool {
-        todo!()
+        if self.world.step(self.world.end) {
+            return true;
+        }
+        self.finish();
+        false
     }
 
     /// Runs all events up to `until` (or the end, if that is earlier); `now()` is that instant afterwards.
-    pub fn run_until(&mut self, _until: Time) {
-        todo!()
+    pub fn run_until(&mut self, until: Time) {
+        let until = until.min(self.world.end);
+        while self.world.step(until) {}
+        self.world.calendar.advance(until);
+        if until == self.world.end {
+            self.finish();
+        }
     }
 
     /// What was measured so far; at the end of the run, its result with verdicts.
     pub fn record(&self) -> RunRecord {
-        todo!()
+        let mut record = build(&self.world);
+        verdict::judge(&mut record, &self.world.scenario, self.ended);
+        record
     }
 
-    /// Lines logged since the last call: phases, faults, restarts, expectations.
+    /// Lines logged since the last call: phases, faults, restarts.
     pub fn take_log(&mut self) -> Vec<LogLine> {
-        todo!()
+        std::mem::take(&mut self.world.log)
+    }
+
+    /// The checks that need the whole run.
+    fn finish(&mut self) {
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
+        let world = &mut self.world;
+        world.calendar.advance(world.end);
+        let now = world.end;
+        let Some(broker) = &world.node.broker else {
+            return;
+        };
+        for queue in 0..world.scenario.queues.len() {
+            let id = QueueId(queue as u32);
+            let count = |state: State| {
+                world
+                    .journeys
+                    .of_queue(queue)
+                    .filter(|(_, journey)| journey.state == state)
+                    .count()
+            };
+            world.check.balance(
+                now,
+                queue,
+                "ready messages",
+                broker.ready(id),
+                count(State::Ready) as u64,
+            );
+        }
+    }
+}
+
+fn build(world: &World) -> RunRecord {
+    let scenario = &world.scenario;
+    let now = world.calendar.now();
+    let groups = scenario
+        .producers
+        .iter()
+        .zip(&world.metrics.producers)
+        .enumerate();
+    let producers: Vec<ProducerRecord> = groups
+        .map(|(group, (spec, metrics))| ProducerRecord {
+            name: spec.name.clone(),
+            count: spec.count,
+            outcomes: outcomes(world, group),
+            confirm: metrics.confirm.clone(),
+        })
+        .collect();
+    let (integral, sojourns) = world.metrics.littles.sides(now);
+    let share = |busy: Span, of: f64| {
+        if now == Time::ZERO {
+            0.0
+        } else {
+            busy.0 as f64 / (now.0 as f64 * of)
+        }
+    };
+    let disk = &world.node.disk;
+    RunRecord {
+        schema_version: SCHEMA_VERSION,
+        version: env!("CARGO_PKG_VERSION").into(),
+        scenario: ScenarioInfo {
+            name: scenario.name.clone(),
+            title: scenario.title.clone(),
+            about: scenario.about.clone(),
+            overrides: scenario.overrides.clone(),
+            source: scenario.source.clone(),
+        },
+        seed: world.seed,
+        end: now,
+        warmup: scenario.steady.map_or(Span::ZERO, |steady| {
+            steady.warmup.unwrap_or(Span(world.end.0 / 10))
+        }),
+        phases: phases(world),
+        trust: Trust {
+            profile: match scenario.cluster.profile {
+                Profile::Ideal => "ideal".into(),
+                Profile::Lan => "lan".into(),
+                Profile::Wan => "wan".into(),
+            },
+            calibrated: false,
+            checked: world.check.enabled(),
+        },
+        window: world.window,
+        queues: (0..scenario.queues.len())
+            .map(|queue| queue_record(world, queue))
+            .collect(),
+        consumers: (0..scenario.consumers.len())
+            .map(|group| consumer_record(world, group))
+            .collect(),
+        nodes: vec![NodeRecord {
+            name: "n1".into(),
+            cpu: share(world.node.busy_until(now), world.node.cores() as f64),
+            disk: share(disk.busy_until(now), 1.0),
+            fsyncs: disk.fsyncs,
+            synced: disk.entries_synced,
+            cpu_series: world.cpu_series.clone(),
+            disk_series: world.disk_series.clone(),
+        }],
+        parts: world.metrics.parts.clone(),
+        latency_series: world.metrics.latency_series.clone(),
+        outcomes: producers
+            .iter()
+            .fold(Outcomes::default(), |sum, group| add(sum, group.outcomes)),
+        producers,
+        faults: world.faults.clone(),
+        expectations: Vec::new(),
+        invariants: world.check.records(),
+        littles_law: LittlesLaw { integral, sojourns },
+        answer: None,
+        trace_hash: world.trace.hash(),
+        events: world.trace.events(),
+        suggestions: Vec::new(),
+    }
+}
+
+fn phases(world: &World) -> Vec<PhaseInfo> {
+    let now = world.calendar.now();
+    let phases = world
+        .scenario
+        .phases
+        .iter()
+        .enumerate()
+        .map(|(number, phase)| PhaseInfo {
+            name: phase.name.clone(),
+            from: phase.from,
+            until: phase.until,
+            load: (0..world.scenario.queues.len())
+                .map(|queue| load(world, queue, number, phase.from, phase.until.min(now)))
+                .collect(),
+        });
+    phases.collect()
+}
+
+fn load(world: &World, queue: usize, phase: usize, from: Time, until: Time) -> Load {
+    let now = world.calendar.now();
+    let current = world.metrics.phase;
+    world.metrics.queues[queue].load(
+        phase,
+        from,
+        until,
+        now,
+        current,
+        capacity(&world.scenario, queue),
+    )
+}
+
+/// Σc: what the consumers of a queue could serve per second if it were their only one; `None` if a service takes no time.
+fn capacity(scenario: &Scenario, queue: usize) -> Option<f64> {
+    let groups = scenario
+        .consumers
+        .iter()
+        .filter(|group| group.from.contains(&queue));
+    groups
+        .map(|group| {
+            (
+                f64::from(group.count) * f64::from(group.concurrency),
+                group.service.mean(),
+            )
+        })
+        .try_fold(0.0, |sum, (servers, mean)| {
+            (mean > 0.0).then_some(sum + servers / mean)
+        })
+}
+
+fn queue_record(world: &World, queue: usize) -> QueueRecord {
+    let spec = &world.scenario.queues[queue];
+    let metrics = &world.metrics.queues[queue];
+    let now = world.calendar.now();
+    let unfinished = || {
+        world
+            .journeys
+            .of_queue(queue)
+            .map(|(_, journey)| journey)
+            .filter(|journey| !journey.served)
+    };
+    let mut unfinished_by_phase = vec![0; world.scenario.phases.len()];
+    for journey in unfinished() {
+        unfinished_by_phase[journey.phase as usize] += 1;
+    }
+    let in_flight = world
+        .node
+        .broker
+        .as_ref()
+        .map_or(0, |broker| broker.in_flight(QueueId(queue as u32)));
+    QueueRecord {
+        name: spec.name.clone(),
+        durability: spec.durability,
+        max_length: spec.max_length,
+        enqueued: metrics.counts.enqueued,
+        delivered: metrics.counts.delivered,
+        redelivered: metrics.counts.redelivered,
+        acked: metrics.counts.acked,
+        dead_lettered: metrics.dead_lettered,
+        dropped: metrics.dropped,
+        rejected: metrics.rejected,
+        refused: metrics.refused,
+        lost: metrics.lost,
+        duplicates: metrics.duplicates,
+        ready_end: metrics.ready,
+        in_flight_end: in_flight,
+        ready_max: metrics.peak,
+        drain_time: metrics.drained.map(|drained| drained - metrics.peak.1),
+        delivery: metrics.delivery.clone(),
+        end_to_end: metrics.end_to_end.clone(),
+        unfinished_age_max: unfinished()
+            .map(|journey| now - journey.stamps.intended)
+            .max()
+            .unwrap_or_default(),
+        unfinished: unfinished_by_phase,
+        series: metrics.series.clone(),
+    }
+}
+
+fn consumer_record(world: &World, group: usize) -> ConsumerRecord {
+    let spec = &world.scenario.consumers[group];
+    let now = world.calendar.now();
+    let capacity = now.0 as f64 * f64::from(spec.count) * f64::from(spec.concurrency);
+    ConsumerRecord {
+        name: spec.name.clone(),
+        count: spec.count,
+        served: world.members(group).map(|member| member.served()).sum(),
+        nacked: world.members(group).map(|member| member.nacked()).sum(),
+        utilisation: if capacity > 0.0 {
+            world.group_busy(group, now).0 as f64 / capacity
+        } else {
+            0.0
+        },
+        served_by_member: world.members(group).map(|member| member.served()).collect(),
+        utilisation_series: world.groups[group].utilisation_series.clone(),
+    }
+}
+
+fn outcomes(world: &World, group: usize) -> Outcomes {
+    let mut outcomes = world.metrics.producers[group].outcomes;
+    let members = || {
+        world
+            .producers
+            .iter()
+            .filter(|slot| slot.group as usize == group)
+            .map(|slot| &slot.machine)
+    };
+    outcomes.offered = members().map(|member| member.offered()).sum();
+    outcomes.pending = members()
+        .map(|member| member.waiting() + member.unconfirmed())
+        .sum();
+    outcomes
+}
+
+fn add(a: Outcomes, b: Outcomes) -> Outcomes {
+    Outcomes {
+        offered: a.offered + b.offered,
+        sent: a.sent + b.sent,
+        confirmed: a.confirmed + b.confirmed,
+        failed: a.failed + b.failed,
+        unknown: a.unknown + b.unknown,
+        dropped_by_producer: a.dropped_by_producer + b.dropped_by_producer,
+        pending: a.pending + b.pending,
+        unroutable: a.unroutable + b.unroutable,
     }
 }

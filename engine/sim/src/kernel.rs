@@ -1,0 +1,303 @@
+//! The event calendar: what happens next, in the order of (time, sequence).
+
+use std::collections::VecDeque;
+
+use queuelab_core::{Span, Time};
+
+/// A lane: events whose times never decrease, of which only the first is in the heap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LaneId(u32);
+
+const NO_LANE: u32 = u32::MAX;
+
+/// A calendar of events `E`, each due at an instant; events of one instant run in the order in which they were scheduled.
+///
+/// Three stores share one sequence counter, so that the order does not depend on which one an event went through:
+/// a 4-ary heap on the packed (time, sequence), a FIFO for events due at once, and FIFO lanes for streams of events
+/// whose times never decrease (constant timeouts, ordered connections), which keep the heap small.
+#[derive(Clone, Debug)]
+pub struct Calendar<E> {
+    now: Time,
+    sequence: u64,
+    heap: Vec<Scheduled<E>>,
+    at_once: VecDeque<(u64, E)>,
+    lanes: Vec<VecDeque<(Time, u64, E)>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Scheduled<E> {
+    /// Time in the upper half, sequence in the lower: one comparison orders both.
+    key: u128,
+    lane: u32,
+    event: E,
+}
+
+impl<E: Copy> Calendar<E> {
+    /// An empty calendar at time zero.
+    pub fn new() -> Self {
+        Calendar {
+            now: Time::ZERO,
+            sequence: 0,
+            heap: Vec::new(),
+            at_once: VecDeque::new(),
+            lanes: Vec::new(),
+        }
+    }
+
+    /// The instant of the last event popped.
+    #[inline]
+    pub fn now(&self) -> Time {
+        self.now
+    }
+
+    /// Events scheduled so far.
+    pub fn scheduled(&self) -> u64 {
+        self.sequence
+    }
+
+    /// Events that wait.
+    pub fn len(&self) -> usize {
+        let behind: usize = self
+            .lanes
+            .iter()
+            .map(|lane| lane.len().saturating_sub(1))
+            .sum();
+        self.heap.len() + self.at_once.len() + behind
+    }
+
+    /// True when nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.heap.is_empty() && self.at_once.is_empty()
+    }
+
+    /// Schedules `event` at `at`; an instant in the past counts as now.
+    #[inline]
+    pub fn schedule(&mut self, at: Time, event: E) {
+        let sequence = self.next_sequence();
+        if at <= self.now {
+            self.at_once.push_back((sequence, event));
+        } else {
+            self.push(Scheduled {
+                key: pack(at, sequence),
+                lane: NO_LANE,
+                event,
+            });
+        }
+    }
+
+    /// Schedules `event` after `delay`.
+    #[inline]
+    pub fn after(&mut self, delay: Span, event: E) {
+        self.schedule(self.now + delay, event);
+    }
+
+    /// A new lane.
+    pub fn lane(&mut self) -> LaneId {
+        self.lanes.push(VecDeque::new());
+        LaneId(self.lanes.len() as u32 - 1)
+    }
+
+    /// Schedules `event` at `at`, or with the lane's last event if that is later. Past instants count as now.
+    #[inline]
+    pub fn schedule_in(&mut self, lane: LaneId, at: Time, event: E) {
+        let waiting = &mut self.lanes[lane.0 as usize];
+        let sequence = self.sequence;
+        match waiting.back() {
+            Some((last, _, _)) => {
+                let at = at.max(*last);
+                waiting.push_back((at, sequence, event));
+                self.sequence += 1;
+            }
+            None if at <= self.now => {
+                self.sequence += 1;
+                self.at_once.push_back((sequence, event));
+            }
+            None => {
+                self.sequence += 1;
+                waiting.push_back((at, sequence, event));
+                self.push(Scheduled {
+                    key: pack(at, sequence),
+                    lane: lane.0,
+                    event,
+                });
+            }
+        }
+    }
+
+    /// When the next event is due.
+    #[inline]
+    pub fn next_at(&self) -> Option<Time> {
+        if !self.at_once.is_empty() {
+            return Some(self.now);
+        }
+        self.heap.first().map(|first| unpack(first.key))
+    }
+
+    /// The next event, with its instant (now from here on) and its sequence.
+    #[inline]
+    pub fn pop(&mut self) -> Option<(Time, u64, E)> {
+        if let Some((sequence, _)) = self.at_once.front() {
+            let due_before = |first: &Scheduled<E>| first.key < pack(self.now, *sequence);
+            if !self.heap.first().is_some_and(due_before) {
+                let (sequence, event) = self.at_once.pop_front()?;
+                return Some((self.now, sequence, event));
+            }
+        }
+        let first = *self.heap.first()?;
+        if first.lane == NO_LANE {
+            self.pop_heap();
+        } else {
+            let lane = &mut self.lanes[first.lane as usize];
+            lane.pop_front();
+            match lane.front() {
+                Some((at, sequence, event)) => {
+                    let next = Scheduled {
+                        key: pack(*at, *sequence),
+                        lane: first.lane,
+                        event: *event,
+                    };
+                    self.sift_down(next);
+                }
+                None => self.pop_heap(),
+            }
+        }
+        self.now = unpack(first.key);
+        Some((self.now, first.key as u64, first.event))
+    }
+
+    /// Moves to `at` if nothing is due before it; never back.
+    pub fn advance(&mut self, at: Time) {
+        debug_assert!(self.next_at().is_none_or(|next| at <= next));
+        self.now = self.now.max(at);
+    }
+
+    #[inline]
+    fn next_sequence(&mut self) -> u64 {
+        let sequence = self.sequence;
+        self.sequence += 1;
+        sequence
+    }
+
+    #[inline]
+    fn push(&mut self, entry: Scheduled<E>) {
+        let mut hole = self.heap.len();
+        self.heap.push(entry);
+        while hole > 0 {
+            let parent = (hole - 1) / ARITY;
+            if self.heap[parent].key <= entry.key {
+                break;
+            }
+            self.heap[hole] = self.heap[parent];
+            hole = parent;
+        }
+        self.heap[hole] = entry;
+    }
+
+    #[inline]
+    fn pop_heap(&mut self) {
+        let last = self.heap.pop().expect("the heap has a first entry");
+        if !self.heap.is_empty() {
+            self.sift_down(last);
+        }
+    }
+
+    /// Puts `entry` where the first one was, and restores the order.
+    #[inline]
+    fn sift_down(&mut self, entry: Scheduled<E>) {
+        let length = self.heap.len();
+        let mut hole = 0;
+        loop {
+            let first_child = hole * ARITY + 1;
+            if first_child >= length {
+                break;
+            }
+            let last_child = (first_child + ARITY).min(length);
+            let (mut smallest, mut key) = (first_child, self.heap[first_child].key);
+            for child in first_child + 1..last_child {
+                if self.heap[child].key < key {
+                    (smallest, key) = (child, self.heap[child].key);
+                }
+            }
+            if entry.key <= key {
+                break;
+            }
+            self.heap[hole] = self.heap[smallest];
+            hole = smallest;
+        }
+        self.heap[hole] = entry;
+    }
+}
+
+impl<E: Copy> Default for Calendar<E> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Wider than binary: fewer levels to sift through, and a node's children share cache lines.
+const ARITY: usize = 4;
+
+#[inline]
+fn pack(at: Time, sequence: u64) -> u128 {
+    (u128::from(at.0) << 64) | u128::from(sequence)
+}
+
+#[inline]
+fn unpack(key: u128) -> Time {
+    Time((key >> 64) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Schedule(u64),
+        ScheduleIn(usize, u64),
+        Pop,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            (0..20u64).prop_map(Step::Schedule),
+            (0..3usize, 0..20u64).prop_map(|(lane, delay)| Step::ScheduleIn(lane, delay)),
+            Just(Step::Pop),
+            Just(Step::Pop),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn pops_in_the_order_of_time_and_sequence(steps in prop::collection::vec(step(), 0..500)) {
+            let mut calendar = Calendar::new();
+            let lanes = [calendar.lane(), calendar.lane(), calendar.lane()];
+            let mut last_in_lane = [0u64; 3];
+            let mut model = BTreeMap::new();
+            for (number, step) in (0u64..).zip(steps) {
+                let sequence = calendar.scheduled();
+                match step {
+                    Step::Schedule(delay) => {
+                        calendar.after(Span(delay), number);
+                        model.insert((calendar.now().0 + delay, sequence), number);
+                    }
+                    Step::ScheduleIn(lane, delay) => {
+                        let at = (calendar.now().0 + delay).max(last_in_lane[lane]);
+                        last_in_lane[lane] = at;
+                        calendar.schedule_in(lanes[lane], Time(at), number);
+                        model.insert((at, sequence), number);
+                    }
+                    Step::Pop => {
+                        let popped = calendar.pop().map(|(at, sequence, event)| ((at.0, sequence), event));
+                        prop_assert_eq!(popped, model.pop_first());
+                    }
+                }
+                prop_assert_eq!(calendar.len(), model.len());
+                let next = model.first_key_value().map(|((at, _), _)| Time(*at));
+                prop_assert_eq!(calendar.next_at(), next);
+            }
+        }
+    }
+}

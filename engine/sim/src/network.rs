@@ -1,0 +1,175 @@
+//! Connections between clients and the node: reliable FIFO streams, as TCP is.
+
+use std::collections::VecDeque;
+
+use queuelab_core::{Request, Response, Time};
+use queuelab_scenario::Network;
+use queuelab_workload::{Sampler, Stream};
+
+use crate::kernel::LaneId;
+
+/// What travels from a client to the node.
+#[derive(Clone, Debug)]
+pub enum Up {
+    /// Connect.
+    Open,
+    /// The client is gone.
+    Close,
+    /// A request, with the stamps of a publish.
+    Request {
+        channel: u16,
+        request: Request,
+        stamps: Stamps,
+    },
+    /// The client has read so many bytes.
+    Writable { bytes: u64 },
+}
+
+/// What travels from the node to a client.
+#[derive(Clone, Debug)]
+pub enum Down {
+    /// The connection stands.
+    Connected,
+    /// Nobody listens.
+    Refused,
+    /// A response.
+    Response { channel: u16, response: Response },
+    /// The node reads, or does not read, what the client sends: TCP's window as the client sees it.
+    Reading { on: bool },
+}
+
+/// When a publish was meant to be sent, was sent, and arrived.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stamps {
+    pub intended: Time,
+    pub sent: Time,
+    pub received: Time,
+}
+
+/// Whose connection it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Client {
+    Producer(u32),
+    Consumer(u32),
+}
+
+/// A connection with its two streams.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    /// Whose.
+    pub client: Client,
+    /// Raised when the node resets it: what was under way before is void.
+    pub epoch: u32,
+    /// Whether the client takes what comes.
+    pub live: bool,
+    /// To the node.
+    pub up: Pipe<Up>,
+    /// To the client.
+    pub down: Pipe<Down>,
+}
+
+/// One direction of a connection: in order, each packet after its latency but never before its predecessor.
+#[derive(Clone, Debug)]
+pub struct Pipe<T> {
+    packets: VecDeque<T>,
+    sent: u64,
+    free_at: Time,
+    stream: Stream,
+    /// The calendar's lane of its arrivals.
+    pub lane: LaneId,
+}
+
+/// What the network costs.
+#[derive(Clone, Debug)]
+pub struct Costs {
+    latency: Sampler,
+    free: bool,
+    bandwidth: Option<f64>,
+}
+
+impl Costs {
+    /// Of a scenario's network.
+    pub fn new(network: &Network) -> Costs {
+        let latency = Sampler::new(&network.clients);
+        Costs {
+            free: latency.is_zero() && network.bandwidth.is_none(),
+            latency,
+            bandwidth: network.bandwidth,
+        }
+    }
+
+    /// One latency, for what is not a packet: a reset noticed.
+    pub fn latency(&self, stream: &Stream, counter: u64) -> queuelab_core::Span {
+        self.latency.sample(&mut stream.at(counter))
+    }
+}
+
+impl<T> Pipe<T> {
+    /// An empty pipe.
+    pub fn new(stream: Stream, lane: LaneId) -> Pipe<T> {
+        Pipe {
+            packets: VecDeque::new(),
+            sent: 0,
+            free_at: Time::ZERO,
+            stream,
+            lane,
+        }
+    }
+
+    /// Takes a packet of `bytes` that leaves at `at`; returns when it arrives, but for its predecessors, which the lane minds.
+    #[inline]
+    pub fn send(&mut self, at: Time, bytes: u64, packet: T, costs: &Costs) -> Time {
+        self.packets.push_back(packet);
+        if costs.free {
+            return at;
+        }
+        self.sent += 1;
+        let mut leaves = at;
+        if let Some(bandwidth) = costs.bandwidth {
+            leaves = leaves.max(self.free_at);
+            leaves += queuelab_core::Span::from_secs_f64(bytes as f64 / bandwidth);
+            self.free_at = leaves;
+        }
+        leaves + costs.latency.sample(&mut self.stream.at(self.sent))
+    }
+
+    /// The packet that arrives.
+    #[inline]
+    pub fn receive(&mut self) -> Option<T> {
+        self.packets.pop_front()
+    }
+
+    /// Everything under way is lost.
+    pub fn cut(&mut self) -> impl Iterator<Item = T> {
+        std::mem::take(&mut self.packets).into_iter()
+    }
+}
+
+impl Up {
+    /// Bytes on the wire, about.
+    pub fn size(&self) -> u64 {
+        match self {
+            Up::Request {
+                request: Request::Publish { message, .. },
+                ..
+            } => FRAME + message.size(),
+            _ => FRAME,
+        }
+    }
+}
+
+impl Down {
+    /// Bytes on the wire, about.
+    pub fn size(&self) -> u64 {
+        match self {
+            Down::Response {
+                response: Response::Deliver { message, .. } | Response::Returned { message },
+                ..
+            } => FRAME + message.size(),
+            _ => FRAME,
+        }
+    }
+}
+
+/// Method and header frames of a message, with its routing key.
+const FRAME: u64 = 64;

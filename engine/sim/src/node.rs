@@ -1,0 +1,728 @@
+//! A node: the real broker behind a FIFO server that pays for what the broker does.
+//!
+//! A core that is free takes all inputs that wait. It handles each once its cost is paid, then flushes; outputs leave as
+//! their costs are paid.
+
+use std::collections::VecDeque;
+
+use queuelab_core::{
+    Broker, ChannelId, ConnectionId, ConsumerId, Durability, Event as BrokerEvent, Input,
+    MessageCopy, Output, QueueId, Recovered, Removal, Request, Response, Span, Time,
+};
+use queuelab_scenario::{Ack, Cpu, Scenario};
+use queuelab_workload::Stream;
+
+use crate::check::Tag;
+use crate::disk::Disk;
+use crate::journey::{Journey, State};
+use crate::network::{Client, Down, Stamps, Up};
+use crate::topology;
+use crate::world::{AUTO_ACK_WINDOW, Event, World};
+
+/// A node's process and machine.
+#[derive(Clone)]
+pub struct Node {
+    /// `None` while it is down.
+    pub broker: Option<Broker>,
+    /// Which life it lives.
+    pub incarnation: u32,
+    /// Its disk outlives it.
+    pub disk: Disk,
+    seed: u64,
+    cpu: Cpu,
+    inbox: VecDeque<Arrival>,
+    cores: Vec<Core>,
+    outputs: Vec<Output>,
+    busy: Span,
+    /// Whether anything waits for the operating system alone.
+    has_os_queues: bool,
+    /// The publish that is being handled.
+    publishing: Option<(u64, Stamps)>,
+    /// When the log progress that is being handled came about.
+    synced_at: Time,
+    /// Queues whose depth may have changed, of which the first so many are in use.
+    touched: Vec<QueueId>,
+}
+
+/// A core: what it works on.
+#[derive(Clone, Debug, Default)]
+struct Core {
+    batch: VecDeque<Arrival>,
+    stage: Stage,
+    /// Until when what it does is paid for in `Node::busy`.
+    paid_until: Time,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Stage {
+    #[default]
+    Idle,
+    /// The cost of the first input of the batch is being paid.
+    Input,
+    /// The batch is handled; its last outputs are being paid.
+    Flush,
+}
+
+/// An input that waits for a core.
+#[derive(Clone, Debug)]
+enum Arrival {
+    Open {
+        connection: u32,
+    },
+    Close {
+        connection: u32,
+    },
+    Request {
+        connection: u32,
+        channel: u16,
+        request: Request,
+        stamps: Stamps,
+    },
+    Writable {
+        connection: u32,
+        bytes: u64,
+    },
+    Log {
+        at: Time,
+    },
+}
+
+impl Node {
+    /// A node that has just started for the first time.
+    pub fn new(scenario: &Scenario, seed: u64) -> Node {
+        let mut node = Node {
+            broker: None,
+            incarnation: 0,
+            disk: Disk::new(&scenario.cluster.disk, Stream::new(seed, "disk/fsync", 0)),
+            seed,
+            cpu: scenario.cluster.cpu,
+            inbox: VecDeque::new(),
+            cores: vec![Core::default(); scenario.cluster.cpu.cores.max(1) as usize],
+            outputs: Vec::new(),
+            busy: Span::ZERO,
+            has_os_queues: scenario
+                .queues
+                .iter()
+                .any(|queue| queue.durability == Durability::Os),
+            publishing: None,
+            synced_at: Time::ZERO,
+            touched: Vec::new(),
+        };
+        node.boot(scenario, Recovered::default());
+        node
+    }
+
+    /// How many cores.
+    pub fn cores(&self) -> usize {
+        self.cores.len()
+    }
+
+    /// CPU time used so far, summed over the cores.
+    pub fn busy_until(&self, now: Time) -> Span {
+        let ahead = self
+            .cores
+            .iter()
+            .fold(Span::ZERO, |sum, core| sum + (core.paid_until - now));
+        self.busy - ahead
+    }
+
+    /// Starts the broker on what the disk kept.
+    pub fn boot(&mut self, scenario: &Scenario, recovered: Recovered) {
+        let seed = Stream::new(self.seed, "broker", 0)
+            .at(u64::from(self.incarnation))
+            .next_u64();
+        self.broker = Some(Broker::new(
+            topology::broker_config(scenario, self.incarnation),
+            recovered,
+            seed,
+        ));
+    }
+
+    /// The process is gone, with everything that waited in it. Returns the publishes among that.
+    pub fn die(&mut self, now: Time) -> Vec<u64> {
+        self.busy = self.busy_until(now);
+        self.broker = None;
+        self.incarnation += 1;
+        let mut lost = Vec::new();
+        let waiting = self.cores.iter_mut().flat_map(|core| {
+            core.stage = Stage::Idle;
+            core.paid_until = now;
+            std::mem::take(&mut core.batch)
+        });
+        for arrival in waiting.chain(std::mem::take(&mut self.inbox)) {
+            if let Arrival::Request {
+                request: Request::Publish { message, .. },
+                ..
+            } = arrival
+            {
+                lost.push(message.tag);
+            }
+        }
+        lost
+    }
+
+    fn cost(&self, arrival: &Arrival) -> Span {
+        match arrival {
+            Arrival::Request {
+                request: Request::Publish { message, .. },
+                ..
+            } => self.cpu.publish + per_kib(self.cpu.per_kib, message.size()),
+            Arrival::Request { .. } | Arrival::Open { .. } | Arrival::Close { .. } => self.cpu.ack,
+            Arrival::Writable { .. } | Arrival::Log { .. } => Span::ZERO,
+        }
+    }
+
+    fn send_cost(&self, response: &Response) -> Span {
+        match response {
+            Response::Deliver { message, .. } => {
+                self.cpu.deliver + per_kib(self.cpu.per_kib, message.size())
+            }
+            _ => Span::ZERO,
+        }
+    }
+}
+
+impl World {
+    /// A packet reaches the node.
+    #[inline]
+    pub fn node_receives(&mut self, connection: u32, packet: Up) {
+        let now = self.calendar.now();
+        if self.node.broker.is_none() {
+            if matches!(packet, Up::Open) {
+                self.send_down(connection, now, Down::Refused);
+            }
+            return;
+        }
+        let arrival = match packet {
+            Up::Open => Arrival::Open { connection },
+            Up::Close => Arrival::Close { connection },
+            Up::Request {
+                channel,
+                request,
+                mut stamps,
+            } => {
+                stamps.received = now;
+                Arrival::Request {
+                    connection,
+                    channel,
+                    request,
+                    stamps,
+                }
+            }
+            Up::Writable { bytes } => Arrival::Writable { connection, bytes },
+        };
+        self.arrives(arrival);
+    }
+
+    /// An fsync is done.
+    pub fn fsync_done(&mut self) {
+        let now = self.calendar.now();
+        let incarnation = self.node.incarnation;
+        if let Some(next) = self.node.disk.sync_done(now) {
+            self.calendar.after(next, Event::Fsync { incarnation });
+        }
+        self.arrives(Arrival::Log { at: now });
+    }
+
+    #[inline]
+    fn arrives(&mut self, arrival: Arrival) {
+        self.node.inbox.push_back(arrival);
+        if let Some(core) = self
+            .node
+            .cores
+            .iter()
+            .position(|core| core.stage == Stage::Idle)
+        {
+            self.start_batch(core);
+        }
+    }
+
+    fn start_batch(&mut self, core: usize) {
+        let slot = &mut self.node.cores[core];
+        debug_assert!(slot.batch.is_empty());
+        std::mem::swap(&mut slot.batch, &mut self.node.inbox);
+        slot.stage = Stage::Input;
+        let cost = self.node.cpu.per_batch + self.node.cost(&self.node.cores[core].batch[0]);
+        if !self.pay(core, Span::ZERO, cost) {
+            self.run_core(core);
+        }
+    }
+
+    /// What the core was working on is done: go on until something takes time.
+    pub fn run_core(&mut self, core: usize) {
+        loop {
+            let sending = match self.node.cores[core].stage {
+                Stage::Idle => return,
+                Stage::Input => match self.node.cores[core].batch.pop_front() {
+                    Some(arrival) => self.handle(arrival),
+                    None => Span::ZERO,
+                },
+                Stage::Flush => self.flush(),
+            };
+            let slot = &mut self.node.cores[core];
+            let cost = match (slot.stage, slot.batch.front()) {
+                (_, Some(_)) => self.node.cost(&self.node.cores[core].batch[0]),
+                (Stage::Flush, None) => {
+                    if self.node.inbox.is_empty() {
+                        slot.stage = Stage::Idle;
+                        if self.pay(core, sending, Span::ZERO) {
+                            // The last outputs keep the core busy; nothing else is to be done when they have left.
+                            self.node.cores[core].stage = Stage::Flush;
+                        }
+                        return;
+                    }
+                    std::mem::swap(&mut slot.batch, &mut self.node.inbox);
+                    slot.stage = Stage::Input;
+                    self.node.cpu.per_batch + self.node.cost(&self.node.cores[core].batch[0])
+                }
+                (_, None) => {
+                    slot.stage = Stage::Flush;
+                    Span::ZERO
+                }
+            };
+            if self.pay(core, sending, cost) {
+                return;
+            }
+        }
+    }
+
+    /// Pays for outputs and for the next step; true if that takes time, at the end of which the core runs on.
+    #[inline]
+    fn pay(&mut self, core: usize, sending: Span, next: Span) -> bool {
+        let cost = sending + next;
+        if cost.is_zero() {
+            return false;
+        }
+        let until = self.calendar.now() + cost;
+        self.node.busy += cost;
+        self.node.cores[core].paid_until = until;
+        let incarnation = self.node.incarnation;
+        self.calendar.schedule(
+            until,
+            Event::Core {
+                core: core as u32,
+                incarnation,
+            },
+        );
+        true
+    }
+
+    /// Opens a connection at the broker: its channels, and what they consume.
+    pub fn open(&mut self, connection: u32) {
+        let now = self.calendar.now();
+        let id = ConnectionId(connection);
+        let auto_ack = match self.connections[connection as usize].client {
+            Client::Producer(_) => false,
+            Client::Consumer(consumer) => {
+                self.groups[self.consumers[consumer as usize].group as usize].auto_ack
+            }
+        };
+        let window = if auto_ack { AUTO_ACK_WINDOW } else { u64::MAX };
+        self.input(
+            now,
+            Input::Opened {
+                connection: id,
+                window,
+            },
+        );
+        match self.connections[connection as usize].client {
+            Client::Producer(producer) => {
+                let group = self.producers[producer as usize].group as usize;
+                if self.scenario.producers[group].confirm.is_some() {
+                    let channel = ChannelId {
+                        connection: id,
+                        number: 1,
+                    };
+                    self.input(
+                        now,
+                        Input::Client {
+                            channel,
+                            request: Request::ConfirmSelect,
+                        },
+                    );
+                }
+            }
+            Client::Consumer(consumer) => {
+                let group = self.consumers[consumer as usize].group as usize;
+                for at in 0..self.scenario.consumers[group].from.len() {
+                    let spec = &self.scenario.consumers[group];
+                    let channel = ChannelId {
+                        connection: id,
+                        number: at as u16 + 1,
+                    };
+                    let request = Request::Consume {
+                        queue: QueueId(spec.from[at] as u32),
+                        consumer: ConsumerId(0),
+                        prefetch: spec.prefetch,
+                        no_ack: spec.ack == Ack::Auto,
+                        weight: spec.weight,
+                    };
+                    self.input(now, Input::Client { channel, request });
+                }
+            }
+        }
+    }
+
+    /// Flushes the broker outside of any core, at a start.
+    pub fn settle_node(&mut self) {
+        self.emit();
+        self.flush();
+    }
+
+    fn handle(&mut self, arrival: Arrival) -> Span {
+        let now = self.calendar.now();
+        match arrival {
+            Arrival::Request {
+                connection,
+                channel,
+                request,
+                stamps,
+            } => {
+                let channel = ChannelId {
+                    connection: ConnectionId(connection),
+                    number: channel,
+                };
+                if let Request::Publish { message, .. } = &request {
+                    let tag = message.tag;
+                    self.node.publishing = Some((tag, stamps));
+                    self.input(now, Input::Client { channel, request });
+                    let sending = self.emit();
+                    // Still there: the broker has parked it, or its connection.
+                    if let Some((tag, stamps)) = self.node.publishing.take() {
+                        self.parked.insert(tag, (stamps, now));
+                    }
+                    return sending;
+                }
+                self.input(now, Input::Client { channel, request });
+            }
+            Arrival::Open { connection } => {
+                self.open(connection);
+                let sending = self.emit();
+                self.send_down(connection, now + sending, Down::Connected);
+                return sending;
+            }
+            Arrival::Close { connection } => self.input(
+                now,
+                Input::Closed {
+                    connection: ConnectionId(connection),
+                },
+            ),
+            Arrival::Writable { connection, bytes } => {
+                self.input(
+                    now,
+                    Input::Writable {
+                        connection: ConnectionId(connection),
+                        bytes,
+                    },
+                );
+            }
+            Arrival::Log { at } => {
+                self.node.synced_at = at;
+                let (written, synced) = self.node.disk.progress();
+                self.input(now, Input::Log { written, synced });
+            }
+        }
+        self.emit()
+    }
+
+    fn flush(&mut self) -> Span {
+        let now = self.calendar.now();
+        let mut sending = Span::ZERO;
+        loop {
+            if let Some(broker) = &mut self.node.broker {
+                broker.flush(now, &mut self.node.outputs);
+            }
+            sending += self.emit();
+            if !(self.node.disk.write() && self.node.has_os_queues) {
+                return sending;
+            }
+            // The operating system has it: queues that wait for no more than that go on.
+            self.node.synced_at = now;
+            let (written, synced) = self.node.disk.progress();
+            self.input(now, Input::Log { written, synced });
+            sending += self.emit();
+        }
+    }
+
+    #[inline]
+    fn input(&mut self, now: Time, input: Input) {
+        if let Some(broker) = &mut self.node.broker {
+            broker.handle(now, input, &mut self.node.outputs);
+        }
+    }
+
+    /// Does what the broker asked for. Returns the CPU time that its deliveries cost; each leaves once its own is paid.
+    fn emit(&mut self) -> Span {
+        let now = self.calendar.now();
+        let mut outputs = std::mem::take(&mut self.node.outputs);
+        let mut sending = Span::ZERO;
+        for output in outputs.drain(..) {
+            match output {
+                Output::Client { channel, response } => {
+                    sending += self.node.send_cost(&response);
+                    if let Response::Deliver {
+                        redelivered,
+                        copy,
+                        ref message,
+                        ..
+                    } = response
+                    {
+                        self.dispatched(
+                            now,
+                            channel.connection.0,
+                            copy,
+                            redelivered,
+                            message.size(),
+                        );
+                    }
+                    let packet = Down::Response {
+                        channel: channel.number,
+                        response,
+                    };
+                    self.send_down(channel.connection.0, now + sending, packet);
+                }
+                Output::Reading { connection, on } => {
+                    self.send_down(connection.0, now + sending, Down::Reading { on });
+                }
+                Output::Persist { position, entry } => self.node.disk.append(position, entry),
+                Output::Sync { through } => {
+                    self.node.disk.write();
+                    if let Some(fsync) = self.node.disk.sync(now, through) {
+                        let incarnation = self.node.incarnation;
+                        self.calendar
+                            .after(sending + fsync, Event::Fsync { incarnation });
+                    }
+                }
+                Output::Release { before } => self.node.disk.release(before),
+                Output::Observe(event) => self.observe(now, event),
+            }
+        }
+        self.node.outputs = outputs;
+        self.measure_depths(now);
+        sending
+    }
+
+    /// A copy leaves the ready state for a consumer.
+    #[inline]
+    fn dispatched(
+        &mut self,
+        now: Time,
+        connection: u32,
+        copy: MessageCopy,
+        redelivered: bool,
+        size: u64,
+    ) {
+        self.touch(copy.queue);
+        let phase = self.metrics.phase;
+        let queue = &mut self.metrics.queues[copy.queue.index()];
+        queue.count(phase, |counts| {
+            counts.delivered += 1;
+            counts.redelivered += u64::from(redelivered);
+        });
+        if let Some(journey) = self.journeys.get_mut(copy) {
+            if journey.state != State::Removed {
+                journey.state = State::InFlight;
+            }
+            journey.dispatched = now;
+            journey.attempts += 1;
+            journey.size = size as u32;
+            journey.holder = connection;
+            queue.aged(phase, now - journey.committed);
+        }
+    }
+
+    #[inline]
+    fn observe(&mut self, now: Time, event: BrokerEvent) {
+        match event {
+            BrokerEvent::Routed { tag, copies } => {
+                self.settle_publish(tag);
+                self.check.routed(Tag(tag), copies);
+                if copies == 0 {
+                    let group = self.producers[Tag(tag).producer()].group as usize;
+                    self.metrics.producers[group].outcomes.unroutable += 1;
+                    self.consumed(tag);
+                }
+            }
+            BrokerEvent::Refused { tag, queue } => {
+                let stamps = self.stamps_of(now, tag);
+                self.settle_publish(tag);
+                self.check.routed(Tag(tag), 0);
+                let phase = self.metrics.phase_of(stamps.intended);
+                let metrics = &mut self.metrics.queues[queue.index()];
+                metrics.refused += 1;
+                metrics.phases[phase].offered += 1;
+            }
+            BrokerEvent::Parked { .. } => {}
+            BrokerEvent::Proposed { tag, copy, from } => self.proposed(now, tag, copy, from),
+            BrokerEvent::Enqueued { copy, .. } => {
+                self.touch(copy.queue);
+                let phase = self.metrics.phase;
+                self.metrics.queues[copy.queue.index()].count(phase, |counts| counts.enqueued += 1);
+                self.metrics.littles.enter(now);
+                let synced_at = self.node.synced_at;
+                if let Some(journey) = self.journeys.get_mut(copy) {
+                    journey.state = State::Ready;
+                    journey.synced = synced_at.clamp(journey.handled, now);
+                    journey.committed = now;
+                    journey.ready = now;
+                    journey.entered = now;
+                }
+            }
+            BrokerEvent::Returned { copy, .. } => {
+                self.touch(copy.queue);
+                if let Some(journey) = self.journeys.get_mut(copy) {
+                    journey.state = State::Ready;
+                    journey.ready = now;
+                    journey.holder = NOBODY;
+                }
+            }
+            BrokerEvent::Removed { tag, copy, reason } => self.removed(now, tag, copy, reason),
+            BrokerEvent::Recovered { copy, .. } => {
+                self.touch(copy.queue);
+                if let Some(journey) = self.journeys.get_mut(copy) {
+                    if journey.state == State::Proposed {
+                        // Its commit was cut short by the crash, but the disk has it.
+                        journey.synced = now.max(journey.handled);
+                        journey.committed = now;
+                        journey.entered = now;
+                        self.metrics.littles.enter(now);
+                        let phase = self.metrics.phase;
+                        self.metrics.queues[copy.queue.index()]
+                            .count(phase, |counts| counts.enqueued += 1);
+                    }
+                    journey.state = State::Ready;
+                    journey.ready = now;
+                    journey.holder = NOBODY;
+                }
+            }
+        }
+    }
+
+    /// When the publish in hand, or one that waited for room, was meant to be sent and so on.
+    #[inline]
+    fn stamps_of(&self, now: Time, tag: u64) -> Stamps {
+        match self.node.publishing {
+            Some((publishing, stamps)) if publishing == tag => stamps,
+            _ => match self.parked.get(&tag) {
+                // Back-pressure is the producer's wait: what came after it moves by as much.
+                Some((stamps, since)) => {
+                    let waited = now - *since;
+                    Stamps {
+                        intended: stamps.intended,
+                        sent: stamps.sent + waited,
+                        received: stamps.received + waited,
+                    }
+                }
+                None => Stamps {
+                    intended: now,
+                    sent: now,
+                    received: now,
+                },
+            },
+        }
+    }
+
+    #[inline]
+    fn settle_publish(&mut self, tag: u64) {
+        match self.node.publishing {
+            Some((publishing, _)) if publishing == tag => self.node.publishing = None,
+            _ => {
+                self.parked.remove(&tag);
+            }
+        }
+    }
+
+    #[inline]
+    fn proposed(&mut self, now: Time, tag: u64, copy: MessageCopy, from: Option<MessageCopy>) {
+        self.check.begun(Tag(tag), from.is_some());
+        let source = from.and_then(|from| self.journeys.get(from));
+        let (stamps, phase, handled) = match source {
+            Some(source) => (source.stamps, source.phase as usize, source.handled),
+            None => {
+                let stamps = self.stamps_of(now, tag);
+                (stamps, self.metrics.phase_of(stamps.intended), now)
+            }
+        };
+        self.metrics.queues[copy.queue.index()].phases[phase].offered += 1;
+        let journey = Journey {
+            tag,
+            phase: phase as u32,
+            state: State::Proposed,
+            received_once: false,
+            served: false,
+            attempts: 0,
+            size: 0,
+            holder: NOBODY,
+            stamps,
+            handled,
+            synced: now,
+            committed: now,
+            ready: now,
+            dispatched: now,
+            entered: now,
+        };
+        self.journeys.begin(copy, journey);
+    }
+
+    #[inline]
+    fn removed(&mut self, now: Time, tag: u64, copy: MessageCopy, reason: Removal) {
+        self.touch(copy.queue);
+        let phase = self.metrics.phase;
+        let queue = &mut self.metrics.queues[copy.queue.index()];
+        match reason {
+            Removal::Acked => queue.count(phase, |counts| counts.acked += 1),
+            Removal::DeadLettered => queue.dead_lettered += 1,
+            Removal::Dropped => queue.dropped += 1,
+            Removal::Rejected => queue.rejected += 1,
+        }
+        self.check.ended(Tag(tag));
+        let Some(journey) = self.journeys.get_mut(copy) else {
+            return;
+        };
+        if journey.state != State::Proposed {
+            self.metrics.littles.leave(now, journey.entered);
+        }
+        let being_served = reason == Removal::Acked && !journey.served;
+        if being_served {
+            journey.state = State::Removed;
+        } else {
+            self.journeys.end(copy);
+        }
+        if matches!(reason, Removal::Dropped | Removal::Rejected) {
+            self.consumed(tag);
+        }
+    }
+
+    #[inline]
+    fn touch(&mut self, queue: QueueId) {
+        if self.node.touched.last() != Some(&queue) {
+            self.node.touched.push(queue);
+        }
+    }
+
+    #[inline]
+    fn measure_depths(&mut self, now: Time) {
+        let Some(broker) = &self.node.broker else {
+            return;
+        };
+        let phase = self.metrics.phase;
+        for queue in self.node.touched.drain(..) {
+            let ready = broker.ready(queue);
+            self.metrics.queues[queue.index()].set_ready(now, phase, ready);
+            self.check.depth(
+                now,
+                queue.index(),
+                ready,
+                self.scenario.queues[queue.index()].max_length,
+            );
+        }
+    }
+}
+
+#[inline]
+fn per_kib(cost: Span, bytes: u64) -> Span {
+    Span(cost.0 * bytes / 1024)
+}
+
+/// The holder of what no consumer holds.
+const NOBODY: u32 = u32::MAX;

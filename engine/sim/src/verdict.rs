@@ -1,0 +1,201 @@
+//! Verdicts: what became of the expectations, and the answer in a sentence.
+
+use queuelab_record::{ExpectationRecord, Measured, RunRecord, Verdict};
+use queuelab_scenario::{Claim, Comparison, Expectation, MetricRef, Scenario};
+
+/// Fills in expectations, answer and suggestions. Before the run has `ended` nothing is decided.
+pub fn judge(record: &mut RunRecord, scenario: &Scenario, ended: bool) {
+    record.expectations = scenario
+        .expectations
+        .iter()
+        .map(|expectation| expect(record, expectation, ended))
+        .collect();
+    record.answer = scenario
+        .answer
+        .as_ref()
+        .filter(|_| ended)
+        .map(|template| fill(record, template));
+    let suggestions = scenario.suggestions.iter().map(|suggestion| {
+        let overrides: Vec<String> = suggestion
+            .set
+            .iter()
+            .map(|set| format!(" --set {}", quoted(set)))
+            .collect();
+        (
+            format!("queuelab run {}{}", scenario.name, overrides.concat()),
+            suggestion.ask.clone(),
+        )
+    });
+    record.suggestions = suggestions.collect();
+}
+
+fn expect(record: &RunRecord, expectation: &Expectation, ended: bool) -> ExpectationRecord {
+    let (verdict, measured) = match &expectation.claim {
+        Claim::Metric {
+            metric,
+            comparison,
+            value,
+        } => measure(record, metric, *comparison, *value),
+        Claim::Invariant { name, of, violated } => {
+            invariant(record, name, of.as_deref(), *violated)
+        }
+    };
+    let verdict = if ended { verdict } else { Verdict::Undecided };
+    ExpectationRecord {
+        text: expectation.text.clone(),
+        verdict,
+        measured,
+    }
+}
+
+fn measure(
+    record: &RunRecord,
+    metric: &MetricRef,
+    comparison: Comparison,
+    limit: f64,
+) -> (Verdict, String) {
+    let measured = match record.metric(&metric.name, metric.of.as_deref(), metric.phase.as_deref())
+    {
+        Ok(measured) => measured,
+        Err(error) => return (Verdict::Undecided, error.to_string()),
+    };
+    let verdict = match measured {
+        Measured::Value {
+            value, at_least, ..
+        } => decide(value, at_least, comparison, limit),
+        Measured::Never => Verdict::Fail,
+        Measured::NoSamples => Verdict::Undecided,
+    };
+    (verdict, measured.to_string())
+}
+
+/// A lower bound refutes what should be small, and proves what should be large; else it decides nothing.
+fn decide(value: f64, at_least: bool, comparison: Comparison, limit: f64) -> Verdict {
+    let holds = comparison.holds(value, limit);
+    let open = match comparison {
+        Comparison::Less | Comparison::AtMost => holds,
+        Comparison::Greater | Comparison::AtLeast => !holds,
+        Comparison::Equal => value <= limit,
+    };
+    match (at_least && open, holds) {
+        (true, _) => Verdict::Undecided,
+        (false, true) => Verdict::Pass,
+        (false, false) => Verdict::Fail,
+    }
+}
+
+fn invariant(
+    record: &RunRecord,
+    name: &str,
+    of: Option<&str>,
+    violated: bool,
+) -> (Verdict, String) {
+    let Some(invariant) = record
+        .invariants
+        .iter()
+        .find(|invariant| invariant.name == name)
+    else {
+        return (Verdict::Undecided, "not checked".into());
+    };
+    let violations = match of {
+        None => invariant.violations,
+        Some(of) => {
+            let queue = record.queues.iter().position(|queue| queue.name == of);
+            queue
+                .and_then(|queue| invariant.by_queue.get(queue))
+                .copied()
+                .unwrap_or(0)
+        }
+    };
+    let verdict = match (invariant.compared, violations > 0) {
+        (0, _) => Verdict::Undecided,
+        (_, seen) if seen == violated => Verdict::Pass,
+        _ => Verdict::Fail,
+    };
+    let measured = match (record.trust.checked, violations) {
+        (false, _) => "not checked".into(),
+        (true, 0) => format!(
+            "{} events compared",
+            queuelab_record::grouped(invariant.compared)
+        ),
+        (true, 1) => "1 violation".into(),
+        (true, many) => format!("{} violations", queuelab_record::grouped(many)),
+    };
+    (verdict, measured)
+}
+
+/// `{backlog.max of orders}` becomes what was measured; what is no metric stays as it is.
+fn fill(record: &RunRecord, template: &str) -> String {
+    let mut filled = String::new();
+    let mut rest = template;
+    while let Some(open) = rest.find('{') {
+        let Some(length) = rest[open..].find('}') else {
+            break;
+        };
+        let hole = &rest[open + 1..open + length];
+        filled.push_str(&rest[..open]);
+        match hole_value(record, hole) {
+            Some(value) => filled.push_str(&value),
+            None => filled.push_str(&rest[open..=open + length]),
+        }
+        rest = &rest[open + length + 1..];
+    }
+    filled.push_str(rest);
+    filled
+}
+
+fn hole_value(record: &RunRecord, hole: &str) -> Option<String> {
+    let (hole, phase) = match hole.rsplit_once(" in ") {
+        Some((rest, phase)) => (rest, Some(phase.trim())),
+        None => (hole, None),
+    };
+    let (name, of) = match hole.split_once(" of ") {
+        Some((name, of)) => (name, Some(of.trim())),
+        None => (hole, None),
+    };
+    record
+        .metric(name.trim(), of, phase)
+        .ok()
+        .map(|measured| measured.to_string())
+}
+
+/// As a shell takes it.
+fn quoted(set: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.=/:,+@%".contains(c);
+    if set.chars().all(plain) {
+        set.into()
+    } else {
+        format!("'{}'", set.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lower_bound_decides_only_what_it_can() {
+        use Comparison::{AtLeast, Less};
+        assert_eq!(decide(5.0, false, Less, 9.0), Verdict::Pass);
+        assert_eq!(decide(5.0, true, Less, 9.0), Verdict::Undecided);
+        assert_eq!(decide(9.5, true, Less, 9.0), Verdict::Fail);
+        assert_eq!(decide(9.5, true, AtLeast, 9.0), Verdict::Pass);
+        assert_eq!(decide(5.0, true, AtLeast, 9.0), Verdict::Undecided);
+    }
+
+    #[test]
+    fn answers_are_filled_from_the_record() {
+        let record = queuelab_record::fixture::flash_sale();
+        let filled = fill(&record, "peak {backlog.max of orders}, {no.metric} {open");
+        assert!(
+            filled.starts_with("peak 1") && filled.ends_with(", {no.metric} {open"),
+            "{filled}"
+        );
+    }
+
+    #[test]
+    fn suggestions_survive_a_shell() {
+        assert_eq!(quoted("consumer.a.count=80"), "consumer.a.count=80");
+        assert_eq!(quoted("queue.a.ttl=\"1 s\""), "'queue.a.ttl=\"1 s\"'");
+    }
+}

@@ -966,5 +966,6 @@ fn the_log_is_released_once_nothing_needs_its_head() {
         .collect();
     expect![[r#"
           release 2
-          release 3075"#]].assert_eq(&releases.join("\n"));
+          release 3075"#]]
+    .assert_eq(&releases.join("\n"));
 }

@@ -118,11 +118,7 @@ impl Rig {
         for output in out {
             match output {
                 Output::Persist { position, entry } => {
-                    assert_eq!(
-                        *position,
-                        LogPosition(self.last.0 + 1),
-                        "places are dense"
-                    );
+                    assert_eq!(*position, LogPosition(self.last.0 + 1), "places are dense");
                     self.last = *position;
                     self.log.push((*position, entry.clone()));
                 }

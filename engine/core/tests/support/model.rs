@@ -1,1 +1,1160 @@
-//! stub
+//! A naive broker: vectors, scans, no sharing of code with the real one.
+//!
+//! It predicts every output exactly, but for the order in which the real one serves its queues and the choice among
+//! consumers: there it checks that what was done was allowed, and at the end of each step that nothing was left undone.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use queuelab_core::*;
+
+pub(crate) struct Model {
+    config: BrokerConfig,
+    queues: Vec<Queue>,
+    connections: BTreeMap<ConnectionId, Connection>,
+    moves: Vec<Move>,
+    epochs: u64,
+    last: LogPosition,
+    written: LogPosition,
+    synced: LogPosition,
+    /// Effects that wait for the log, with their places.
+    unwritten: Vec<(LogPosition, Effect)>,
+    unsynced: Vec<(LogPosition, Effect)>,
+    needs_sync: bool,
+    commands: Vec<Command>,
+    effects: Vec<(Effect, bool)>,
+    /// What has to come out next.
+    expected: VecDeque<String>,
+}
+
+#[derive(Default)]
+struct Queue {
+    next_serial: u64,
+    copies: Vec<Copy>,
+    consumers: Vec<Consumer>,
+    parked: Vec<ConnectionId>,
+}
+
+#[derive(Clone)]
+struct Copy {
+    serial: u64,
+    message: Message,
+    logged: bool,
+    deliveries: u32,
+    redelivered: bool,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum State {
+    Proposed,
+    Ready,
+    InFlight,
+    Settling,
+    Leaving,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+struct Consumer {
+    channel: ChannelId,
+    epoch: u64,
+    id: ConsumerId,
+    prefetch: u32,
+    no_ack: bool,
+    /// Which of all consumers it is.
+    birth: u64,
+}
+
+struct Connection {
+    window: Option<i128>,
+    parked: bool,
+    reading: bool,
+    backlog: VecDeque<(ChannelId, Request)>,
+    channels: BTreeMap<u16, Channel>,
+}
+
+#[derive(Default)]
+struct Channel {
+    epoch: u64,
+    /// Publishes by number, if confirms are on.
+    publishes: Option<Vec<Publish>>,
+    accepted: Vec<u64>,
+    delivered: u64,
+    unacked: Vec<(u64, MessageCopy, u64)>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Publish {
+    Waiting(usize),
+    Accepted,
+    Answered,
+}
+
+#[derive(Clone, Copy)]
+enum Origin {
+    Nobody,
+    Publish(ChannelId, u64, u64),
+    Move(usize),
+}
+
+#[derive(Clone, Copy)]
+enum Effect {
+    Enqueue(MessageCopy, Origin),
+    Remove(MessageCopy, Removal),
+    Return(MessageCopy, u32),
+    Leave(MessageCopy, usize),
+}
+
+struct Move {
+    source: MessageCopy,
+    tag: u64,
+    origin: Origin,
+    waiting: usize,
+}
+
+impl Model {
+    pub(crate) fn new(config: BrokerConfig) -> Model {
+        Model::recovered(config, &[], LogPosition(0))
+    }
+
+    /// A broker after a restart, from its log.
+    pub(crate) fn recovered(
+        config: BrokerConfig,
+        log: &[(LogPosition, Entry)],
+        last: LogPosition,
+    ) -> Model {
+        let mut queues: Vec<Queue> = Vec::new();
+        let mut expected = VecDeque::new();
+        for (at, queue) in config.queues.iter().enumerate() {
+            let commands = log.iter().flat_map(|(_, entry)| entry.commands());
+            let mine: Vec<&Command> = commands
+                .filter(|command| command.copy().queue.index() == at)
+                .collect();
+            let mut state = Queue::default();
+            let first = MessageCopy::first_serial(config.incarnation);
+            let used = mine.iter().map(|command| command.copy().serial + 1).max();
+            state.next_serial = first.max(used.unwrap_or(0));
+            for command in mine {
+                assert_ne!(
+                    queue.durability,
+                    Durability::None,
+                    "memory queues are not logged"
+                );
+                match command {
+                    Command::Enqueue { copy, message } => state.copies.push(Copy {
+                        serial: copy.serial,
+                        message: message.clone(),
+                        logged: true,
+                        deliveries: 0,
+                        redelivered: true,
+                        state: State::Ready,
+                    }),
+                    Command::Remove { copy } => {
+                        state.copies.retain(|other| other.serial != copy.serial);
+                    }
+                    Command::Return { copy, deliveries } => {
+                        for other in state
+                            .copies
+                            .iter_mut()
+                            .filter(|other| other.serial == copy.serial)
+                        {
+                            other.deliveries = *deliveries;
+                        }
+                    }
+                }
+            }
+            for copy in &state.copies {
+                let name = MessageCopy {
+                    queue: QueueId(at as u32),
+                    serial: copy.serial,
+                };
+                let event = Event::Recovered {
+                    tag: copy.message.tag,
+                    copy: name,
+                };
+                expected.push_back(show(&Output::Observe(event)));
+            }
+            queues.push(state);
+        }
+        Model {
+            config,
+            queues,
+            connections: BTreeMap::new(),
+            moves: Vec::new(),
+            epochs: 0,
+            last,
+            written: last,
+            synced: last,
+            unwritten: Vec::new(),
+            unsynced: Vec::new(),
+            needs_sync: false,
+            commands: Vec::new(),
+            effects: Vec::new(),
+            expected,
+        }
+    }
+
+    /// Checks what the broker made of an input.
+    pub(crate) fn handle(&mut self, input: Input, outputs: &[Output]) {
+        match input {
+            Input::Opened { connection, window } => {
+                self.close(connection);
+                let window = (window != u64::MAX).then_some(i128::from(window));
+                let open = Connection {
+                    window,
+                    parked: false,
+                    reading: true,
+                    backlog: VecDeque::new(),
+                    channels: BTreeMap::new(),
+                };
+                self.connections.insert(connection, open);
+            }
+            Input::Closed { connection } => self.close(connection),
+            Input::Client { channel, request } => {
+                if let Some(connection) = self.connections.get_mut(&channel.connection) {
+                    if connection.parked {
+                        connection.backlog.push_back((channel, request));
+                    } else {
+                        self.request(channel, request, None);
+                    }
+                }
+            }
+            Input::Writable { connection, bytes } => {
+                let open = self.connections.get_mut(&connection);
+                if let Some(window) = open.and_then(|open| open.window.as_mut()) {
+                    *window += i128::from(bytes);
+                }
+            }
+            Input::Log { written, synced } => {
+                (self.written, self.synced) = (written, synced);
+                while self
+                    .unwritten
+                    .first()
+                    .is_some_and(|(position, _)| *position <= written)
+                {
+                    let (_, effect) = self.unwritten.remove(0);
+                    self.apply(effect);
+                }
+                while self
+                    .unsynced
+                    .first()
+                    .is_some_and(|(position, _)| *position <= synced)
+                {
+                    let (_, effect) = self.unsynced.remove(0);
+                    self.apply(effect);
+                }
+            }
+        }
+        for output in outputs {
+            if self.expected.is_empty() {
+                self.spontaneous(output);
+            }
+            assert_eq!(Some(show(output)), self.expected.pop_front());
+        }
+        self.assert_settled();
+    }
+
+    /// Checks what the broker does at the end of a batch.
+    pub(crate) fn flush(&mut self, outputs: &[Output]) {
+        if std::mem::take(&mut self.needs_sync) {
+            self.expect(Output::Sync { through: self.last });
+        }
+        let mut rest = outputs;
+        while let Some(expected) = self.expected.pop_front() {
+            assert_eq!(rest.first().map(show), Some(expected));
+            rest = &rest[1..];
+        }
+        // Channels are answered in any order, each in its own.
+        let mut answers = BTreeMap::<ChannelId, Vec<String>>::new();
+        for output in rest {
+            let Output::Client {
+                channel,
+                response: Response::Confirm { .. },
+            } = output
+            else {
+                panic!("a flush gives no {output:?}");
+            };
+            answers.entry(*channel).or_default().push(show(output));
+        }
+        for (id, connection) in &mut self.connections {
+            for (number, channel) in &mut connection.channels {
+                let id = ChannelId {
+                    connection: *id,
+                    number: *number,
+                };
+                let expected: Vec<String> = channel.answers(id).iter().map(show).collect();
+                assert_eq!(answers.remove(&id).unwrap_or_default(), expected, "{id:?}");
+            }
+        }
+        assert!(answers.is_empty());
+    }
+
+    /// Delivery tags that a channel can settle.
+    pub(crate) fn unacked(&self, id: ChannelId) -> Vec<u64> {
+        let channel = self
+            .connections
+            .get(&id.connection)
+            .and_then(|open| open.channels.get(&id.number));
+        channel.map_or(Vec::new(), |channel| {
+            channel.unacked.iter().map(|(tag, ..)| *tag).collect()
+        })
+    }
+
+    /// Logged copies of a queue that were committed and that nobody has asked to remove.
+    pub(crate) fn committed(&self, queue: usize) -> Vec<u64> {
+        let copies = self.queues[queue].copies.iter();
+        let committed = copies
+            .filter(|copy| copy.logged && matches!(copy.state, State::Ready | State::InFlight));
+        committed.map(|copy| copy.serial).collect()
+    }
+
+    pub(crate) fn durability(&self, queue: usize) -> Durability {
+        self.config.queues[queue].durability
+    }
+
+    pub(crate) fn assert_same(&self, broker: &Broker) {
+        for (at, queue) in self.queues.iter().enumerate() {
+            let id = QueueId(at as u32);
+            let count = |states: &[State]| {
+                queue
+                    .copies
+                    .iter()
+                    .filter(|copy| states.contains(&copy.state))
+                    .count()
+            };
+            let ready = queue
+                .copies
+                .iter()
+                .filter(|copy| copy.state == State::Ready);
+            let view = QueueView {
+                name: self.config.queues[at].name.clone(),
+                ready: count(&[State::Ready]) as u64,
+                in_flight: count(&[State::InFlight, State::Settling]) as u64,
+                ready_bytes: ready.map(|copy| copy.message.size()).sum(),
+                parked: queue.parked.len() as u64,
+                consumers: queue.consumers.len() as u32,
+            };
+            assert_eq!(broker.queue(id), view);
+            assert_eq!(
+                (broker.ready(id), broker.in_flight(id)),
+                (view.ready, view.in_flight)
+            );
+            assert_eq!(
+                broker.oldest_ready(id).map(|copy| copy.serial),
+                self.oldest_ready(id)
+            );
+        }
+    }
+}
+
+/// What the broker does on its own: it delivers, and lets parked publishes in.
+impl Model {
+    fn spontaneous(&mut self, output: &Output) {
+        match output {
+            Output::Client {
+                channel,
+                response: Response::Deliver { consumer, copy, .. },
+            } => {
+                self.deliver(*channel, *consumer, *copy);
+            }
+            Output::Observe(
+                Event::Routed { tag, .. } | Event::Refused { tag, .. } | Event::Parked { tag, .. },
+            ) => self.resume(*tag),
+            _ => panic!("nothing asked for {output:?}"),
+        }
+    }
+
+    fn deliver(&mut self, id: ChannelId, consumer: ConsumerId, name: MessageCopy) {
+        assert_eq!(
+            self.oldest_ready(name.queue),
+            Some(name.serial),
+            "the oldest goes first"
+        );
+        let consumers = self.queues[name.queue.index()].consumers.iter();
+        let consumer = *consumers
+            .clone()
+            .find(|other| other.channel == id && other.id == consumer)
+            .expect("only consumers get messages");
+        assert!(
+            self.can_take(&consumer),
+            "only consumers with credit get messages"
+        );
+
+        let copy = self.copy(name);
+        copy.state = State::InFlight;
+        let (message, redelivered) = (copy.message.clone(), copy.redelivered);
+        let logged = copy.logged;
+        let connection = self.connections.get_mut(&id.connection).unwrap();
+        if let Some(window) = &mut connection.window {
+            *window -= i128::from(message.size()) + 64;
+        }
+        let channel = connection.channels.get_mut(&id.number).unwrap();
+        channel.delivered += 1;
+        let delivery = channel.delivered;
+        let tag = message.tag;
+        if !consumer.no_ack {
+            channel.unacked.push((delivery, name, consumer.birth));
+        }
+        let consumer_id = consumer.id;
+        let response = Response::Deliver {
+            consumer: consumer_id,
+            delivery,
+            redelivered,
+            copy: name,
+            message,
+        };
+        self.expect(Output::Client {
+            channel: id,
+            response,
+        });
+        if consumer.no_ack {
+            self.forget(name);
+            self.observe(Event::Removed {
+                tag,
+                copy: name,
+                reason: Removal::Acked,
+            });
+            if logged {
+                self.commands.push(Command::Remove { copy: name });
+                self.commit();
+            }
+        }
+    }
+
+    fn can_take(&self, consumer: &Consumer) -> bool {
+        let connection = &self.connections[&consumer.channel.connection];
+        let channel = &connection.channels[&consumer.channel.number];
+        let held = channel
+            .unacked
+            .iter()
+            .filter(|(.., birth)| *birth == consumer.birth)
+            .count();
+        let credit = consumer.no_ack || consumer.prefetch == 0 || held < consumer.prefetch as usize;
+        credit && connection.reading && connection.window.is_none_or(|window| window > 0)
+    }
+
+    /// A parked publish is handled: the first of its connection, and that is the first in its queue.
+    fn resume(&mut self, tag: u64) {
+        let found = (0..self.queues.len()).find(|at| {
+            let first = self.queues[*at].parked.first();
+            first.is_some_and(|id| self.parked_message(*id).tag == tag)
+        });
+        let at = found.expect("only the first parked connection goes on");
+        let id = self.queues[at].parked.remove(0);
+        let queue = QueueId(at as u32);
+        assert!(self.has_room(queue, self.parked_message(id).size()));
+        self.connections.get_mut(&id).unwrap().parked = false;
+        let mut resumed = Some(queue);
+        while !self.connections[&id].parked {
+            let connection = self.connections.get_mut(&id).unwrap();
+            if let Some((channel, request)) = connection.backlog.pop_front() {
+                self.request(channel, request, resumed.take());
+            } else {
+                connection.reading = true;
+                self.expect(Output::Reading {
+                    connection: id,
+                    on: true,
+                });
+                return;
+            }
+        }
+    }
+
+    fn parked_message(&self, id: ConnectionId) -> &Message {
+        match &self.connections[&id].backlog[0].1 {
+            Request::Publish { message, .. } => message,
+            other => panic!("parked with {other:?}"),
+        }
+    }
+
+    fn assert_settled(&self) {
+        assert!(self.expected.is_empty(), "missing: {:?}", self.expected);
+        for (at, queue) in self.queues.iter().enumerate() {
+            let id = QueueId(at as u32);
+            let taker = queue
+                .consumers
+                .iter()
+                .any(|consumer| self.can_take(consumer));
+            assert!(
+                self.oldest_ready(id).is_none() || !taker,
+                "a message waits beside an idle consumer"
+            );
+            if let Some(first) = queue.parked.first() {
+                assert!(
+                    !self.has_room(id, self.parked_message(*first).size()),
+                    "a publish waits beside room"
+                );
+            }
+        }
+        assert!(
+            self.unwritten
+                .first()
+                .is_none_or(|(position, _)| *position > self.written)
+        );
+        assert!(
+            self.unsynced
+                .first()
+                .is_none_or(|(position, _)| *position > self.synced)
+        );
+    }
+}
+
+/// Requests.
+impl Model {
+    fn request(&mut self, id: ChannelId, request: Request, resumed: Option<QueueId>) {
+        let connection = self.connections.get_mut(&id.connection).unwrap();
+        self.epochs += 1;
+        let fresh = Channel {
+            epoch: self.epochs,
+            ..Channel::default()
+        };
+        let channel = connection.channels.entry(id.number).or_insert(fresh);
+        match request {
+            Request::ConfirmSelect => drop(channel.publishes.get_or_insert_default()),
+            Request::Publish {
+                exchange,
+                mandatory,
+                message,
+            } => {
+                self.publish(id, exchange, mandatory, message, resumed);
+            }
+            Request::Consume {
+                queue,
+                consumer,
+                prefetch,
+                no_ack,
+                ..
+            } => {
+                if queue.index() >= self.queues.len() {
+                    return self.fail(id, 404, "no such queue");
+                }
+                let mut all = self.queues.iter().flat_map(|queue| &queue.consumers);
+                if all.any(|other| other.channel == id && other.id == consumer) {
+                    return self.fail(id, 530, "the consumer exists already");
+                }
+                let (epoch, birth) = (channel.epoch, self.epochs);
+                let consumer = Consumer {
+                    channel: id,
+                    epoch,
+                    id: consumer,
+                    prefetch,
+                    no_ack,
+                    birth,
+                };
+                self.queues[queue.index()].consumers.push(consumer);
+                let response = Response::Consuming {
+                    consumer: consumer.id,
+                };
+                self.expect(Output::Client {
+                    channel: id,
+                    response,
+                });
+            }
+            Request::Cancel { consumer } => {
+                for queue in &mut self.queues {
+                    queue
+                        .consumers
+                        .retain(|other| other.channel != id || other.id != consumer);
+                }
+                self.expect(Output::Client {
+                    channel: id,
+                    response: Response::Cancelled { consumer },
+                });
+            }
+            Request::Ack { delivery, multiple } => self.settle(id, delivery, multiple, None),
+            Request::Nack {
+                delivery,
+                multiple,
+                requeue,
+            } => self.settle(id, delivery, multiple, Some(requeue)),
+        }
+    }
+
+    fn publish(
+        &mut self,
+        id: ChannelId,
+        exchange: ExchangeId,
+        mandatory: bool,
+        message: Message,
+        resumed: Option<QueueId>,
+    ) {
+        if exchange != ExchangeId::DEFAULT && exchange.index() >= self.config.exchanges.len() {
+            return self.fail(id, 404, "no such exchange");
+        }
+        let (tag, size) = (message.tag, message.size());
+        let targets = self.route(&message);
+        for queue in targets.iter().copied() {
+            let waits_its_turn =
+                !self.queues[queue.index()].parked.is_empty() && resumed != Some(queue);
+            let full = !self.has_room(queue, size) || waits_its_turn;
+            if self.overflow(queue) == Overflow::Block && full && self.fits(queue, 0, 0, size) {
+                self.observe(Event::Parked { tag, queue });
+                self.queues[queue.index()].parked.push(id.connection);
+                let connection = self.connections.get_mut(&id.connection).unwrap();
+                connection.parked = true;
+                connection.backlog.push_front((
+                    id,
+                    Request::Publish {
+                        exchange,
+                        mandatory,
+                        message,
+                    },
+                ));
+                if std::mem::replace(&mut connection.reading, false) {
+                    self.expect(Output::Reading {
+                        connection: id.connection,
+                        on: false,
+                    });
+                }
+                return;
+            }
+        }
+        let refusing = targets
+            .iter()
+            .copied()
+            .find(|queue| self.refuses(*queue) && !self.has_room(*queue, size));
+        if let Some(queue) = refusing {
+            self.observe(Event::Refused { tag, queue });
+            if let Some(publishes) = &mut self.channel(id).publishes {
+                publishes.push(Publish::Answered);
+                let sequence = publishes.len() as u64;
+                let response = Response::Confirm {
+                    sequence,
+                    multiple: false,
+                    accepted: false,
+                };
+                self.expect(Output::Client {
+                    channel: id,
+                    response,
+                });
+            }
+            return;
+        }
+        self.observe(Event::Routed {
+            tag,
+            copies: targets.len() as u32,
+        });
+        let channel = self.channel(id);
+        let mut origin = Origin::Nobody;
+        if let Some(publishes) = &mut channel.publishes {
+            publishes.push(Publish::Waiting(targets.len()));
+            let sequence = publishes.len() as u64;
+            origin = Origin::Publish(id, channel.epoch, sequence);
+            if targets.is_empty() {
+                publishes[sequence as usize - 1] = Publish::Accepted;
+                channel.accepted.push(sequence);
+            }
+        }
+        if targets.is_empty() && mandatory {
+            self.expect(Output::Client {
+                channel: id,
+                response: Response::Returned {
+                    message: message.clone(),
+                },
+            });
+        }
+        self.place_all(targets, &message, origin, None, 0);
+        self.commit();
+    }
+
+    /// `requeue` is absent for an ack.
+    fn settle(&mut self, id: ChannelId, delivery: u64, multiple: bool, requeue: Option<bool>) {
+        let channel = self.channel(id);
+        let known = channel.unacked.iter().any(|(tag, ..)| *tag == delivery);
+        if !known && !(multiple && delivery == 0) {
+            return self.fail(id, 406, "unknown delivery tag");
+        }
+        let named = |tag: u64| tag == delivery || multiple && (tag < delivery || delivery == 0);
+        let (settled, kept) = channel.unacked.iter().partition(|(tag, ..)| named(*tag));
+        channel.unacked = kept;
+        for (_, name, _) in settled {
+            self.settle_one(name, requeue);
+        }
+    }
+
+    fn settle_one(&mut self, name: MessageCopy, requeue: Option<bool>) {
+        let copy = self.copy(name);
+        assert_eq!(copy.state, State::InFlight);
+        copy.state = State::Settling;
+        let (logged, deliveries) = (copy.logged, copy.deliveries + 1);
+        match requeue {
+            None => {
+                self.effects
+                    .push((Effect::Remove(name, Removal::Acked), logged));
+                self.commands
+                    .extend(logged.then_some(Command::Remove { copy: name }));
+            }
+            Some(true) => {
+                self.effects
+                    .push((Effect::Return(name, deliveries), logged));
+                self.commands.extend(logged.then_some(Command::Return {
+                    copy: name,
+                    deliveries,
+                }));
+            }
+            Some(false) => {
+                let message = copy.message.clone();
+                self.dead_letter(
+                    name,
+                    message,
+                    logged,
+                    true,
+                    Origin::Nobody,
+                    0,
+                    Removal::Rejected,
+                );
+            }
+        }
+        self.commit();
+    }
+
+    fn fail(&mut self, id: ChannelId, code: u16, reason: &'static str) {
+        self.expect(Output::Client {
+            channel: id,
+            response: Response::ChannelClosed { code, reason },
+        });
+        let channel = self
+            .connections
+            .get_mut(&id.connection)
+            .unwrap()
+            .channels
+            .remove(&id.number);
+        self.drop_channel(id, channel.unwrap());
+    }
+
+    fn close(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.remove(&id) else {
+            return;
+        };
+        for queue in &mut self.queues {
+            queue.parked.retain(|parked| *parked != id);
+        }
+        for (number, channel) in connection.channels {
+            self.drop_channel(
+                ChannelId {
+                    connection: id,
+                    number,
+                },
+                channel,
+            );
+        }
+    }
+
+    fn drop_channel(&mut self, id: ChannelId, channel: Channel) {
+        for queue in &mut self.queues {
+            queue.consumers.retain(|consumer| consumer.channel != id);
+        }
+        for (_, name, _) in channel.unacked {
+            self.settle_one(name, Some(true));
+        }
+    }
+}
+
+/// The way into queues.
+impl Model {
+    fn place_all(
+        &mut self,
+        targets: Vec<QueueId>,
+        message: &Message,
+        origin: Origin,
+        from: Option<MessageCopy>,
+        hops: u32,
+    ) {
+        for refuses in [true, false] {
+            for target in targets.iter().copied() {
+                if self.refuses(target) == refuses {
+                    self.place(target, message.clone(), origin, from, hops);
+                }
+            }
+        }
+    }
+
+    fn place(
+        &mut self,
+        queue: QueueId,
+        message: Message,
+        origin: Origin,
+        from: Option<MessageCopy>,
+        hops: u32,
+    ) {
+        let (tag, size) = (message.tag, message.size());
+        let dead_letters = self.overflow(queue) == Overflow::DeadLetter;
+        while !self.has_room(queue, size) {
+            let proposed = self.queues[queue.index()]
+                .copies
+                .iter()
+                .filter(|copy| copy.state == State::Proposed);
+            let (count, bytes) = proposed.fold((0, 0), |(count, bytes), copy| {
+                (count + 1, bytes + copy.message.size())
+            });
+            let head = self
+                .oldest_ready(queue)
+                .filter(|_| self.fits(queue, count, bytes, size));
+            let entered = head.is_some();
+            let name = MessageCopy {
+                queue,
+                serial: head.unwrap_or(self.queues[queue.index()].next_serial),
+            };
+            let (leaving, logged, whose) = if entered {
+                let copy = self.copy(name);
+                copy.state = State::Leaving;
+                (copy.message.clone(), copy.logged, Origin::Nobody)
+            } else {
+                self.queues[queue.index()].next_serial += 1;
+                self.observe(Event::Proposed {
+                    tag,
+                    copy: name,
+                    from,
+                });
+                (message.clone(), false, origin)
+            };
+            if dead_letters {
+                self.dead_letter(
+                    name,
+                    leaving,
+                    logged,
+                    entered,
+                    whose,
+                    hops,
+                    Removal::Dropped,
+                );
+            } else {
+                self.discard(name, leaving.tag, logged, entered, whose, Removal::Dropped);
+            }
+            if !entered {
+                return;
+            }
+        }
+        let logged =
+            message.persistent && self.config.queues[queue.index()].durability != Durability::None;
+        let state = &mut self.queues[queue.index()];
+        let copy = MessageCopy {
+            queue,
+            serial: state.next_serial,
+        };
+        state.next_serial += 1;
+        state.copies.push(Copy {
+            serial: copy.serial,
+            message: message.clone(),
+            logged,
+            deliveries: 0,
+            redelivered: false,
+            state: State::Proposed,
+        });
+        self.observe(Event::Proposed { tag, copy, from });
+        self.effects.push((Effect::Enqueue(copy, origin), logged));
+        self.commands
+            .extend(logged.then_some(Command::Enqueue { copy, message }));
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "flat on purpose")]
+    fn dead_letter(
+        &mut self,
+        source: MessageCopy,
+        mut message: Message,
+        logged: bool,
+        entered: bool,
+        origin: Origin,
+        hops: u32,
+        otherwise: Removal,
+    ) {
+        let tag = message.tag;
+        let to = self.config.queues[source.queue.index()].dead_letter.clone();
+        let Some(to) = to.filter(|_| hops < 16) else {
+            return self.discard(source, tag, logged, entered, origin, otherwise);
+        };
+        message.exchange = to.exchange;
+        message.routing_key = to.routing_key.unwrap_or(message.routing_key);
+        let mut targets = self.route(&message);
+        let otherwise = if targets.is_empty() {
+            otherwise
+        } else {
+            Removal::Dropped
+        };
+        targets.retain(|target| !self.refuses(*target) || self.has_room(*target, message.size()));
+        if targets.is_empty() {
+            return self.discard(source, tag, logged, entered, origin, otherwise);
+        }
+        let moving = self.moves.len();
+        self.moves.push(Move {
+            source,
+            tag,
+            origin,
+            waiting: targets.len() + usize::from(logged),
+        });
+        if logged {
+            self.effects.push((Effect::Leave(source, moving), true));
+            self.commands.push(Command::Remove { copy: source });
+        }
+        self.place_all(
+            targets,
+            &message,
+            Origin::Move(moving),
+            Some(source),
+            hops + 1,
+        );
+    }
+
+    fn discard(
+        &mut self,
+        copy: MessageCopy,
+        tag: u64,
+        logged: bool,
+        entered: bool,
+        origin: Origin,
+        reason: Removal,
+    ) {
+        if entered {
+            self.effects.push((Effect::Remove(copy, reason), logged));
+            self.commands
+                .extend(logged.then_some(Command::Remove { copy }));
+        } else {
+            self.observe(Event::Removed { tag, copy, reason });
+            self.resolve(origin);
+        }
+    }
+
+    fn route(&self, message: &Message) -> Vec<QueueId> {
+        let ids = (0..self.queues.len() as u32).map(QueueId);
+        if message.exchange == ExchangeId::DEFAULT {
+            return ids
+                .filter(|id| self.config.queues[id.index()].name == message.routing_key)
+                .collect();
+        }
+        // The exchanges under test are all of fanout.
+        let bindings = &self.config.bindings;
+        ids.filter(|id| {
+            bindings
+                .iter()
+                .any(|it| it.exchange == message.exchange && it.queue == *id)
+        })
+        .collect()
+    }
+
+    fn overflow(&self, queue: QueueId) -> Overflow {
+        self.config.queues[queue.index()].overflow
+    }
+
+    fn refuses(&self, queue: QueueId) -> bool {
+        [Overflow::RejectPublish, Overflow::Block].contains(&self.overflow(queue))
+    }
+
+    fn has_room(&self, queue: QueueId, size: u64) -> bool {
+        let waiting = |copy: &&Copy| [State::Ready, State::Proposed].contains(&copy.state);
+        let copies: Vec<&Copy> = self.queues[queue.index()]
+            .copies
+            .iter()
+            .filter(waiting)
+            .collect();
+        self.fits(
+            queue,
+            copies.len() as u64,
+            copies.iter().map(|copy| copy.message.size()).sum(),
+            size,
+        )
+    }
+
+    fn fits(&self, queue: QueueId, count: u64, bytes: u64, size: u64) -> bool {
+        let config = &self.config.queues[queue.index()];
+        config.max_length.is_none_or(|max| count < max)
+            && config.max_bytes.is_none_or(|max| bytes + size <= max)
+    }
+}
+
+/// Commands and their effects.
+impl Model {
+    fn commit(&mut self) {
+        let commands = std::mem::take(&mut self.commands);
+        if !commands.is_empty() {
+            self.last.0 += 1;
+            self.needs_sync |= commands.iter().any(|command| {
+                self.config.queues[command.copy().queue.index()].durability == Durability::Fsync
+            });
+            let entry = match <[Command; 1]>::try_from(commands) {
+                Ok([command]) => Entry::One(command),
+                Err(commands) => Entry::Many(commands.into()),
+            };
+            self.expect(Output::Persist {
+                position: self.last,
+                entry,
+            });
+        }
+        for (effect, logged) in std::mem::take(&mut self.effects) {
+            let queue = effect.copy().queue.index();
+            let waiting = match self.config.queues[queue].durability {
+                Durability::None => {
+                    self.apply(effect);
+                    continue;
+                }
+                Durability::Os => &mut self.unwritten,
+                Durability::Fsync => &mut self.unsynced,
+            };
+            match (logged, waiting.last()) {
+                (true, _) => waiting.push((self.last, effect)),
+                (false, Some((position, _))) => waiting.push((*position, effect)),
+                (false, None) => self.apply(effect),
+            }
+        }
+    }
+
+    fn apply(&mut self, effect: Effect) {
+        match effect {
+            Effect::Enqueue(name, origin) => {
+                let copy = self.copy(name);
+                assert_eq!(copy.state, State::Proposed);
+                copy.state = State::Ready;
+                let tag = copy.message.tag;
+                self.observe(Event::Enqueued { tag, copy: name });
+                self.resolve(origin);
+            }
+            Effect::Remove(name, reason) => {
+                let tag = self.forget(name);
+                self.observe(Event::Removed {
+                    tag,
+                    copy: name,
+                    reason,
+                });
+            }
+            Effect::Return(name, deliveries) => {
+                let copy = self.copy(name);
+                (copy.state, copy.deliveries, copy.redelivered) = (State::Ready, deliveries, true);
+                let tag = copy.message.tag;
+                self.observe(Event::Returned {
+                    tag,
+                    copy: name,
+                    deliveries,
+                });
+            }
+            Effect::Leave(_, moving) => self.resolve(Origin::Move(moving)),
+        }
+    }
+
+    fn resolve(&mut self, origin: Origin) {
+        match origin {
+            Origin::Nobody => {}
+            Origin::Publish(id, epoch, sequence) => {
+                let open = self.connections.get_mut(&id.connection);
+                let channel = open.and_then(|open| open.channels.get_mut(&id.number));
+                let Some(channel) = channel.filter(|channel| channel.epoch == epoch) else {
+                    return;
+                };
+                let publish = &mut channel.publishes.as_mut().unwrap()[sequence as usize - 1];
+                let Publish::Waiting(copies) = publish else {
+                    panic!("resolved twice")
+                };
+                *copies -= 1;
+                if *copies == 0 {
+                    *publish = Publish::Accepted;
+                    channel.accepted.push(sequence);
+                }
+            }
+            Origin::Move(at) => {
+                self.moves[at].waiting -= 1;
+                if self.moves[at].waiting == 0 {
+                    let Move {
+                        source,
+                        tag,
+                        origin,
+                        ..
+                    } = self.moves[at];
+                    // A newcomer never was in its queue.
+                    self.queues[source.queue.index()]
+                        .copies
+                        .retain(|copy| copy.serial != source.serial);
+                    self.observe(Event::Removed {
+                        tag,
+                        copy: source,
+                        reason: Removal::DeadLettered,
+                    });
+                    self.resolve(origin);
+                }
+            }
+        }
+    }
+
+    fn oldest_ready(&self, queue: QueueId) -> Option<u64> {
+        let copies = self.queues[queue.index()].copies.iter();
+        copies
+            .filter(|copy| copy.state == State::Ready)
+            .map(|copy| copy.serial)
+            .min()
+    }
+
+    fn copy(&mut self, name: MessageCopy) -> &mut Copy {
+        let mut copies = self.queues[name.queue.index()].copies.iter_mut();
+        copies
+            .find(|copy| copy.serial == name.serial)
+            .expect("the copy is known")
+    }
+
+    fn forget(&mut self, name: MessageCopy) -> u64 {
+        let tag = self.copy(name).message.tag;
+        self.queues[name.queue.index()]
+            .copies
+            .retain(|copy| copy.serial != name.serial);
+        tag
+    }
+
+    fn channel(&mut self, id: ChannelId) -> &mut Channel {
+        self.connections
+            .get_mut(&id.connection)
+            .unwrap()
+            .channels
+            .get_mut(&id.number)
+            .unwrap()
+    }
+
+    fn observe(&mut self, event: Event) {
+        self.expect(Output::Observe(event));
+    }
+
+    fn expect(&mut self, output: Output) {
+        self.expected.push_back(show(&output));
+    }
+}
+
+impl Effect {
+    fn copy(&self) -> MessageCopy {
+        let (Effect::Enqueue(copy, _)
+        | Effect::Remove(copy, _)
+        | Effect::Return(copy, _)
+        | Effect::Leave(copy, _)) = self;
+        *copy
+    }
+}
+
+impl Channel {
+    fn answers(&mut self, channel: ChannelId) -> Vec<Output> {
+        let accepted = std::mem::take(&mut self.accepted);
+        let Some(publishes) = &mut self.publishes else {
+            return Vec::new();
+        };
+        let gap = publishes
+            .iter()
+            .position(|publish| matches!(publish, Publish::Waiting(_)));
+        let gap = gap.unwrap_or(publishes.len()) as u64;
+        for sequence in &accepted {
+            publishes[*sequence as usize - 1] = Publish::Answered;
+        }
+        let (before, beyond): (Vec<u64>, Vec<u64>) =
+            accepted.iter().partition(|sequence| **sequence <= gap);
+        let multiple = before.len() > 1;
+        let first = before.iter().max().map(|sequence| (*sequence, multiple));
+        let rest = beyond.into_iter().map(|sequence| (sequence, false));
+        let confirms = first.into_iter().chain(rest);
+        let answer = |(sequence, multiple)| Response::Confirm {
+            sequence,
+            multiple,
+            accepted: true,
+        };
+        confirms
+            .map(|confirm| Output::Client {
+                channel,
+                response: answer(confirm),
+            })
+            .collect()
+    }
+}
+
+fn show(output: &Output) -> String {
+    format!("{output:?}")
+}

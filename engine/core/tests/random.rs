@@ -1,0 +1,336 @@
+//! Random operations on the broker and on a naive one that predicts what it does.
+
+mod support;
+
+use bytes::Bytes;
+use proptest::prelude::*;
+use queuelab_core::*;
+use support::Rig;
+use support::model::Model;
+
+#[derive(Clone, Debug)]
+enum Step {
+    Open {
+        connection: u32,
+        window: u64,
+    },
+    Close {
+        connection: u32,
+    },
+    Writable {
+        connection: u32,
+        bytes: u64,
+    },
+    ConfirmSelect(ChannelId),
+    Publish {
+        channel: ChannelId,
+        target: usize,
+        size: usize,
+        persistent: bool,
+        mandatory: bool,
+    },
+    Consume {
+        channel: ChannelId,
+        queue: u32,
+        consumer: u32,
+        prefetch: u32,
+        no_ack: bool,
+    },
+    Cancel {
+        channel: ChannelId,
+        consumer: u32,
+    },
+    /// Settles one of the outstanding deliveries, or now and then something else.
+    Settle {
+        channel: ChannelId,
+        pick: usize,
+        multiple: bool,
+        requeue: Option<bool>,
+    },
+    /// The log gets on by so many entries.
+    Log {
+        written: u64,
+        synced: u64,
+    },
+    Flush,
+    Crash,
+    PowerLoss,
+}
+
+const QUEUES: usize = 4;
+const NAMES: [&str; QUEUES + 1] = ["a", "b", "c", "d", "nowhere"];
+
+fn channels() -> impl Strategy<Value = ChannelId> {
+    (0..3u32, 1..3u16).prop_map(|(connection, number)| ChannelId {
+        connection: ConnectionId(connection),
+        number,
+    })
+}
+
+fn steps() -> impl Strategy<Value = Step> {
+    let window = prop_oneof![3 => Just(u64::MAX), 1 => 0..300u64];
+    prop_oneof![
+        2 => (0..3u32, window).prop_map(|(connection, window)| Step::Open { connection, window }),
+        1 => (0..3u32).prop_map(|connection| Step::Close { connection }),
+        2 => (0..3u32, 0..300u64).prop_map(|(connection, bytes)| Step::Writable { connection, bytes }),
+        2 => channels().prop_map(Step::ConfirmSelect),
+        30 => (channels(), 0..QUEUES + 3, 0..9usize, prop::bool::weighted(0.8), any::<bool>()).prop_map(
+            |(channel, target, size, persistent, mandatory)| {
+                Step::Publish { channel, target, size, persistent, mandatory }
+            }
+        ),
+        8 => (channels(), 0..QUEUES as u32 + 1, 0..3u32, 0..4u32, prop::bool::weighted(0.2)).prop_map(
+            |(channel, queue, consumer, prefetch, no_ack)| {
+                Step::Consume { channel, queue, consumer, prefetch, no_ack }
+            }
+        ),
+        2 => (channels(), 0..3u32).prop_map(|(channel, consumer)| Step::Cancel { channel, consumer }),
+        20 => (channels(), 0..40usize, prop::bool::weighted(0.3), any::<Option<bool>>()).prop_map(
+            |(channel, pick, multiple, requeue)| Step::Settle { channel, pick, multiple, requeue }
+        ),
+        10 => (0..6u64, 0..6u64).prop_map(|(written, synced)| Step::Log { written, synced }),
+        10 => Just(Step::Flush),
+        1 => Just(Step::Crash),
+        1 => Just(Step::PowerLoss),
+    ]
+}
+
+fn queue_options() -> impl Strategy<Value = QueueConfig> {
+    let durability =
+        prop::sample::select(vec![Durability::None, Durability::Os, Durability::Fsync]);
+    let overflow = prop::sample::select(vec![
+        Overflow::DropHead,
+        Overflow::RejectPublish,
+        Overflow::DeadLetter,
+        Overflow::Block,
+    ]);
+    let dispatch = prop::sample::select(vec![
+        Dispatch::RoundRobin,
+        Dispatch::LeastConnections,
+        Dispatch::PowerOf(2),
+    ]);
+    let to_queue = prop::sample::select(NAMES.to_vec()).prop_map(|name| DeadLetter {
+        exchange: ExchangeId::DEFAULT,
+        routing_key: Some(Bytes::from_static(name.as_bytes())),
+    });
+    let to_exchange = Just(DeadLetter {
+        exchange: ExchangeId(0),
+        routing_key: None,
+    });
+    let dead_letter = prop::option::weighted(0.7, prop_oneof![4 => to_queue, 1 => to_exchange]);
+    let max_length = prop::option::weighted(0.6, 0..4u64);
+    let max_bytes = prop::option::weighted(0.2, 5..20u64);
+    (
+        durability,
+        overflow,
+        dispatch,
+        dead_letter,
+        max_length,
+        max_bytes,
+    )
+        .prop_map(
+            |(durability, overflow, dispatch, dead_letter, max_length, max_bytes)| QueueConfig {
+                name: Bytes::new(),
+                durability,
+                max_length,
+                max_bytes,
+                overflow,
+                dead_letter,
+                dispatch,
+            },
+        )
+}
+
+fn configs() -> impl Strategy<Value = BrokerConfig> {
+    prop::collection::vec(queue_options(), QUEUES).prop_map(|mut queues| {
+        for (queue, name) in queues.iter_mut().zip(NAMES) {
+            queue.name = Bytes::from_static(name.as_bytes());
+        }
+        let mut config = BrokerConfig {
+            queues,
+            observe: true,
+            ..Default::default()
+        };
+        support::exchange(
+            &mut config,
+            ExchangeKind::Fanout,
+            &[(0, "", 1), (1, "", 1), (2, "", 1), (1, "x", 1)],
+        );
+        config
+    })
+}
+
+fn run(config: BrokerConfig, steps: Vec<Step>) {
+    let mut model = Model::new(config.clone());
+    let mut rig = Rig::new(config);
+    for connection in 0..2 {
+        let opened = Input::Opened {
+            connection: ConnectionId(connection),
+            window: u64::MAX,
+        };
+        drive(&mut rig, &mut model, opened);
+    }
+    for (tag, step) in (0..).zip(steps) {
+        let input = match step {
+            Step::Open { connection, window } => Input::Opened {
+                connection: ConnectionId(connection),
+                window,
+            },
+            Step::Close { connection } => Input::Closed {
+                connection: ConnectionId(connection),
+            },
+            Step::Writable { connection, bytes } => Input::Writable {
+                connection: ConnectionId(connection),
+                bytes,
+            },
+            Step::ConfirmSelect(channel) => Input::Client {
+                channel,
+                request: Request::ConfirmSelect,
+            },
+            Step::Publish {
+                channel,
+                target,
+                size,
+                persistent,
+                mandatory,
+            } => {
+                let (exchange, key) = match NAMES.get(target) {
+                    Some(name) => (ExchangeId::DEFAULT, *name),
+                    // The last is not declared, which is rare enough with that many targets.
+                    None => (ExchangeId((target - NAMES.len()) as u32), "any"),
+                };
+                let message = Message {
+                    tag,
+                    exchange,
+                    persistent,
+                    routing_key: Bytes::from_static(key.as_bytes()),
+                    body: Bytes::from_static(&[0; 9][..size]),
+                };
+                Input::Client {
+                    channel,
+                    request: Request::Publish {
+                        exchange,
+                        mandatory,
+                        message,
+                    },
+                }
+            }
+            Step::Consume {
+                channel,
+                queue,
+                consumer,
+                prefetch,
+                no_ack,
+            } => {
+                let consumer = ConsumerId(consumer);
+                let request = Request::Consume {
+                    queue: QueueId(queue),
+                    consumer,
+                    prefetch,
+                    no_ack,
+                    weight: 1,
+                };
+                Input::Client { channel, request }
+            }
+            Step::Cancel { channel, consumer } => Input::Client {
+                channel,
+                request: Request::Cancel {
+                    consumer: ConsumerId(consumer),
+                },
+            },
+            Step::Settle {
+                channel,
+                pick,
+                multiple,
+                requeue,
+            } => {
+                let unacked = model.unacked(channel);
+                let known = unacked.get(pick % unacked.len().max(1)).copied();
+                let delivery = if pick == 0 {
+                    0
+                } else {
+                    known.unwrap_or(pick as u64)
+                };
+                let request = match requeue {
+                    None => Request::Ack { delivery, multiple },
+                    Some(requeue) => Request::Nack {
+                        delivery,
+                        multiple,
+                        requeue,
+                    },
+                };
+                Input::Client { channel, request }
+            }
+            Step::Log { written, synced } => {
+                let written = LogPosition((rig.written.0 + written).min(rig.last.0));
+                let synced = LogPosition((rig.synced.0 + synced).min(written.0));
+                (rig.written, rig.synced) = (written, synced);
+                Input::Log { written, synced }
+            }
+            Step::Flush => {
+                flush(&mut rig, &mut model);
+                continue;
+            }
+            Step::Crash => {
+                restart(&mut rig, &mut model, Durability::Os);
+                continue;
+            }
+            Step::PowerLoss => {
+                restart(&mut rig, &mut model, Durability::Fsync);
+                continue;
+            }
+        };
+        drive(&mut rig, &mut model, input);
+    }
+    // Everything comes to rest once the disk has everything.
+    let (written, synced) = (rig.last, rig.last);
+    drive(&mut rig, &mut model, Input::Log { written, synced });
+    flush(&mut rig, &mut model);
+}
+
+fn drive(rig: &mut Rig, model: &mut Model, input: Input) {
+    let outputs = rig.handle(input.clone());
+    model.handle(input, &outputs);
+    model.assert_same(&rig.broker);
+}
+
+fn flush(rig: &mut Rig, model: &mut Model) {
+    let outputs = rig.flush();
+    model.flush(&outputs);
+    model.assert_same(&rig.broker);
+}
+
+/// Restarts with what the log has at `durability`. Queues that promise as much have all that was committed.
+fn restart(rig: &mut Rig, model: &mut Model, durability: Durability) {
+    let promised: Vec<(usize, Vec<u64>)> = (0..QUEUES)
+        .filter(|queue| model.durability(*queue) >= durability)
+        .map(|queue| (queue, model.committed(queue)))
+        .collect();
+    let last = if durability == Durability::Os {
+        rig.written
+    } else {
+        rig.synced
+    };
+    rig.restart(last);
+    *model = Model::recovered(rig.config.clone(), &rig.log, last);
+    for (queue, promised) in promised {
+        let kept = model.committed(queue);
+        assert!(
+            promised.iter().all(|serial| kept.contains(serial)),
+            "{promised:?} became {kept:?}"
+        );
+    }
+    flush(rig, model);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(256) })]
+
+    #[test]
+    fn the_broker_does_what_the_naive_one_predicts(
+        config in configs(),
+        steps in prop::collection::vec(steps(), 0..120),
+    ) {
+        run(config, steps);
+    }
+}

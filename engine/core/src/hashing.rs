@@ -41,8 +41,8 @@ enum Algorithm {
 }
 
 impl Placement {
-    /// Arranges `nodes`: names, which should differ (of two equal ones the first gets everything, except with
-    /// jump), and weights. A node of weight 0 gets nothing.
+    /// Arranges `nodes`: names, which should differ (of equal ones, one may get everything), and weights. A node
+    /// of weight 0 gets nothing.
     ///
     /// Parameters that make no sense are taken as the nearest that do: at least one point and one probe, a
     /// prime table size that has room for all nodes, an epsilon of 0 to 1000 in millionths, and at most some

@@ -146,11 +146,13 @@ mod tests {
     }
 
     /// (distribution, standard deviation in seconds, [(quantile's p, its value in seconds)]).
-    fn cases() -> Vec<(Distribution, f64, Vec<(f64, f64)>)> {
+    type Case = (Distribution, f64, Vec<(f64, f64)>);
+
+    fn cases() -> Vec<Case> {
         let ms = Span::from_millis;
         // -ln(1 - p) times the mean.
         let exponential = vec![
-            (0.5, 0.020 * 0.693_147_180_56),
+            (0.5, 0.020 * std::f64::consts::LN_2),
             (0.99, 0.020 * 4.605_170_185_99),
         ];
         // Quantiles of the gamma distribution with shape 4, scale 1: 3.672060749, 10.04511756 (half of chi-square's, 8 degrees).

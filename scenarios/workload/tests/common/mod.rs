@@ -1,5 +1,9 @@
 //! Scenarios for tests: everything plain, so that what a test sets is what matters.
-#![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test file uses its own part"
+)]
 
 use queuelab_core::{Dispatch, Durability, Overflow, Span, Time};
 use queuelab_scenario::*;

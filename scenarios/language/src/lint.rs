@@ -148,9 +148,10 @@ fn check_consumer(scenario: &Scenario, index: usize, consumer: &Consumer, warnin
             "write `prefetch`, about twice what it can serve within a round trip",
         );
     }
-    if manual && f64::from(consumer.prefetch) * service > 60.0 {
+    let held = f64::from(consumer.prefetch) * service / f64::from(consumer.concurrency);
+    if manual && held > 60.0 {
         warnings.push(
-            format!("a full prefetch of `{name}` holds {:.0} s of work: other members cannot help", f64::from(consumer.prefetch) * service),
+            format!("a full prefetch of `{name}` holds {held:.0} s of work: other members cannot help"),
             "write a smaller `prefetch`",
         );
     }

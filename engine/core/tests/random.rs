@@ -4,6 +4,7 @@ mod support;
 
 use bytes::Bytes;
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 use queuelab_core::*;
 use support::Rig;
 use support::model::Model;
@@ -142,8 +143,13 @@ fn queue_options() -> impl Strategy<Value = QueueConfig> {
 }
 
 fn configs() -> impl Strategy<Value = BrokerConfig> {
-    prop::collection::vec(queue_options(), QUEUES).prop_map(|mut queues| {
+    let all_block = prop::bool::weighted(0.3);
+    let queues = prop::collection::vec(queue_options(), QUEUES);
+    (queues, all_block).prop_map(|(mut queues, all_block)| {
         for (queue, name) in queues.iter_mut().zip(NAMES) {
+            if all_block {
+                queue.overflow = Overflow::Block;
+            }
             queue.name = Bytes::from_static(name.as_bytes());
         }
         let mut config = BrokerConfig {
@@ -324,7 +330,11 @@ fn restart(rig: &mut Rig, model: &mut Model, durability: Durability) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(256) })]
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None,
+        rng_seed: RngSeed::Fixed(1),
+        ..ProptestConfig::with_cases(1_000)
+    })]
 
     #[test]
     fn the_broker_does_what_the_naive_one_predicts(

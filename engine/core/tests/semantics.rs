@@ -587,6 +587,92 @@ fn a_closed_connection_takes_its_parked_publishes_along() {
 }
 
 #[test]
+fn room_for_several_goes_to_connections_in_turn() {
+    let bounded = QueueConfig {
+        max_length: Some(3),
+        overflow: Overflow::Block,
+        ..queue("q")
+    };
+    check(
+        vec![bounded],
+        "1 publish q 1; 1 publish q 2; 1 publish q 3
+         1 publish q 10; 1 publish q 11; 1 publish q 12
+         2 publish q 20; 2 publish q 21
+         3 consume q 0 3
+         4 consume q 0",
+        expect![[r#"
+            > 1 publish q 1; 1 publish q 2; 1 publish q 3
+            > 1 publish q 10; 1 publish q 11; 1 publish q 12
+              1 reading off
+            > 2 publish q 20; 2 publish q 21
+              2 reading off
+            > 3 consume q 0 3
+              3 deliver m1 as 1 to 0
+              3 deliver m2 as 2 to 0
+              3 deliver m3 as 3 to 0
+            > 4 consume q 0
+              4 deliver m10 as 1 to 0
+              4 deliver m20 as 2 to 0
+              4 deliver m11 as 3 to 0
+              2 reading on
+              1 reading on
+              4 deliver m21 as 4 to 0
+              4 deliver m12 as 5 to 0
+            q: 0 ready, 8 in flight
+        "#]],
+    );
+}
+
+#[test]
+fn a_parked_publish_that_goes_lets_a_smaller_one_in() {
+    let bounded = QueueConfig {
+        max_bytes: Some(10),
+        overflow: Overflow::Block,
+        ..queue("q")
+    };
+    check(
+        vec![bounded],
+        "2 confirm; 1 publish q 1 6
+         1 publish q 2 8; 2 publish q 3 4
+         close 1",
+        expect![[r#"
+            > 2 confirm; 1 publish q 1 6
+            > 1 publish q 2 8; 2 publish q 3 4
+              1 reading off
+              2 reading off
+            > close 1
+              2 reading on
+              2 confirm 1
+            q: 2 ready, 0 in flight
+        "#]],
+    );
+}
+
+#[test]
+fn a_reopened_channel_hears_nothing_of_the_publishes_before() {
+    check(
+        vec![durable("q", Durability::Fsync)],
+        "1 confirm; 1 publish q 1; 1 ack 9
+         1 confirm; 1 publish q 2
+         synced 1
+         synced 2",
+        expect![[r#"
+            > 1 confirm; 1 publish q 1; 1 ack 9
+              log 1: enqueue q/0 m1
+              1 closed 406: unknown delivery tag
+              sync 1
+            > 1 confirm; 1 publish q 2
+              log 2: enqueue q/1 m2
+              sync 2
+            > synced 1
+            > synced 2
+              1 confirm 1
+            q: 2 ready, 0 in flight
+        "#]],
+    );
+}
+
+#[test]
 fn what_would_wait_for_ever_is_refused() {
     let block = QueueConfig {
         overflow: Overflow::Block,

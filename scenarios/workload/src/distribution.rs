@@ -157,8 +157,9 @@ mod tests {
         ];
         // Quantiles of the gamma distribution with shape 4, scale 1: 3.672060749, 10.04511756 (half of chi-square's, 8 degrees).
         let erlang = vec![(0.5, 0.005 * 3.672_060_749), (0.99, 0.005 * 10.045_117_56)];
-        let sigma: f64 = 8f64.ln() / NORMAL_P99;
-        let deviation = 0.001 * (sigma * sigma / 2.0).exp() * ((sigma * sigma).exp() - 1.0).sqrt();
+        let sigma: f64 = libm::log(8.0) / NORMAL_P99;
+        let deviation =
+            0.001 * libm::exp(sigma * sigma / 2.0) * (libm::exp(sigma * sigma) - 1.0).sqrt();
         vec![
             (Distribution::Constant(ms(3)), 0.0, vec![(0.5, 0.003)]),
             (Distribution::Exponential(ms(20)), 0.020, exponential),

@@ -71,7 +71,7 @@ fn check(spec: Spec, script: &str, expected: Expect) {
                 let line = format!(
                     "buffered {buffered}, serving {serving}, busy {busy}, served {served}, nacked {nacked}"
                 );
-                writeln!(log, "{:>3} {line}", words[0]).expect("a string takes any text");
+                writeln!(log, "{:<3} {line}", words[0]).expect("a string takes any text");
             }
             other => panic!("no such event: {other}"),
         }
@@ -136,7 +136,7 @@ fn note(now: Time, out: &mut Vec<ConsumerAction>, log: &mut String) {
             }
             ConsumerAction::Connect => "connect!".into(),
         };
-        writeln!(log, "{:>3} {what}", now.0 / 1_000_000).expect("a string takes any text");
+        writeln!(log, "{:<3} {what}", now.0 / 1_000_000).expect("a string takes any text");
     }
 }
 
@@ -157,14 +157,14 @@ fn it_serves_in_turn_and_acknowledges_each() {
          5 stale
          30 show",
         expect![[r#"
-              5 buffered 2, serving 1, busy 5 ms, served 0, nacked 0
-             10 served a1: waited 0s, took 10 ms
-             10 ack a1
-             20 served b1: waited 10 ms, took 10 ms
-             20 ack b1
-             30 served a2: waited 16 ms, took 10 ms
-             30 ack a2
-             30 buffered 0, serving 0, busy 30 ms, served 3, nacked 0
+            5   buffered 2, serving 1, busy 5 ms, served 0, nacked 0
+            10  served a1: waited 0s, took 10 ms
+            10  ack a1
+            20  served b1: waited 10 ms, took 10 ms
+            20  ack b1
+            30  served a2: waited 16 ms, took 10 ms
+            30  ack a2
+            30  buffered 0, serving 0, busy 30 ms, served 3, nacked 0
         "#]],
     );
 }
@@ -180,13 +180,13 @@ fn several_are_served_side_by_side() {
          4 deliver a2 a3
          12 show",
         expect![[r#"
-             10 served a1: waited 0s, took 10 ms
-             10 ack a1
-             12 buffered 0, serving 2, busy 20 ms, served 1, nacked 0
-             14 served a2: waited 0s, took 10 ms
-             14 ack a2
-             20 served a3: waited 6 ms, took 10 ms
-             20 ack a3
+            10  served a1: waited 0s, took 10 ms
+            10  ack a1
+            12  buffered 0, serving 2, busy 20 ms, served 1, nacked 0
+            14  served a2: waited 0s, took 10 ms
+            14  ack a2
+            20  served a3: waited 6 ms, took 10 ms
+            20  ack a3
         "#]],
     );
 }
@@ -200,7 +200,7 @@ fn automatic_acks_are_none_of_its_business() {
         },
         "0 deliver a1",
         expect![[r#"
-             10 served a1: waited 0s, took 10 ms
+            10  served a1: waited 0s, took 10 ms
         "#]],
     );
 }
@@ -216,10 +216,10 @@ fn service_without_time_ends_at_once() {
         },
         "3 deliver a1 a2",
         expect![[r#"
-              3 served a1: waited 0s, took 0s
-              3 ack a1
-              3 served a2: waited 0s, took 0s
-              3 ack a2
+            3   served a1: waited 0s, took 0s
+            3   ack a1
+            3   served a2: waited 0s, took 0s
+            3   ack a2
         "#]],
     );
 }
@@ -234,16 +234,16 @@ fn acks_for_several_count_per_queue_and_leftovers_go_when_idle() {
         },
         "0 deliver a1 b1 a2 a3 b2 b3",
         expect![[r#"
-             10 served a1: waited 0s, took 10 ms
-             20 served b1: waited 10 ms, took 10 ms
-             30 served a2: waited 20 ms, took 10 ms
-             30 ack a2 multiple
-             40 served a3: waited 30 ms, took 10 ms
-             50 served b2: waited 40 ms, took 10 ms
-             50 ack b2 multiple
-             60 served b3: waited 50 ms, took 10 ms
-             60 ack a3
-             60 ack b3
+            10  served a1: waited 0s, took 10 ms
+            20  served b1: waited 10 ms, took 10 ms
+            30  served a2: waited 20 ms, took 10 ms
+            30  ack a2 multiple
+            40  served a3: waited 30 ms, took 10 ms
+            50  served b2: waited 40 ms, took 10 ms
+            50  ack b2 multiple
+            60  served b3: waited 50 ms, took 10 ms
+            60  ack a3
+            60  ack b3
         "#]],
     );
 }
@@ -265,20 +265,20 @@ fn an_ack_for_several_never_covers_a_nack_or_a_service_under_way() {
         },
         "0 deliver a1 a2 a3 a4 a5 a6 a7 a8 a9",
         expect![[r#"
-              1 served a3: waited 0s, took 1.81 ms
-              1 nack a3 requeue
-              5 served a4: waited 1.81 ms, took 3.42 ms
-              6 served a2: waited 0s, took 6.46 ms
-              6 nack a2 requeue
-              6 served a1: waited 0s, took 6.82 ms
-              6 nack a1 requeue
-             17 served a5: waited 5.23 ms, took 12.4 ms
-             25 served a8: waited 17.6 ms, took 7.48 ms
-             28 served a6: waited 6.46 ms, took 22.5 ms
-             28 ack a6 multiple
-             41 served a7: waited 6.82 ms, took 34.2 ms
-             42 served a9: waited 25.1 ms, took 17 ms
-             42 ack a9 multiple
+            1   served a3: waited 0s, took 1.81 ms
+            1   nack a3 requeue
+            5   served a4: waited 1.81 ms, took 3.42 ms
+            6   served a2: waited 0s, took 6.46 ms
+            6   nack a2 requeue
+            6   served a1: waited 0s, took 6.82 ms
+            6   nack a1 requeue
+            17  served a5: waited 5.23 ms, took 12.4 ms
+            25  served a8: waited 17.6 ms, took 7.48 ms
+            28  served a6: waited 6.46 ms, took 22.5 ms
+            28  ack a6 multiple
+            41  served a7: waited 6.82 ms, took 34.2 ms
+            42  served a9: waited 25.1 ms, took 17 ms
+            42  ack a9 multiple
         "#]],
     );
 }
@@ -299,11 +299,11 @@ fn a_reset_forgets_and_connects_again() {
          12 deliver a1
          30 show",
         expect![[r#"
-              3 buffered 0, serving 0, busy 3 ms, served 0, nacked 0
-             10 connect!
-             22 served a1: waited 0s, took 10 ms
-             22 ack a1
-             30 buffered 0, serving 0, busy 13 ms, served 1, nacked 0
+            3   buffered 0, serving 0, busy 3 ms, served 0, nacked 0
+            10  connect!
+            22  served a1: waited 0s, took 10 ms
+            22  ack a1
+            30  buffered 0, serving 0, busy 13 ms, served 1, nacked 0
         "#]],
     );
 }
@@ -325,9 +325,9 @@ fn a_crash_lasts_until_the_restart() {
          41 connected
          41 deliver a3",
         expect![[r#"
-             40 connect!
-             51 served a3: waited 0s, took 10 ms
-             51 ack a3
+            40  connect!
+            51  served a3: waited 0s, took 10 ms
+            51  ack a3
         "#]],
     );
 }
@@ -348,13 +348,13 @@ fn a_pause_suspends_what_is_under_way() {
          25 show
          40 show",
         expect![[r#"
-             20 buffered 1, serving 1, busy 4 ms, served 0, nacked 0
-             25 buffered 0, serving 2, busy 6 ms, served 0, nacked 0
-             30 served a1: waited 0s, took 30 ms
-             30 ack a1
-             34 served a2: waited 18 ms, took 10 ms
-             34 ack a2
-             40 buffered 0, serving 0, busy 20 ms, served 2, nacked 0
+            20  buffered 1, serving 1, busy 4 ms, served 0, nacked 0
+            25  buffered 0, serving 2, busy 6 ms, served 0, nacked 0
+            30  served a1: waited 0s, took 30 ms
+            30  ack a1
+            34  served a2: waited 18 ms, took 10 ms
+            34  ack a2
+            40  buffered 0, serving 0, busy 20 ms, served 2, nacked 0
         "#]],
     );
 }
@@ -370,10 +370,10 @@ fn a_factor_scales_what_remains() {
          32 factor 2
          33 resume",
         expect![[r#"
-             25 served a1: waited 0s, took 25 ms
-             25 ack a1
-             48 served a2: waited 25 ms, took 23.5 ms
-             48 ack a2
+            25  served a1: waited 0s, took 25 ms
+            25  ack a1
+            48  served a2: waited 25 ms, took 23.5 ms
+            48  ack a2
         "#]],
     );
 }

@@ -49,7 +49,7 @@ impl Bench {
                 } => format!("{outcome:?} {sequence}"),
                 ProducerAction::Connect => "connect!".into(),
             };
-            writeln!(self.log, "{:>3} {what}", now.0 / 1_000_000).expect("a string takes any text");
+            writeln!(self.log, "{:<3} {what}", now.0 / 1_000_000).expect("a string takes any text");
         }
     }
 }
@@ -91,7 +91,7 @@ fn check(spec: Spec, script: &str, expected: Expect) {
                 );
                 writeln!(
                     log,
-                    "{:>3} offered {offered}, waiting {waiting}, unconfirmed {unconfirmed}",
+                    "{:<3} offered {offered}, waiting {waiting}, unconfirmed {unconfirmed}",
                     number(0)
                 )
                 .expect("a string takes any text");
@@ -119,13 +119,13 @@ fn without_confirms_a_message_is_sent_and_forgotten() {
          3 stale
          3 show",
         expect![[r#"
-              0 publish 0
-              0 Sent 0
-              1 publish 1
-              1 Sent 1
-              2 publish 2
-              2 Sent 2
-              3 offered 3, waiting 0, unconfirmed 0
+            0   publish 0
+            0   Sent 0
+            1   publish 1
+            1   Sent 1
+            2   publish 2
+            2   Sent 2
+            3   offered 3, waiting 0, unconfirmed 0
         "#]],
     );
 }
@@ -143,19 +143,19 @@ fn confirms_name_one_or_several() {
          6 confirm 0 multiple
          6 show",
         expect![[r#"
-              0 publish 0
-              1 publish 1
-              2 publish 2
-              3 publish 3
-              4 Confirmed 1
-              4 Confirmed 0
-              4 Confirmed 2
-              4 publish 4
-              5 Failed 3
-              5 publish 5
-              6 Confirmed 4
-              6 Confirmed 5
-              6 offered 6, waiting 0, unconfirmed 0
+            0   publish 0
+            1   publish 1
+            2   publish 2
+            3   publish 3
+            4   Confirmed 1
+            4   Confirmed 0
+            4   Confirmed 2
+            4   publish 4
+            5   Failed 3
+            5   publish 5
+            6   Confirmed 4
+            6   Confirmed 5
+            6   offered 6, waiting 0, unconfirmed 0
         "#]],
     );
 }
@@ -174,16 +174,16 @@ fn a_full_window_delays_and_intended_times_keep_to_the_schedule() {
          7 confirm 3 multiple
          8 show",
         expect![[r#"
-              0 publish 0
-              1 publish 1
-              5 offered 5, waiting 3, unconfirmed 2
-              5 Confirmed 0
-              5 publish 2, 2 ms late
-              7 Confirmed 1
-              7 Confirmed 2
-              7 publish 3, 3 ms late
-              7 publish 4, 2 ms late
-              8 offered 8, waiting 3, unconfirmed 2
+            0   publish 0
+            1   publish 1
+            5   offered 5, waiting 3, unconfirmed 2
+            5   Confirmed 0
+            5   publish 2, 2 ms late
+            7   Confirmed 1
+            7   Confirmed 2
+            7   publish 3, 3 ms late
+            7   publish 4, 2 ms late
+            8   offered 8, waiting 3, unconfirmed 2
         "#]],
     );
 }
@@ -205,18 +205,18 @@ fn a_full_buffer_drops_where_it_is_told_to() {
          8 confirm 3
          9 show",
         expect![[r#"
-              0 publish 0
-              3 Dropped 3
-              4 Dropped 4
-              5 offered 5, waiting 2, unconfirmed 1
-              5 Confirmed 0
-              5 publish 1, 3 ms late
-              6 Dropped 6
-              7 Confirmed 1
-              7 publish 2, 4 ms late
-              8 Confirmed 2
-              8 publish 5, 2 ms late
-              9 offered 9, waiting 2, unconfirmed 1
+            0   publish 0
+            3   Dropped 3
+            4   Dropped 4
+            5   offered 5, waiting 2, unconfirmed 1
+            5   Confirmed 0
+            5   publish 1, 3 ms late
+            6   Dropped 6
+            7   Confirmed 1
+            7   publish 2, 4 ms late
+            8   Confirmed 2
+            8   publish 5, 2 ms late
+            9   offered 9, waiting 2, unconfirmed 1
         "#]],
     );
 }
@@ -235,12 +235,12 @@ fn without_a_buffer_what_cannot_be_sent_is_dropped() {
          2 confirm 1
          4 show",
         expect![[r#"
-              0 publish 0
-              1 Dropped 1
-              2 Confirmed 0
-              2 publish 2
-              3 Dropped 3
-              4 offered 4, waiting 0, unconfirmed 1
+            0   publish 0
+            1   Dropped 1
+            2   Confirmed 0
+            2   publish 2
+            3   Dropped 3
+            4   offered 4, waiting 0, unconfirmed 1
         "#]],
     );
 }
@@ -260,18 +260,18 @@ fn a_timeout_leaves_a_message_unknown_and_frees_the_window() {
          9 show
          20 show",
         expect![[r#"
-              0 publish 0
-              1 publish 1
-              3 Unknown 0
-              3 publish 2, 1 ms late
-              4 Confirmed 2
-              4 publish 3
-              4 Unknown 1
-              4 publish 4
-              7 Unknown 3
-              7 Unknown 4
-              9 offered 5, waiting 0, unconfirmed 0
-             20 offered 5, waiting 0, unconfirmed 0
+            0   publish 0
+            1   publish 1
+            3   Unknown 0
+            3   publish 2, 1 ms late
+            4   Confirmed 2
+            4   publish 3
+            4   Unknown 1
+            4   publish 4
+            7   Unknown 3
+            7   Unknown 4
+            9   offered 5, waiting 0, unconfirmed 0
+            20  offered 5, waiting 0, unconfirmed 0
         "#]],
     );
 }
@@ -296,20 +296,20 @@ fn a_reset_leaves_the_unconfirmed_unknown_and_a_new_channel_counts_from_one() {
          14 confirm 2 multiple
          15 show",
         expect![[r#"
-              0 publish 0
-              1 publish 1
-              3 Unknown 0
-              3 Unknown 1
-              7 connect!
-             12 offered 6, waiting 4, unconfirmed 0
-             12 connect!
-             13 publish 2, 10 ms late
-             13 publish 3, 9 ms late
-             14 Confirmed 2
-             14 Confirmed 3
-             14 publish 4, 9 ms late
-             14 publish 5, 8 ms late
-             15 offered 6, waiting 0, unconfirmed 2
+            0   publish 0
+            1   publish 1
+            3   Unknown 0
+            3   Unknown 1
+            7   connect!
+            12  offered 6, waiting 4, unconfirmed 0
+            12  connect!
+            13  publish 2, 10 ms late
+            13  publish 3, 9 ms late
+            14  Confirmed 2
+            14  Confirmed 3
+            14  publish 4, 9 ms late
+            14  publish 5, 8 ms late
+            15  offered 6, waiting 0, unconfirmed 2
         "#]],
     );
 }
@@ -326,10 +326,10 @@ fn without_reconnect_it_stays_away() {
          2 reset
          900 show",
         expect![[r#"
-              0 publish 0
-              1 publish 1
-              2 Unknown 0
-              2 Unknown 1
+            0   publish 0
+            1   publish 1
+            2   Unknown 0
+            2   Unknown 1
             900 offered 4, waiting 2, unconfirmed 0
         "#]],
     );
@@ -349,14 +349,14 @@ fn nothing_is_published_while_the_broker_does_not_read() {
          4 writable
          6 show",
         expect![[r#"
-              0 publish 0
-              3 Confirmed 0
-              3 offered 3, waiting 2, unconfirmed 0
-              4 publish 1, 2 ms late
-              4 publish 2, 1 ms late
-              4 publish 3
-              4 publish 4
-              6 offered 5, waiting 0, unconfirmed 4
+            0   publish 0
+            3   Confirmed 0
+            3   offered 3, waiting 2, unconfirmed 0
+            4   publish 1, 2 ms late
+            4   publish 2, 1 ms late
+            4   publish 3
+            4   publish 4
+            6   offered 5, waiting 0, unconfirmed 4
         "#]],
     );
 }
@@ -382,13 +382,13 @@ fn a_closed_loop_waits_for_its_message_and_thinks() {
          40 refuse 2
          50 show",
         expect![[r#"
-              5 publish 0
-              6 Confirmed 0
-             25 publish 1
-             30 offered 2, waiting 0, unconfirmed 1
-             40 Failed 1
-             45 publish 2
-             50 offered 3, waiting 0, unconfirmed 1
+            5   publish 0
+            6   Confirmed 0
+            25  publish 1
+            30  offered 2, waiting 0, unconfirmed 1
+            40  Failed 1
+            45  publish 2
+            50  offered 3, waiting 0, unconfirmed 1
         "#]],
     );
 }
@@ -412,15 +412,15 @@ fn a_closed_loop_gives_a_message_up_with_its_connection_or_timeout() {
          22 connected
          60 show",
         expect![[r#"
-              5 publish 0
-              6 Confirmed 0
-             13 connect!
-             14 offered 1, waiting 0, unconfirmed 0
-             20 offered 2, waiting 1, unconfirmed 0
-             22 publish 1, 7 ms late
-             42 Unknown 1
-             47 publish 2
-             60 offered 3, waiting 0, unconfirmed 1
+            5   publish 0
+            6   Confirmed 0
+            13  connect!
+            14  offered 1, waiting 0, unconfirmed 0
+            20  offered 2, waiting 1, unconfirmed 0
+            22  publish 1, 7 ms late
+            42  Unknown 1
+            47  publish 2
+            60  offered 3, waiting 0, unconfirmed 1
         "#]],
     );
 }
@@ -436,7 +436,7 @@ fn a_closed_loop_ends_with_its_limit_or_the_run() {
          9 consumed 0
          100 show",
         expect![[r#"
-              5 publish 0
+            5   publish 0
             100 offered 1, waiting 0, unconfirmed 1
         "#]],
     );

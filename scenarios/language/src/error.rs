@@ -174,23 +174,15 @@ impl Problem {
 
     fn render(&self, source: &Source, renderer: &Renderer) -> String {
         let place = source.place(self.span.clone());
-        let mut annotation = AnnotationKind::Primary.span(place.span.clone());
+        let (line, _) = place.line_and_column();
+        // Only the line itself goes to the renderer: it would split the whole file for each problem.
+        let start = place.text[..place.span.start].rfind('\n').map_or(0, |at| at + 1);
+        let end = place.text[place.span.end..].find('\n').map_or(place.text.len(), |length| place.span.end + length);
+        let mut annotation = AnnotationKind::Primary.span(place.span.start - start..place.span.end - start);
         if !self.label.is_empty() {
             annotation = annotation.label(self.label.as_str());
         }
-        let (line, _) = place.line_and_column();
-        // Only the line itself goes to the renderer: it would split a whole file for each problem.
-        let start = place.text[..place.span.start].rfind('\n').map_or(0, |at| at + 1);
-        let end = place.text[place.span.end..].find('\n').map_or(place.text.len(), |length| place.span.end + length);
-        let mut annotation_span = annotation;
-        if start > 0 {
-            annotation_span = AnnotationKind::Primary.span(place.span.start - start..place.span.end - start);
-            if !self.label.is_empty() {
-                annotation_span = annotation_span.label(self.label.as_str());
-            }
-        }
-        let snippet =
-            Snippet::source(&place.text[start..end]).path(place.origin).line_start(line).annotation(annotation_span);
+        let snippet = Snippet::source(&place.text[start..end]).path(place.origin).line_start(line).annotation(annotation);
         let mut group = Level::ERROR.primary_title(self.message.as_str()).element(snippet);
         if let Some(help) = &self.help {
             group = group.element(Level::HELP.message(help.as_str()));
@@ -207,6 +199,7 @@ pub(crate) fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a s
     let word: String = word.chars().take(100).collect::<String>().to_lowercase();
     candidates
         .into_iter()
+        .take(10_000)
         .filter(|candidate| candidate.len() <= 100)
         .map(|candidate| (strsim::damerau_levenshtein(&word, &candidate.to_lowercase()), candidate))
         .filter(|(distance, candidate)| *distance <= (candidate.chars().count().max(3) / 3).max(1))

@@ -24,8 +24,9 @@ impl fmt::Display for Warning {
 /// Looks for suspicious combinations.
 pub fn lint(scenario: &Scenario) -> Vec<Warning> {
     let mut warnings = Warnings(Vec::new());
+    let flow = Flow::of(scenario);
     for (index, queue) in scenario.queues.iter().enumerate() {
-        check_queue(scenario, index, queue, &mut warnings);
+        check_queue(scenario, index, queue, &flow, &mut warnings);
     }
     for index in 0..scenario.exchanges.len() {
         check_exchange(scenario, index, &mut warnings);
@@ -48,27 +49,61 @@ impl Warnings {
     }
 }
 
-fn check_queue(scenario: &Scenario, index: usize, queue: &Queue, warnings: &mut Warnings) {
+/// Which queues messages come to, by queue.
+struct Flow {
+    published: Vec<bool>,
+    dead_letters: Vec<bool>,
+    consumed: Vec<bool>,
+    /// A producer group whose messages are not persistent.
+    transient: Vec<Option<usize>>,
+}
+
+impl Flow {
+    fn of(scenario: &Scenario) -> Flow {
+        let none = vec![false; scenario.queues.len()];
+        let mut flow = Flow {
+            published: none.clone(),
+            dead_letters: none.clone(),
+            consumed: none,
+            transient: vec![None; scenario.queues.len()],
+        };
+        for (index, producer) in scenario.producers.iter().enumerate() {
+            for queue in producer.to.iter().flat_map(|(target, _)| scenario.reached_by(target)) {
+                flow.published[queue] = true;
+                if !producer.persistent {
+                    flow.transient[queue] = Some(index);
+                }
+            }
+        }
+        for queue in scenario.queues.iter().filter_map(|queue| queue.dead_letter.as_ref()).flat_map(|target| scenario.reached_by(target)) {
+            flow.dead_letters[queue] = true;
+        }
+        for queue in scenario.consumers.iter().flat_map(|consumer| &consumer.from) {
+            flow.consumed[*queue] = true;
+        }
+        flow
+    }
+}
+
+fn check_queue(scenario: &Scenario, index: usize, queue: &Queue, flow: &Flow, warnings: &mut Warnings) {
     let name = &queue.name;
-    let takes_dead_letters = scenario.queues.iter().filter_map(|queue| queue.dead_letter.as_ref()).any(|target| scenario.reached_by(target).contains(&index));
-    let published = scenario.producers.iter().flat_map(|producer| &producer.to).any(|(target, _)| scenario.reached_by(target).contains(&index));
-    if !published && !takes_dead_letters {
+    if !flow.published[index] && !flow.dead_letters[index] {
         warnings.push(format!("nobody publishes to the queue `{name}`"), "let a producer or a binding name it, or leave it out");
     }
-    let consumed = scenario.consumers.iter().any(|consumer| consumer.from.contains(&index));
-    if !consumed && !takes_dead_letters {
+    // A queue of dead letters is for people to look into.
+    if !flow.consumed[index] && !flow.dead_letters[index] {
         warnings.push(format!("nobody consumes the queue `{name}`"), "let a consumer name it in `from`");
     }
     let bounded = queue.max_length.is_some() || queue.max_bytes.is_some();
     if let (Some(offered), Some(capacity), false) = (offered_at_end(scenario, index), capacity(scenario, index), bounded)
-        && consumed
+        && flow.consumed[index]
         && offered >= capacity
     {
         let message = format!("the queue `{name}` is offered {offered:.4}/s at the end, its consumers can do {capacity:.4}/s: the backlog grows without end");
         warnings.push(message, "add a phase in which it drains, a bound, or consumers");
     }
     if queue.durability != Durability::None
-        && let Some(producer) = scenario.producers.iter().find(|producer| !producer.persistent && producer.to.iter().any(|(target, _)| scenario.reached_by(target).contains(&index)))
+        && let Some(producer) = flow.transient[index].map(|index| &scenario.producers[index])
     {
         let message = format!("the queue `{name}` is durable, but messages of `{}` are not persistent: a restart forgets them", producer.name);
         warnings.push(message, "write persistent = true, or kind = \"memory\"");

@@ -118,6 +118,7 @@ pub(crate) fn numbered(given: &[(Option<String>, Option<String>)]) -> Vec<String
 fn has_no_parts(parents: &[Segment<'_>], segment: &Segment<'_>) -> Problem {
     let path = parents.iter().map(|parent| parent.name).collect::<Vec<_>>().join(".");
     Problem::new(segment.span.clone(), format!("`{}` is a plain value here, it has no `{}`", short(&path), short(segment.name)))
+        .help(format!("set the whole value: {}=…", short(&path)))
 }
 
 /// The path's segments with their places, and where the value starts.

@@ -116,7 +116,13 @@ fn wrong_type(span: Range<usize>, found: &str, expected: &str) -> Problem {
     let problem = Problem::new(span, format!("expected {expected}"));
     let (kind, number) = match found.split_once(" `").map(|(kind, rest)| (kind, rest.trim_end_matches('`'))) {
         Some((kind, number)) => (kind, number),
-        None => return problem.label(format!("found {found}").replace("sequence", "a list").replace("map", "a table")),
+        None => {
+            let found = match found.split_once(' ') {
+                Some(("string", text)) => format!("the text {}", short(text)),
+                _ => found.replace("sequence", "a list").replace("map", "a table"),
+            };
+            return problem.label(format!("found {found}"));
+        }
     };
     let is_number = matches!(kind, "integer" | "floating point");
     if is_number && (number.starts_with('-') || number.contains("NaN") || number.contains("inf")) {

@@ -17,7 +17,10 @@ pub fn parse_duration(text: &str) -> Result<Span, String> {
     while !rest.is_empty() {
         let (number, unit, after) = quantity(rest)?;
         let nanos = match unit {
-            "" => return Err(format!("{} has no unit: write \"{number}ms\", \"{number}s\" or \"{number}m\"", shown(text))),
+            "" => {
+                let number = short(number);
+                return Err(format!("{} has no unit: write \"{number}ms\", \"{number}s\" or \"{number}m\"", shown(text)));
+            }
             _ => time_unit(unit).ok_or_else(|| {
                 format!("`{}` is not a unit of time; they are ns, us, ms, s, m, h, d", short(unit))
             })?,
@@ -56,6 +59,7 @@ pub fn parse_rate(text: &str) -> Result<f64, String> {
 pub fn parse_size(text: &str) -> Result<u64, String> {
     let (number, unit, after) = quantity(unsigned(text)?)?;
     if unit.is_empty() && after.is_empty() {
+        let number = short(number);
         return Err(format!("{} has no unit: write \"{number}B\" or \"{number}KiB\"", shown(text)));
     }
     let bytes = byte_unit(unit)
@@ -254,7 +258,7 @@ mod tests {
             duration: "inf" does not start with a number
             duration: "11000d" is longer than ten years
             duration: "1..2" is not a number
-            duration: "999999999999999999999999999999999999999999999999999999999999…" has no unit: write "999999999999999999999999999999999999999999999999999999999999999999999999999999999999999999999999999ms", "999999999999999999999999999999999999999999999999999999999999999999999999999999999999999999999999999s" or "999999999999999999999999999999999999999999999999999999999999999999999999999999999999999999999999999m"
+            duration: "999999999999999999999999999999999999999999999999999999999999…" has no unit: write "999999999999999999999999999999999999999999999999999999999999…ms", "999999999999999999999999999999999999999999999999999999999999…s" or "999999999999999999999999999999999999999999999999999999999999…m"
             rate: a rate says per what: write "200/s"
             rate: "-1/s" is negative
             rate: `sec` is not a unit of time: rates are per s, m or h, as in "200/s"

@@ -3,7 +3,7 @@
 use super::machines::distribution;
 use super::topology::{Places, routing_key, target};
 use super::{Check, MOST_MEMBERS, grouped, not_known};
-use crate::error::{Problem, suggest};
+use crate::error::Problem;
 use crate::raw::{
     ConfirmTable, KeysKind, KeysTable, Queues, RawAck, RawArrivals, RawConfirm, RawConsumer, RawKeys, RawProducer, RawQueueKind, RawRate,
     RawScenario, RawSegment, RawSize, RawTarget, RawTargets, RawWhenFull, RawWord, SizeKind,
@@ -66,8 +66,9 @@ fn targets(check: &mut Check<'_>, raw: &At<RawTargets>, places: &Places<'_>) -> 
         RawTargets::Table(table) => &one(RawTarget::Table(table.clone())),
         RawTargets::List(list) => list,
     };
-    if list.is_empty() {
-        check.push(Problem::new(raw.span.clone(), "the list of targets is empty"));
+    if list.is_empty() || list.len() > 1_000 {
+        check.push(Problem::new(raw.span.clone(), "a list of targets has 1 to 1_000 entries"));
+        return Vec::new();
     }
     let mut targets = Vec::new();
     for item in list {
@@ -175,10 +176,7 @@ fn rate_by_phase(check: &mut Check<'_>, at: &At<RawRate>, by_phase: &Named<RawSe
         match names.iter().position(|phase| *phase == name.value) {
             _ if name.value == "else" => otherwise = Some(ends),
             Some(phase) => segments[phase] = Some(ends),
-            None => {
-                let problem = Problem::new(name.span.clone(), format!("there is no phase `{}`", crate::units::short(&name.value)));
-                check.push(problem.help(suggest(&name.value, &names)));
-            }
+            None => check.push_unknown(name, "phase", names.iter().copied()),
         }
     }
     let missing: Vec<_> = names.iter().zip(&segments).filter(|(_, ends)| ends.is_none()).map(|(name, _)| *name).collect();

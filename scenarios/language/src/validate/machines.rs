@@ -223,9 +223,7 @@ fn when(check: &mut Check<'_>, at: &At<RawFault>, name: &str, phases: &[Phase]) 
         }
         (None, Some(during)) => {
             let Some(phase) = phases.iter().find(|phase| phase.name == during.value) else {
-                let names: Vec<_> = phases.iter().map(|phase| phase.name.as_str()).collect();
-                let problem = Problem::new(during.span.clone(), format!("there is no phase `{}`", short(&during.value)));
-                check.push(problem.help(suggest(&during.value, &names)));
+                check.push_unknown(during, "phase", phases.iter().map(|phase| phase.name.as_str()));
                 return None;
             };
             (phase.from, Some(phase.until))

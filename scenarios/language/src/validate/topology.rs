@@ -203,9 +203,8 @@ fn target_by_name(check: &mut Check<'_>, name: &At<String>, places: &Places<'_>)
             None
         }
         (None, None) => {
-            let known: Vec<_> = places.queues.by_name.keys().chain(places.exchanges.by_name.keys()).copied().collect();
-            let message = format!("there is no queue or exchange `{}`", short(&name.value));
-            check.push(Problem::new(name.span.clone(), message).help(suggest(&name.value, &known)));
+            let known = places.queues.by_name.keys().chain(places.exchanges.by_name.keys());
+            check.push_unknown(name, "queue or exchange", known.copied());
             None
         }
     }

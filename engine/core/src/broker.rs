@@ -114,15 +114,15 @@ impl Broker {
     /// Ends a batch of inputs: coalesced confirms, the sync that they need, the log's head released.
     pub fn flush(&mut self, _now: Time, out: &mut Vec<Output>) {
         self.announce_recovered(out);
-        out.extend(self.log.sync().map(|through| Output::Sync { through }));
-        let mut answering = std::mem::take(&mut self.answering);
-        for id in answering.drain(..) {
+        if let Some(through) = self.log.sync() {
+            out.push(Output::Sync { through });
+        }
+        for id in self.answering.drain(..) {
             let channel = self.connections.channel_mut(id);
             if let Some(confirms) = channel.and_then(|channel| channel.confirms.as_mut()) {
                 confirms.flush(id, out);
             }
         }
-        self.answering = answering;
         if self.log.release_is_due() {
             let oldest = self
                 .queues
@@ -303,6 +303,7 @@ impl Broker {
     }
 
     /// A copy of what `origin` stands for has committed (or was dropped, as its queue's policy says).
+    #[inline]
     fn resolve(&mut self, origin: Origin, out: &mut Vec<Output>) {
         match origin {
             Origin::Unconfirmed => {}

@@ -76,7 +76,9 @@ impl Connection {
         let Some(window) = &mut self.window else {
             return false;
         };
-        *window = window.saturating_sub(clamp(size)).saturating_sub(DELIVERY_OVERHEAD as i64);
+        *window = window
+            .saturating_sub(clamp(size))
+            .saturating_sub(DELIVERY_OVERHEAD as i64);
         *window <= 0
     }
 
@@ -110,6 +112,14 @@ impl Connection {
 
     #[inline]
     fn find(&self, number: u16) -> Result<usize, usize> {
+        // Most clients have one channel.
+        if self
+            .channels
+            .first()
+            .is_some_and(|channel| channel.number == number)
+        {
+            return Ok(0);
+        }
         self.channels
             .binary_search_by_key(&number, |channel| channel.number)
     }
@@ -243,14 +253,7 @@ impl Confirms {
 
     /// Answers what was accepted since the last flush: one confirm for the front, one each beyond a gap.
     pub(crate) fn flush(&mut self, channel: ChannelId, out: &mut Vec<Output>) {
-        let (mut last, mut count) = (0, 0);
-        while let Some(publish @ (Publish::Accepted | Publish::Answered)) = self.window.front() {
-            self.answered += 1;
-            if *publish == Publish::Accepted {
-                (last, count) = (self.answered, count + 1);
-            }
-            self.window.pop_front();
-        }
+        self.touched = false;
         let mut confirm = |sequence, multiple| {
             let response = Response::Confirm {
                 sequence,
@@ -259,20 +262,28 @@ impl Confirms {
             };
             out.push(Output::Client { channel, response });
         };
+        let (mut last, mut count) = (0, 0);
+        while let Some(publish @ (Publish::Accepted | Publish::Answered)) = self.window.front() {
+            self.answered += 1;
+            if *publish == Publish::Accepted {
+                (last, count) = (self.answered, count + 1);
+            }
+            self.window.pop_front();
+        }
         if count > 0 {
             confirm(last, count > 1);
         }
-        let mut accepted = std::mem::take(&mut self.accepted);
-        for sequence in accepted
+        if self.window.is_empty() {
+            return self.accepted.clear();
+        }
+        for sequence in self
+            .accepted
             .drain(..)
             .filter(|sequence| *sequence > self.answered)
         {
             confirm(sequence, false);
-            let at = (sequence - self.answered - 1) as usize;
-            self.window[at] = Publish::Answered;
+            self.window[(sequence - self.answered - 1) as usize] = Publish::Answered;
         }
-        self.accepted = accepted;
-        self.touched = false;
     }
 
     fn accept(&mut self, sequence: u64) {

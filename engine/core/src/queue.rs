@@ -122,10 +122,12 @@ impl Queue {
         self.next_serial = self.next_serial.max(serial.saturating_add(1));
     }
 
+    #[inline]
     pub(crate) fn durable(&self) -> bool {
         self.config.durability != Durability::None
     }
 
+    #[inline]
     pub(crate) fn depth(&self) -> u64 {
         self.ready + self.in_flight
     }
@@ -151,6 +153,7 @@ impl Queue {
     }
 
     /// Takes a newcomer whose enqueue will be committed later; the result is its serial.
+    #[inline]
     pub(crate) fn propose(&mut self, message: Message, position: LogPosition) -> u64 {
         let serial = self.skip_serial();
         self.proposed += 1;
@@ -169,6 +172,7 @@ impl Queue {
     }
 
     /// Commits an enqueue; the result is the message's tag.
+    #[inline]
     pub(crate) fn enqueue(&mut self, serial: u64) -> u64 {
         let slot = self.slots.get_mut(serial).expect("a proposed slot is live");
         assert_eq!(slot.state, State::Proposed);
@@ -182,6 +186,7 @@ impl Queue {
     }
 
     /// The serial that is served next.
+    #[inline]
     pub(crate) fn oldest_ready(&self) -> Option<u64> {
         if let Some(Reverse(serial)) = self.returned.peek() {
             return Some(*serial);
@@ -192,6 +197,7 @@ impl Queue {
     }
 
     /// Takes the oldest ready message out of the ready ones, to be delivered.
+    #[inline]
     pub(crate) fn deliver(&mut self) -> Option<(u64, &Slot)> {
         self.take_ready(State::InFlight)
     }
@@ -201,6 +207,7 @@ impl Queue {
         self.take_ready(State::Leaving)
     }
 
+    #[inline]
     fn take_ready(&mut self, state: State) -> Option<(u64, &Slot)> {
         let serial = match self.returned.pop() {
             Some(Reverse(serial)) => serial,
@@ -220,6 +227,7 @@ impl Queue {
     }
 
     /// A consumer is done with a message, one way or another; what follows is not committed yet.
+    #[inline]
     pub(crate) fn settle(&mut self, serial: u64) -> &Slot {
         let slot = self
             .slots
@@ -245,6 +253,7 @@ impl Queue {
     }
 
     /// Commits a removal.
+    #[inline]
     pub(crate) fn remove(&mut self, serial: u64) -> Slot {
         let slot = self
             .slots
@@ -273,7 +282,13 @@ impl Queue {
 
 /// Bounds. They count ready messages and those about to be.
 impl Queue {
+    #[inline]
+    pub(crate) fn bounded(&self) -> bool {
+        self.config.max_length.is_some() || self.config.max_bytes.is_some()
+    }
+
     /// True if a message of `size` bytes fits now.
+    #[inline]
     pub(crate) fn has_room(&self, size: u64) -> bool {
         self.fits(
             self.ready + self.proposed,

@@ -98,6 +98,16 @@ impl Log {
         LogPosition(self.last.0 + 1)
     }
 
+    /// Appends.
+    fn persist(&mut self, entry: Entry, needs_sync: bool, out: &mut Vec<Output>) {
+        self.last = self.next();
+        self.needs_sync |= needs_sync;
+        out.push(Output::Persist {
+            position: self.last,
+            entry,
+        });
+    }
+
     pub(super) fn advance(&mut self, written: LogPosition, synced: LogPosition) {
         debug_assert!(
             synced <= written && written <= self.last,
@@ -166,11 +176,11 @@ impl Broker {
         }
     }
 
-    /// Adds to the transaction a command that took effect when it was proposed.
-    pub(super) fn propose_done(&mut self, queue: crate::id::QueueId, command: Command) {
-        self.transaction.needs_sync |=
-            self.queues[queue.index()].config.durability == Durability::Fsync;
-        self.transaction.commands.push(command);
+    /// Logs a command that took effect already.
+    pub(super) fn commit_done(&mut self, command: Command, out: &mut Vec<Output>) {
+        let queue = &self.queues[command.copy().queue.index()];
+        let needs_sync = queue.config.durability == Durability::Fsync;
+        self.log.persist(Entry::One(command), needs_sync, out);
     }
 
     /// Ends the transaction: its commands become one entry, its effects wait for it or apply at once.
@@ -182,27 +192,45 @@ impl Broker {
             _ => Some(Entry::Many(commands.drain(..).collect())),
         };
         if let Some(entry) = entry {
-            self.log.last = self.log.next();
-            self.log.needs_sync |= std::mem::take(&mut self.transaction.needs_sync);
-            out.push(Output::Persist {
-                position: self.log.last,
-                entry,
-            });
+            let needs_sync = std::mem::take(&mut self.transaction.needs_sync);
+            self.log.persist(entry, needs_sync, out);
         }
         let mut effects = std::mem::take(&mut self.transaction.effects);
         for (effect, logged) in effects.drain(..) {
-            let durability = self.queues[effect.copy().queue.index()].config.durability;
-            match (logged, durability) {
-                (true, Durability::Os) => self.log.unwritten.push_back((self.log.last, effect)),
-                (true, Durability::Fsync) => self.log.unsynced.push_back((self.log.last, effect)),
-                _ => {
-                    if let Some(effect) = self.log.wait_in_turn(durability, effect) {
-                        self.apply(effect, out);
-                    }
+            self.enact(effect, logged, out);
+        }
+        self.transaction.effects = effects;
+    }
+
+    /// Proposes and commits one effect: a transaction of its own, without the detour.
+    #[inline]
+    pub(super) fn commit_one(
+        &mut self,
+        effect: Effect,
+        command: Option<Command>,
+        out: &mut Vec<Output>,
+    ) {
+        debug_assert!(self.transaction.effects.is_empty() && self.transaction.commands.is_empty());
+        let logged = command.is_some();
+        if let Some(command) = command {
+            self.commit_done(command, out);
+        }
+        self.enact(effect, logged, out);
+    }
+
+    /// Lets an effect wait for the log, or carries it out.
+    #[inline]
+    fn enact(&mut self, effect: Effect, logged: bool, out: &mut Vec<Output>) {
+        let durability = self.queues[effect.copy().queue.index()].config.durability;
+        match (logged, durability) {
+            (true, Durability::Os) => self.log.unwritten.push_back((self.log.last, effect)),
+            (true, Durability::Fsync) => self.log.unsynced.push_back((self.log.last, effect)),
+            _ => {
+                if let Some(effect) = self.log.wait_in_turn(durability, effect) {
+                    self.apply(effect, out);
                 }
             }
         }
-        self.transaction.effects = effects;
     }
 
     /// Carries a committed effect out.

@@ -212,8 +212,7 @@ impl Broker {
                 out,
             );
             if slot.logged() {
-                self.propose_done(id, Command::Remove { copy });
-                self.commit(out);
+                self.commit_done(Command::Remove { copy }, out);
             }
         }
     }
@@ -257,10 +256,13 @@ impl Broker {
             consumer: key,
         } = unacked;
         let consumer = &mut self.consumers[key];
+        let had_credit = consumer.has_credit();
         consumer.unacked -= 1;
         if let Some(at) = consumer.at {
             self.queues[queue.index()].set_in_flight(at, consumer.unacked);
-            self.refresh(key);
+            if !had_credit {
+                self.refresh(key);
+            }
         } else {
             self.forget_if_done(key);
         }
@@ -271,24 +273,19 @@ impl Broker {
         match settlement {
             Settlement::Ack => {
                 let command = logged.then_some(Command::Remove { copy });
-                self.propose(
-                    Effect::Remove {
-                        copy,
-                        reason: Removal::Acked,
-                    },
-                    command,
-                );
+                let reason = Removal::Acked;
+                self.commit_one(Effect::Remove { copy, reason }, command, out);
             }
             Settlement::Requeue => {
                 let deliveries = slot.deliveries.saturating_add(1);
                 let command = logged.then_some(Command::Return { copy, deliveries });
-                self.propose(Effect::Return { copy, deliveries }, command);
+                self.commit_one(Effect::Return { copy, deliveries }, command, out);
             }
             Settlement::Reject => {
                 let message = slot.message.clone();
                 self.reject(copy, message, logged, out);
+                self.commit(out);
             }
         }
-        self.commit(out);
     }
 }

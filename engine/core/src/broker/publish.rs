@@ -75,7 +75,10 @@ impl Broker {
             &mut targets,
         );
 
-        if let Some(queue) = self.full_block(&targets, message.size(), resumed) {
+        let bounded = |target: &QueueId| self.queues[target.index()].bounded();
+        if !targets.iter().any(bounded) {
+            self.accept(id, mandatory, message, &mut targets, out);
+        } else if let Some(queue) = self.full_block(&targets, message.size(), resumed) {
             let request = Request::Publish {
                 exchange,
                 mandatory,
@@ -121,7 +124,12 @@ impl Broker {
                 self.answering.push(id);
             }
         }
-        if !targets.is_empty() {
+        if let [target] = targets
+            && self.queues[target.index()].has_room(message.size())
+        {
+            let (effect, command) = self.admit(*target, message, origin, None, out);
+            self.commit_one(effect, command, out);
+        } else if !targets.is_empty() {
             self.place_all(
                 targets,
                 Arrival {
@@ -326,6 +334,21 @@ impl Broker {
                 return self.overflow(departure, out);
             }
         }
+        let (effect, command) = self.admit(queue, message, origin, from, out);
+        self.propose(effect, command);
+    }
+
+    /// Gives a newcomer its slot; the result is to be committed.
+    #[inline]
+    fn admit(
+        &mut self,
+        queue: QueueId,
+        message: Message,
+        origin: Origin,
+        from: Option<MessageCopy>,
+        out: &mut Vec<Output>,
+    ) -> (Effect, Option<Command>) {
+        let tag = message.tag;
         let next = self.log.next();
         let state = &mut self.queues[queue.index()];
         let logged = state.durable() && message.persistent;
@@ -334,7 +357,7 @@ impl Broker {
         let copy = MessageCopy { queue, serial };
         self.observe(Event::Proposed { tag, copy, from }, out);
         let command = for_log.map(|message| Command::Enqueue { copy, message });
-        self.propose(Effect::Enqueue { copy, origin }, command);
+        (Effect::Enqueue { copy, origin }, command)
     }
 
     /// Makes the oldest ready message leave; false if there is none.

@@ -1,0 +1,171 @@
+//! Scales and their ticks.
+
+use queuelab_core::{Span, Time};
+use queuelab_record::grouped;
+
+/// Maps values to pixels.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scale {
+    low: f64,
+    high: f64,
+    /// Pixels at `low` and at `high`.
+    pixels: (f64, f64),
+}
+
+impl Scale {
+    /// From `low` to `high`, which are different.
+    pub(crate) fn new(low: f64, high: f64, pixels: (f64, f64)) -> Scale {
+        Scale { low, high, pixels }
+    }
+
+    /// Where `value` lies; values outside are held at the edges.
+    pub(crate) fn at(&self, value: f64) -> f64 {
+        let share = ((value - self.low) / (self.high - self.low)).clamp(0.0, 1.0);
+        self.pixels.0 + share * (self.pixels.1 - self.pixels.0)
+    }
+}
+
+/// A marked value.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Tick {
+    pub(crate) value: f64,
+    pub(crate) label: String,
+}
+
+/// Round counts from zero to a little above `top`; the last one is the axis' end.
+pub(crate) fn counts(top: u64) -> Vec<Tick> {
+    let steps = (0..19).flat_map(|power| [1, 2, 5].map(|digit| digit * 10u64.pow(power)));
+    let step = steps
+        .into_iter()
+        .find(|step| top.max(1).div_ceil(*step) <= 6)
+        .unwrap_or(u64::MAX / 6);
+    let last = top.max(1).div_ceil(step);
+    (0..=last)
+        .map(|index| {
+            let value = index.saturating_mul(step);
+            Tick {
+                value: value as f64,
+                label: grouped(value),
+            }
+        })
+        .collect()
+}
+
+/// Instants from zero to `end` in steps that people count in, in seconds.
+pub(crate) fn instants(end: Time) -> Vec<Tick> {
+    const SECOND: u64 = 1_000_000_000;
+    let below = (0..9).flat_map(|power| [1, 2, 5].map(|digit| digit * 10u64.pow(power)));
+    let above = [
+        1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 14_400, 21_600, 43_200,
+        86_400,
+    ];
+    let days = (1..16).map(|power| (86_400 * SECOND) << power);
+    let mut steps = below
+        .chain(above.map(|seconds| seconds * SECOND))
+        .chain(days.take_while(|&step| step < u64::MAX / 2));
+    let step = steps.find(|step| end.0 / step <= 12).unwrap_or(u64::MAX);
+    (0..=end.0 / step)
+        .map(|index| Tick {
+            value: (index * step) as f64 / 1e9,
+            label: Span(index * step).to_string().replace(" s", "s"),
+        })
+        .collect()
+}
+
+/// Round times from at most `low` to at least `high`, with log₁₀ of their nanoseconds as values. Both are at least 1 ns.
+pub(crate) fn durations(low: Span, high: Span) -> Vec<Tick> {
+    // Tens, and what people take for tens above a second; then with steps in between, for narrow ranges.
+    let tens: Vec<u64> = decades(&[1], &[1, 10, 60, 600, 3_600, 36_000, 360_000, 3_600_000]);
+    let fine: Vec<u64> = decades(
+        &[1, 2, 5],
+        &[
+            1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1_200, 1_800, 3_600, 7_200, 18_000, 36_000,
+            72_000, 180_000, 360_000, 3_600_000,
+        ],
+    );
+    let coarse = around(&tens, low, high);
+    let nanos = if coarse.len() > 4 {
+        coarse
+    } else {
+        around(&fine, low, high)
+    };
+    nanos
+        .into_iter()
+        .map(|nanos| Tick {
+            value: libm::log10(nanos as f64),
+            label: Span(nanos).to_string(),
+        })
+        .collect()
+}
+
+fn decades(digits: &[u64], seconds: &[u64]) -> Vec<u64> {
+    let below = (0..9).flat_map(|power| digits.iter().map(move |digit| digit * 10u64.pow(power)));
+    below
+        .chain(seconds.iter().map(|seconds| seconds * 1_000_000_000))
+        .collect()
+}
+
+/// The candidates from the last at or below `low` to the first at or above `high`, two at least.
+fn around(candidates: &[u64], low: Span, high: Span) -> Vec<u64> {
+    let first = candidates
+        .partition_point(|&nanos| nanos <= low.0)
+        .saturating_sub(1)
+        .min(candidates.len() - 2);
+    let last = candidates
+        .partition_point(|&nanos| nanos < high.0)
+        .clamp(first + 1, candidates.len() - 1);
+    candidates[first..=last].to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(ticks: Vec<Tick>) -> String {
+        ticks
+            .into_iter()
+            .map(|tick| tick.label)
+            .collect::<Vec<_>>()
+            .join(" | ")
+    }
+
+    #[test]
+    fn counts_are_round_and_reach_the_top() {
+        assert_eq!(labels(counts(0)), "0 | 1");
+        assert_eq!(
+            labels(counts(179_724)),
+            "0 | 50,000 | 100,000 | 150,000 | 200,000"
+        );
+        assert_eq!(labels(counts(6)), "0 | 1 | 2 | 3 | 4 | 5 | 6");
+        assert!(counts(u64::MAX).len() < 9);
+    }
+
+    #[test]
+    fn instants_are_what_people_count_in() {
+        assert_eq!(labels(instants(Time(0))), "0s");
+        assert_eq!(
+            labels(instants(Time(900_000_000_000))),
+            "0s | 2m | 4m | 6m | 8m | 10m | 12m | 14m"
+        );
+        assert_eq!(
+            labels(instants(Time(30_000_000_000))),
+            "0s | 5s | 10s | 15s | 20s | 25s | 30s"
+        );
+        assert!(instants(Time::MAX).len() < 14);
+    }
+
+    #[test]
+    fn durations_enclose_their_range() {
+        assert_eq!(
+            labels(durations(Span::from_millis(3), Span::from_secs(180))),
+            "1 ms | 10 ms | 100 ms | 1 s | 10 s | 1m | 10m"
+        );
+        assert_eq!(
+            labels(durations(Span::from_millis(3), Span::from_millis(40))),
+            "2 ms | 5 ms | 10 ms | 20 ms | 50 ms"
+        );
+        assert_eq!(labels(durations(Span(1), Span(1))), "1 ns | 2 ns");
+        assert!(durations(Span(1), Span::MAX).len() < 20);
+        assert_eq!(durations(Span::MAX, Span::MAX).len(), 2);
+    }
+}

@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 /// Values under strictly growing `u64` keys: appended at the end, removed anywhere, in amortised constant time.
 ///
 /// Removal leaves a hole; holes at the front go at once, the others once they outnumber the values, so memory is
-/// proportional to what is live. A look-up is one probe while keys are dense and nothing was squeezed out, else a
-/// binary search.
+/// proportional to what is live. A look-up is one or two probes where keys are dense from the first or up to the last,
+/// else a binary search.
 #[derive(Clone, Debug)]
 pub struct Ledger<T> {
     slots: VecDeque<(u64, Option<T>)>,
@@ -36,6 +36,7 @@ impl<T> Ledger<T> {
     }
 
     /// Appends. `key` must exceed all keys appended before that are still known; it panics otherwise.
+    #[inline]
     pub fn push(&mut self, key: u64, value: T) {
         if let Some((last, _)) = self.slots.back() {
             assert!(*last < key, "ledger keys must grow: {key} after {last}");
@@ -62,7 +63,11 @@ impl<T> Ledger<T> {
     #[inline]
     pub fn remove(&mut self, key: u64) -> Option<T> {
         let at = self.find(key)?;
-        let value = self.slots[at].1.take()?;
+        let value = if at == 0 {
+            self.slots.pop_front()?.1?
+        } else {
+            self.slots[at].1.take()?
+        };
         self.live -= 1;
         self.tidy();
         Some(value)
@@ -117,6 +122,16 @@ impl<T> Ledger<T> {
         if bound < self.slots.len() && self.slots[bound].0 == key {
             return bound;
         }
+        // After a gap, keys are dense again up to the last: probe from there, too.
+        if let Some((last, _)) = self.slots.back()
+            && let Some(distance) = last.checked_sub(key)
+            && distance < self.slots.len() as u64
+        {
+            let at = self.slots.len() - 1 - distance as usize;
+            if self.slots[at].0 == key {
+                return at;
+            }
+        }
         let (mut low, mut high) = (0, bound);
         while low < high {
             let middle = low + (high - low) / 2;
@@ -129,6 +144,7 @@ impl<T> Ledger<T> {
         low
     }
 
+    #[inline]
     fn tidy(&mut self) {
         while let Some((_, None)) = self.slots.front() {
             self.slots.pop_front();

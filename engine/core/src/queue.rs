@@ -212,7 +212,12 @@ impl Queue {
         let serial = match self.returned.pop() {
             Some(Reverse(serial)) => serial,
             None => {
-                let serial = self.oldest_ready()?;
+                // Serials are dense, nearly always.
+                let next = self.slots.get(self.cursor);
+                let serial = match next.filter(|slot| slot.state == State::Ready) {
+                    Some(_) => self.cursor,
+                    None => self.oldest_ready()?,
+                };
                 self.cursor = serial + 1;
                 serial
             }

@@ -36,20 +36,11 @@ impl World {
                 format!("fsync took {factor} times as long")
             }
             FaultKind::SlowConsumer { members, factor } => {
-                self.each_member(members, |world, consumer| {
-                    let now = world.calendar.now();
-                    world.consumers[consumer as usize]
-                        .machine
-                        .set_factor(now, factor);
-                    world.consumer_acts(consumer);
-                });
+                self.each_member(members, |world, consumer| world.slow_down(consumer, factor));
                 format!("service took {factor} times as long")
             }
             FaultKind::PauseConsumer(members) => {
-                self.each_member(members, |world, consumer| {
-                    let now = world.calendar.now();
-                    world.consumers[consumer as usize].machine.pause(now);
-                });
+                self.each_member(members, |world, consumer| world.pause(consumer, true));
                 "nothing was served".into()
             }
             FaultKind::ConsumerCrash(members) => {
@@ -75,22 +66,16 @@ impl World {
         let now = self.calendar.now();
         let spec = self.scenario.faults[fault as usize].clone();
         match spec.kind {
-            FaultKind::Crash | FaultKind::PowerLoss => self.node_restarts(),
+            FaultKind::Crash | FaultKind::PowerLoss => self.node_restarts(fault),
             FaultKind::SlowDisk { factor } => self.node.disk.factor /= factor,
-            FaultKind::SlowConsumer { members, .. } => {
+            FaultKind::SlowConsumer { members, factor } => {
                 self.each_member(members, |world, consumer| {
-                    let now = world.calendar.now();
-                    world.consumers[consumer as usize]
-                        .machine
-                        .set_factor(now, 1.0);
-                    world.consumer_acts(consumer);
-                })
-            }
-            FaultKind::PauseConsumer(members) => self.each_member(members, |world, consumer| {
-                world.consumer_does(consumer, |machine, now, actions| {
-                    machine.resume(now, actions)
+                    world.slow_down(consumer, 1.0 / factor)
                 });
-            }),
+            }
+            FaultKind::PauseConsumer(members) => {
+                self.each_member(members, |world, consumer| world.pause(consumer, false));
+            }
             FaultKind::ConsumerCrash(members) => self.each_member(members, |world, consumer| {
                 world.consumer_does(consumer, |machine, now, actions| {
                     machine.restart(now, actions)
@@ -172,8 +157,12 @@ impl World {
         total
     }
 
-    fn node_restarts(&mut self) {
-        if self.node.broker.is_some() {
+    fn node_restarts(&mut self, fault: u32) {
+        let keeps_down = |other: &u32| {
+            let kind = &self.scenario.faults[*other as usize].kind;
+            *other != fault && matches!(kind, FaultKind::Crash | FaultKind::PowerLoss)
+        };
+        if self.active.keys().any(keeps_down) {
             return;
         }
         let recovered = self.node.disk.recover();
@@ -202,6 +191,30 @@ impl World {
             self.send_up(connection, Up::Close);
         }
         held
+    }
+
+    /// Faults may overlap: factors multiply.
+    fn slow_down(&mut self, consumer: u32, factor: f64) {
+        let now = self.calendar.now();
+        let slot = &mut self.consumers[consumer as usize];
+        slot.factor *= factor;
+        slot.machine.set_factor(now, slot.factor);
+        self.consumer_acts(consumer);
+    }
+
+    /// Faults may overlap: a consumer goes on when the last pause is over.
+    fn pause(&mut self, consumer: u32, on: bool) {
+        let slot = &mut self.consumers[consumer as usize];
+        let before = slot.pauses;
+        slot.pauses = if on { before + 1 } else { before - 1 };
+        let pauses = slot.pauses;
+        match (before, pauses) {
+            (0, 1) => slot.machine.pause(self.calendar.now()),
+            (1, 0) => self.consumer_does(consumer, |machine, now, actions| {
+                machine.resume(now, actions)
+            }),
+            _ => {}
+        }
     }
 
     fn cut(&mut self, connection: u32) {

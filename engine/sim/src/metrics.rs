@@ -1,5 +1,6 @@
 //! What a run measures while it goes on: constant work per event, memory by windows and never by messages.
 
+use hdrhistogram::Histogram;
 use queuelab_core::{Span, Time};
 use queuelab_record::{Latencies, LatencySeries, Load, Outcomes, Parts, QueueSeries};
 use queuelab_scenario::{Phase, Scenario};
@@ -17,7 +18,7 @@ pub struct Metrics {
     pub producers: Vec<ProducerMetrics>,
     /// Time per part of the journey.
     pub parts: Parts,
-    window: [Latencies; 3],
+    windows: [Window; 3],
     /// Confirm, delivery, end-to-end, per window.
     pub latency_series: [LatencySeries; 3],
     /// L = λW.
@@ -97,6 +98,12 @@ pub struct Littles {
     entries: u128,
 }
 
+/// Latencies of one window, to about 1 %: coarse, because it is emptied so often.
+#[derive(Clone, Debug)]
+struct Window {
+    histogram: Histogram<u64>,
+}
+
 /// Which of the three latencies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Latency {
@@ -139,7 +146,7 @@ impl Metrics {
             queues: vec![queue; scenario.queues.len()],
             producers: vec![producer; scenario.producers.len()],
             parts: Parts::default(),
-            window: Default::default(),
+            windows: Default::default(),
             latency_series: Default::default(),
             littles: Littles::default(),
         }
@@ -169,7 +176,7 @@ impl Metrics {
             Latency::Delivery => self.queues[of].delivery[phase].record(span),
             Latency::EndToEnd => self.queues[of].end_to_end[phase].record(span),
         }
-        self.window[which as usize].record(span);
+        self.windows[which as usize].record(span);
     }
 
     /// The parts of a finished journey.
@@ -205,14 +212,8 @@ impl Metrics {
             series.acked.push(counts.acked - before.acked);
             queue.window_max = queue.ready;
         }
-        for (series, window) in self.latency_series.iter_mut().zip(&mut self.window) {
-            let quantile = |q| window.quantile(q).map_or(0, |span| span.0);
-            series.count.push(window.count());
-            series.p50.push(quantile(0.5));
-            series.p90.push(quantile(0.9));
-            series.p99.push(quantile(0.99));
-            series.max.push(window.max().map_or(0, |span| span.0));
-            window.reset();
+        for (series, window) in self.latency_series.iter_mut().zip(&mut self.windows) {
+            window.close(series);
         }
     }
 
@@ -311,6 +312,47 @@ impl QueueMetrics {
         self.phases[phase].ready_integral +=
             u128::from(self.ready) * u128::from((now - self.since).0);
         self.since = now;
+    }
+}
+
+impl Default for Window {
+    fn default() -> Self {
+        let histogram = Histogram::new(2).expect("two digits are allowed");
+        Window { histogram }
+    }
+}
+
+impl Window {
+    #[inline]
+    fn record(&mut self, span: Span) {
+        self.histogram
+            .record(span.0)
+            .expect("the histogram resizes itself");
+    }
+
+    /// Appends the window's percentiles, in one pass, and empties it.
+    fn close(&mut self, series: &mut LatencySeries) {
+        let count = self.histogram.len();
+        let mut quantiles = [(0.5, 0), (0.9, 0), (0.99, 0)];
+        if count > 0 {
+            let (mut seen, mut next) = (0, 0);
+            for bucket in self.histogram.iter_recorded() {
+                seen += bucket.count_at_value();
+                while next < quantiles.len() && seen as f64 >= quantiles[next].0 * count as f64 {
+                    quantiles[next].1 = bucket.value_iterated_to();
+                    next += 1;
+                }
+            }
+        }
+        let [(_, p50), (_, p90), (_, p99)] = quantiles;
+        series.count.push(count);
+        series.p50.push(p50);
+        series.p90.push(p90);
+        series.p99.push(p99);
+        series
+            .max
+            .push(if count > 0 { self.histogram.max() } else { 0 });
+        self.histogram.reset();
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use queuelab_core::{Request, Response, Time};
+use queuelab_core::{MessageCopy, Request, Time};
 use queuelab_scenario::Network;
 use queuelab_workload::{Sampler, Stream};
 
@@ -26,16 +26,35 @@ pub enum Up {
 }
 
 /// What travels from the node to a client.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub enum Down {
     /// The connection stands.
     Connected,
     /// Nobody listens.
     Refused,
-    /// A response.
-    Response { channel: u16, response: Response },
+    /// Publishes are accepted, or one is refused.
+    Confirm {
+        sequence: u64,
+        multiple: bool,
+        accepted: bool,
+    },
+    /// A message; its routing key and body are not looked at again.
+    Deliver(Delivered),
+    /// Something that these clients do not act upon.
+    Notice { bytes: u64 },
     /// The node reads, or does not read, what the client sends: TCP's window as the client sees it.
     Reading { on: bool },
+}
+
+/// What a client needs to know of a delivery.
+#[derive(Clone, Copy, Debug)]
+pub struct Delivered {
+    pub channel: u16,
+    pub redelivered: bool,
+    pub size: u32,
+    pub delivery: u64,
+    pub tag: u64,
+    pub copy: MessageCopy,
 }
 
 /// When a publish was meant to be sent, was sent, and arrived.
@@ -162,10 +181,8 @@ impl Down {
     /// Bytes on the wire, about.
     pub fn size(&self) -> u64 {
         match self {
-            Down::Response {
-                response: Response::Deliver { message, .. } | Response::Returned { message },
-                ..
-            } => FRAME + message.size(),
+            Down::Deliver(delivered) => FRAME + u64::from(delivered.size),
+            Down::Notice { bytes } => FRAME + bytes,
             _ => FRAME,
         }
     }

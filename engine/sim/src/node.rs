@@ -15,7 +15,7 @@ use queuelab_workload::Stream;
 use crate::check::Tag;
 use crate::disk::Disk;
 use crate::journey::{Journey, State};
-use crate::network::{Client, Down, Stamps, Up};
+use crate::network::{Client, Delivered, Down, Stamps, Up};
 use crate::topology;
 use crate::world::{AUTO_ACK_WINDOW, Event, World};
 
@@ -30,6 +30,8 @@ pub struct Node {
     pub disk: Disk,
     seed: u64,
     cpu: Cpu,
+    /// Nothing costs CPU time.
+    cpu_is_free: bool,
     inbox: VecDeque<Arrival>,
     cores: Vec<Core>,
     outputs: Vec<Output>,
@@ -96,6 +98,7 @@ impl Node {
             disk: Disk::new(&scenario.cluster.disk, Stream::new(seed, "disk/fsync", 0)),
             seed,
             cpu: scenario.cluster.cpu,
+            cpu_is_free: is_free(&scenario.cluster.cpu),
             inbox: VecDeque::new(),
             cores: vec![Core::default(); scenario.cluster.cpu.cores.max(1) as usize],
             outputs: Vec::new(),
@@ -171,15 +174,6 @@ impl Node {
             Arrival::Writable { .. } | Arrival::Log { .. } => Span::ZERO,
         }
     }
-
-    fn send_cost(&self, response: &Response) -> Span {
-        match response {
-            Response::Deliver { message, .. } => {
-                self.cpu.deliver + per_kib(self.cpu.per_kib, message.size())
-            }
-            _ => Span::ZERO,
-        }
-    }
 }
 
 impl World {
@@ -226,6 +220,12 @@ impl World {
 
     #[inline]
     fn arrives(&mut self, arrival: Arrival) {
+        if self.node.cpu_is_free {
+            // No batch ever forms: handling and flushing end at the instant at which they began.
+            self.handle(arrival);
+            self.flush();
+            return;
+        }
         self.node.inbox.push_back(arrival);
         if let Some(core) = self
             .node
@@ -453,32 +453,21 @@ impl World {
 
     /// Does what the broker asked for. Returns the CPU time that its deliveries cost; each leaves once its own is paid.
     fn emit(&mut self) -> Span {
+        if self.node.outputs.is_empty() {
+            return Span::ZERO;
+        }
         let now = self.calendar.now();
         let mut outputs = std::mem::take(&mut self.node.outputs);
         let mut sending = Span::ZERO;
         for output in outputs.drain(..) {
             match output {
+                Output::Observe(event) => self.observe(now, event),
                 Output::Client { channel, response } => {
-                    sending += self.node.send_cost(&response);
-                    if let Response::Deliver {
-                        redelivered,
-                        copy,
-                        ref message,
-                        ..
-                    } = response
-                    {
-                        self.dispatched(
-                            now,
-                            channel.connection.0,
-                            copy,
-                            redelivered,
-                            message.size(),
-                        );
+                    let packet = self.packet(now, channel, &response);
+                    if let Down::Deliver(delivered) = packet {
+                        let size = u64::from(delivered.size);
+                        sending += self.node.cpu.deliver + per_kib(self.node.cpu.per_kib, size);
                     }
-                    let packet = Down::Response {
-                        channel: channel.number,
-                        response,
-                    };
                     self.send_down(channel.connection.0, now + sending, packet);
                 }
                 Output::Reading { connection, on } => {
@@ -494,7 +483,6 @@ impl World {
                     }
                 }
                 Output::Release { before } => self.node.disk.release(before),
-                Output::Observe(event) => self.observe(now, event),
             }
         }
         self.node.outputs = outputs;
@@ -502,16 +490,55 @@ impl World {
         sending
     }
 
+    /// A response as it travels to a simulated client.
+    #[inline]
+    fn packet(&mut self, now: Time, channel: ChannelId, response: &Response) -> Down {
+        match response {
+            Response::Deliver {
+                delivery,
+                redelivered,
+                copy,
+                message,
+                ..
+            } => {
+                let delivered = Delivered {
+                    channel: channel.number,
+                    redelivered: *redelivered,
+                    size: message.size() as u32,
+                    delivery: *delivery,
+                    tag: message.tag,
+                    copy: *copy,
+                };
+                self.dispatched(now, channel.connection.0, &delivered);
+                Down::Deliver(delivered)
+            }
+            Response::Confirm {
+                sequence,
+                multiple,
+                accepted,
+            } => Down::Confirm {
+                sequence: *sequence,
+                multiple: *multiple,
+                accepted: *accepted,
+            },
+            Response::Returned { message } => Down::Notice {
+                bytes: message.size(),
+            },
+            Response::Consuming { .. }
+            | Response::Cancelled { .. }
+            | Response::ChannelClosed { .. } => Down::Notice { bytes: 0 },
+        }
+    }
+
     /// A copy leaves the ready state for a consumer.
     #[inline]
-    fn dispatched(
-        &mut self,
-        now: Time,
-        connection: u32,
-        copy: MessageCopy,
-        redelivered: bool,
-        size: u64,
-    ) {
+    fn dispatched(&mut self, now: Time, connection: u32, delivered: &Delivered) {
+        let Delivered {
+            copy,
+            redelivered,
+            size,
+            ..
+        } = *delivered;
         self.touch(copy.queue);
         let phase = self.metrics.phase;
         let queue = &mut self.metrics.queues[copy.queue.index()];
@@ -525,7 +552,7 @@ impl World {
             }
             journey.dispatched = now;
             journey.attempts += 1;
-            journey.size = size as u32;
+            journey.size = size;
             journey.holder = connection;
             queue.aged(phase, now - journey.committed);
         }
@@ -717,6 +744,17 @@ impl World {
             );
         }
     }
+}
+
+fn is_free(cpu: &Cpu) -> bool {
+    let costs = [
+        cpu.publish,
+        cpu.deliver,
+        cpu.ack,
+        cpu.per_kib,
+        cpu.per_batch,
+    ];
+    costs.iter().all(|cost| cost.is_zero())
 }
 
 #[inline]

@@ -13,11 +13,11 @@ use queuelab_workload::{
     Consumer, ConsumerAction, ConsumerPlan, Producer, ProducerAction, ProducerPlan, Stream,
 };
 
-use crate::check::Check;
-use crate::journey::Journeys;
+use crate::check::{Check, Tag};
+use crate::journey::{Journeys, State};
 use crate::kernel::Calendar;
-use crate::metrics::Metrics;
-use crate::network::{Client, Connection, Costs, Down, Pipe, Stamps, Up};
+use crate::metrics::{Latency, Metrics};
+use crate::network::{Client, Connection, Costs, Delivered, Down, Pipe, Stamps, Up};
 use crate::node::Node;
 use crate::simulation::LogLine;
 use crate::trace::Trace;
@@ -98,6 +98,10 @@ pub struct ConsumerSlot {
     pub group: u32,
     /// Its first subscription among all.
     pub subscriptions: u32,
+    /// Pauses that are on.
+    pub pauses: u32,
+    /// Product of the slow-downs that are on.
+    pub factor: f64,
     scheduled: Time,
 }
 
@@ -155,6 +159,8 @@ impl World {
                     machine: Consumer::new(plan.clone(), member),
                     group: group as u32,
                     subscriptions,
+                    pauses: 0,
+                    factor: 1.0,
                     scheduled: Time::MAX,
                 });
                 subscriptions += spec.from.len() as u32;
@@ -363,63 +369,52 @@ impl World {
             _ if !self.connections[connection as usize].live => return,
             _ => {}
         }
-        match self.connections[connection as usize].client {
-            Client::Producer(producer) => {
+        match (self.connections[connection as usize].client, packet) {
+            (
+                Client::Producer(producer),
+                Down::Confirm {
+                    sequence,
+                    multiple,
+                    accepted,
+                },
+            ) => {
                 let machine = &mut self.producers[producer as usize].machine;
-                match packet {
-                    Down::Response { response, .. } => match response {
-                        queuelab_core::Response::Confirm {
-                            sequence,
-                            multiple,
-                            accepted,
-                        } => {
-                            machine.confirm(
-                                now,
-                                sequence,
-                                multiple,
-                                accepted,
-                                &mut self.producer_actions,
-                            );
-                        }
-                        _ => return,
-                    },
-                    Down::Reading { on } => machine.writable(now, on, &mut self.producer_actions),
-                    Down::Connected | Down::Refused => return,
-                }
+                machine.confirm(
+                    now,
+                    sequence,
+                    multiple,
+                    accepted,
+                    &mut self.producer_actions,
+                );
                 self.producer_acts(producer);
             }
-            Client::Consumer(consumer) => {
-                if let Down::Response { channel, response } = packet {
-                    self.consumer_receives(consumer, connection, channel, response);
-                }
+            (Client::Producer(producer), Down::Reading { on }) => {
+                let machine = &mut self.producers[producer as usize].machine;
+                machine.writable(now, on, &mut self.producer_actions);
+                self.producer_acts(producer);
             }
+            (Client::Consumer(consumer), Down::Deliver(delivered)) => {
+                self.consumer_receives(consumer, connection, delivered);
+            }
+            _ => {}
         }
     }
 
     #[inline]
-    fn consumer_receives(
-        &mut self,
-        consumer: u32,
-        connection: u32,
-        channel: u16,
-        response: queuelab_core::Response,
-    ) {
-        let queuelab_core::Response::Deliver {
-            delivery,
+    fn consumer_receives(&mut self, consumer: u32, connection: u32, delivered: Delivered) {
+        let Delivered {
+            channel,
             redelivered,
+            delivery,
+            tag,
             copy,
-            message,
             ..
-        } = response
-        else {
-            return;
-        };
+        } = delivered;
         let now = self.calendar.now();
         let slot = &mut self.consumers[consumer as usize];
         let group = &self.scenario.consumers[slot.group as usize];
         let subscription = u32::from(channel) - 1;
-        let tag = crate::check::Tag(message.tag);
-        self.trace.digest(message.tag, delivery);
+        self.trace.digest(tag, delivery);
         let mut attempt = 0;
         let mut held = false;
         if let Some(journey) = self.journeys.get_mut(copy) {
@@ -428,16 +423,11 @@ impl World {
             if !journey.received_once {
                 journey.received_once = true;
                 let (phase, intended) = (journey.phase as usize, journey.stamps.intended);
-                self.metrics.latency(
-                    crate::metrics::Latency::Delivery,
-                    copy.queue.index(),
-                    phase,
-                    intended,
-                    now,
-                );
+                self.metrics
+                    .latency(Latency::Delivery, copy.queue.index(), phase, intended, now);
             }
         }
-        self.check.received(now, tag, copy, held);
+        self.check.received(now, Tag(tag), copy, held);
         if !self.groups[slot.group as usize].auto_ack {
             let at = (slot.subscriptions + subscription) as usize;
             self.check
@@ -446,7 +436,7 @@ impl World {
         let delivery = queuelab_workload::Delivery {
             subscription,
             delivery,
-            tag: message.tag,
+            tag,
             serial: copy.serial,
             redelivered,
             attempt,
@@ -494,7 +484,7 @@ impl World {
         let group = self.producers[producer as usize].group as usize;
         let spec = &self.scenario.producers[group];
         let (target, _) = &spec.to[publish.target as usize];
-        let tag = crate::check::Tag::new(producer as usize, publish.sequence);
+        let tag = Tag::new(producer as usize, publish.sequence);
         let exchange = crate::topology::exchange_of(target);
         let message = queuelab_core::Message {
             tag: tag.0,
@@ -544,19 +534,14 @@ impl World {
             Outcome::Confirmed => {
                 outcomes.confirmed += 1;
                 let phase = self.metrics.phase_of(intended);
-                self.metrics.latency(
-                    crate::metrics::Latency::Confirm,
-                    group,
-                    phase,
-                    intended,
-                    now,
-                );
+                self.metrics
+                    .latency(Latency::Confirm, group, phase, intended, now);
             }
             Outcome::Failed => outcomes.failed += 1,
             Outcome::Unknown => outcomes.unknown += 1,
             Outcome::Dropped => outcomes.dropped_by_producer += 1,
         }
-        let tag = crate::check::Tag::new(producer as usize, sequence);
+        let tag = Tag::new(producer as usize, sequence);
         if outcome != Outcome::Dropped {
             self.check.outcome(now, tag, outcome == Outcome::Confirmed);
         }
@@ -569,7 +554,7 @@ impl World {
 
     /// A message of a closed loop is done with: its producer thinks, then sends the next one.
     pub fn consumed(&mut self, tag: u64) {
-        let tag = crate::check::Tag(tag);
+        let tag = Tag(tag);
         let producer = tag.producer() as u32;
         let slot = &mut self.producers[producer as usize];
         if slot.closed {
@@ -705,17 +690,12 @@ impl World {
         journey.served = true;
         let (phase, intended, tag) = (journey.phase as usize, journey.stamps.intended, journey.tag);
         let parts = journey.parts(received.max(journey.dispatched), started, ended);
-        let finished = journey.state == crate::journey::State::Removed;
+        let finished = journey.state == State::Removed;
         if finished {
             self.journeys.end(copy);
         }
-        self.metrics.latency(
-            crate::metrics::Latency::EndToEnd,
-            queue,
-            phase,
-            intended,
-            ended,
-        );
+        self.metrics
+            .latency(Latency::EndToEnd, queue, phase, intended, ended);
         self.metrics.journey(intended, &parts);
         self.consumed(tag);
     }
@@ -734,7 +714,7 @@ impl World {
         let connection = self.consumer_connection(consumer);
         for &queue in &self.scenario.consumers[group].from {
             let held = |journey: &crate::journey::Journey| {
-                journey.state == crate::journey::State::Removed && journey.holder == connection
+                journey.state == State::Removed && journey.holder == connection
             };
             let gone: Vec<_> = self
                 .journeys
@@ -763,7 +743,7 @@ impl World {
                 ..
             } = packet
             {
-                self.check.vanished(crate::check::Tag(message.tag));
+                self.check.vanished(Tag(message.tag));
             }
             return;
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use queuelab_core::{Span, Time};
-use queuelab_record::RunRecord;
+use queuelab_record::{RunRecord, Verdict};
 use queuelab_sim::LogLine;
 
 use crate::figures::{self, Percentiles};
@@ -182,13 +182,14 @@ impl App {
         self.now = snapshot.now;
         self.end = snapshot.end;
         self.latencies = figures::whole_run(&snapshot.record);
+        self.log.extend(snapshot.log);
+        self.log.extend(resolved(&self.record, &snapshot.record));
+        let surplus = self.log.len().saturating_sub(LOG_LINES);
+        self.log.drain(..surplus);
         self.record = snapshot.record;
         self.selected = self
             .selected
             .min(self.record.queues.len().saturating_sub(1));
-        self.log.extend(snapshot.log);
-        let surplus = self.log.len().saturating_sub(LOG_LINES);
-        self.log.drain(..surplus);
         if matches!(self.mode, Mode::Until(instant) if self.now >= instant) {
             self.mode = Mode::Paused;
         }
@@ -254,6 +255,38 @@ impl Speed {
             None => Time::MAX,
         }
     }
+}
+
+/// A line for every expectation that was decided between two records, and every invariant that was violated.
+fn resolved(before: &RunRecord, after: &RunRecord) -> Vec<LogLine> {
+    let decided = before.expectations.iter().zip(&after.expectations);
+    let decided = decided.filter(|(before, after)| {
+        before.verdict == Verdict::Undecided && after.verdict != Verdict::Undecided
+    });
+    let decided = decided.map(|(_, after)| {
+        let mark = if after.verdict == Verdict::Pass {
+            '✓'
+        } else {
+            '✗'
+        };
+        format!("{mark} {}: {}", after.text, after.measured)
+    });
+    let violated = before.invariants.iter().zip(&after.invariants);
+    let violated = violated.filter(|(before, after)| {
+        before.verdict != Verdict::Fail && after.verdict == Verdict::Fail
+    });
+    let violated = violated.map(|(_, after)| {
+        let example = after
+            .examples
+            .first()
+            .map_or(String::new(), |example| format!(": {example}"));
+        format!("✗ {} violated{example}", after.name)
+    });
+    let at = after.end;
+    violated
+        .chain(decided)
+        .map(|text| LogLine { at, text })
+        .collect()
 }
 
 fn at_step(step: usize) -> f64 {

@@ -102,12 +102,14 @@ fn advance(source: &mut impl Source, until: Time, slice: &mut Span, clock: impl 
     let started = clock();
     let mut spent = Duration::ZERO;
     while source.now() < until && spent < BUDGET {
-        source.advance(until.min(source.now() + *slice));
+        let next = source.now() + *slice;
+        source.advance(until.min(next));
         let before = std::mem::replace(&mut spent, clock() - started);
         let took = spent - before;
         if took > BUDGET / 4 {
             *slice = Span((slice.0 / 2).max(1));
-        } else if took < BUDGET / 16 {
+        } else if took < BUDGET / 16 && next < until {
+            // A step that ended early, at `until`, tells nothing of what a whole slice takes.
             *slice = *slice * 2;
         }
     }

@@ -57,7 +57,7 @@ impl Source for Recorded {
             record.answer = None;
             for expectation in &mut record.expectations {
                 expectation.verdict = Verdict::Undecided;
-                expectation.measured.clear();
+                expectation.measured = "no samples".into();
             }
             for queue in &mut record.queues {
                 let series = &mut queue.series;

@@ -240,6 +240,12 @@ fn a_frame_ends_in_time_however_slow_the_simulation_is() {
         calls: 0,
     };
     let mut slice = FIRST_SLICE;
+    // Many short frames must not make the slice long.
+    for millis in 1..200 {
+        advance(&mut slow, Time(millis * 1_000_000), &mut slice, || {
+            wall.get()
+        });
+    }
     while slow.now() < slow.end() {
         let (before, calls) = (wall.get(), slow.calls);
         advance(&mut slow, Time::MAX, &mut slice, || wall.get());

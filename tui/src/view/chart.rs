@@ -76,7 +76,7 @@ impl Scale {
             .flat_map(|&index| &app.record.queues[index].series.ready)
             .max();
         let rows = area.height.saturating_sub(2);
-        let (step, top) = round_scale(most.copied().unwrap_or(0), u64::from(rows / 3).clamp(1, 6));
+        let (step, top) = round_scale(most.copied().unwrap_or(0), u64::from(rows / 3).clamp(2, 6));
         let labels = grouped(top).len() as u16 + 2;
         let plot = Rect {
             x: area.x + labels.min(area.width),
@@ -105,19 +105,22 @@ impl Scale {
     }
 }
 
-/// A step of 1, 2 or 5 times a power of ten, at most `ticks` of which reach `most`, and where they end.
+/// A round step, at most `ticks` of which reach `most`, and where they end.
 fn round_scale(most: u64, ticks: u64) -> (u64, u64) {
-    let most = most.max(4);
-    let mut power = 1u64;
+    // Twice as wide, so that no power of ten overflows before it is large enough.
+    let (most, ticks) = (u128::from(most.max(4)), u128::from(ticks.max(1)));
+    let narrow = |wide: u128| u64::try_from(wide).unwrap_or(u64::MAX);
+    let mut power = 1u128;
     loop {
-        for factor in [1, 2, 5] {
-            let step = power.saturating_mul(factor);
+        for tenths in [10, 15, 20, 25, 30, 40, 50, 60, 80] {
+            let step = power * tenths / 10;
             let count = most.div_ceil(step);
-            if count <= ticks {
-                return (step, step.saturating_mul(count));
+            // Below ten, one and a half is no step.
+            if count <= ticks && (power > 1 || tenths % 10 == 0) {
+                return (narrow(step), narrow(step * count));
             }
         }
-        power = power.saturating_mul(10);
+        power *= 10;
     }
 }
 
@@ -268,7 +271,8 @@ mod tests {
     fn scales_end_at_round_numbers() {
         assert_eq!(round_scale(0, 3), (2, 4));
         assert_eq!(round_scale(179_724, 4), (50_000, 200_000));
-        assert_eq!(round_scale(179_724, 1), (200_000, 200_000));
+        assert_eq!(round_scale(202_778, 2), (150_000, 300_000));
+        assert_eq!(round_scale(7, 4), (2, 8));
         assert_eq!(round_scale(u64::MAX, 1).1, u64::MAX);
     }
 

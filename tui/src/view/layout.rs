@@ -34,8 +34,7 @@ impl Layout {
         let tables = if wide { queues.max(consumers) } else { queues };
         let expected = match expectation_lines(app) {
             0 => 0,
-            lines if app.finished() => lines.saturating_add(1),
-            _ => 1,
+            lines => lines.saturating_add(1),
         };
         let lists = if wide { 6 } else { consumers.clamp(4, 8) };
         let verdicts = if app.finished() {
@@ -54,9 +53,13 @@ impl Layout {
         ];
         let grown = [
             (TABLES, tables.min(12)),
-            (EXPECTATIONS, expected.min(9)),
+            (
+                EXPECTATIONS,
+                if app.finished() { expected.min(9) } else { 1 },
+            ),
             (CHART, 10),
             (LISTS, lists),
+            (EXPECTATIONS, expected.min(9)),
             (CHART, 18),
             (LISTS, lists.max(10)),
             (CHART, u16::MAX),

@@ -20,6 +20,7 @@ pub(crate) fn titled<'a>(frame: &mut Frame, area: Rect, title: impl Into<Line<'a
     let block = Block::new()
         .borders(Borders::TOP)
         .border_style(theme::DIM)
+        .title_style(theme::PLAIN)
         .title(title);
     let inner = block.inner(area);
     frame.render_widget(block, area);

@@ -9,6 +9,7 @@ pub(crate) fn series(index: usize) -> Color {
 }
 
 pub(crate) const DIM: Style = Style::new().fg(Color::DarkGray);
+pub(crate) const PLAIN: Style = Style::new().fg(Color::Reset);
 pub(crate) const TITLE: Style = Style::new().add_modifier(Modifier::BOLD);
 pub(crate) const SELECTED: Style = Style::new().add_modifier(Modifier::BOLD);
 pub(crate) const KEY: Style = Style::new().add_modifier(Modifier::REVERSED);

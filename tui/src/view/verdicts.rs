@@ -16,14 +16,7 @@ use super::theme;
 /// What is expected; once the run has finished, what became of it.
 pub(crate) fn expectations(app: &App, frame: &mut Frame, area: Rect) {
     if !app.finished() {
-        let texts: Vec<&str> = app
-            .record
-            .expectations
-            .iter()
-            .map(|expectation| expectation.text.as_str())
-            .collect();
-        let line = format!(" expects  {}", texts.join(" · "));
-        return frame.render_widget(Line::styled(line, theme::DIM), area);
+        return so_far(app, frame, area);
     }
     let mut verdicts = verdicts(app);
     let roomy = area.height > expectation_lines(app);
@@ -56,6 +49,31 @@ pub(crate) fn expectations(app: &App, frame: &mut Frame, area: Rect) {
             Span::from(format!("{text:<longest$}   {measured}")),
         ])
     }));
+    frame.render_widget(Paragraph::new(lines), area);
+}
+
+/// The expectations, each with what it measures now.
+fn so_far(app: &App, frame: &mut Frame, area: Rect) {
+    let expectations = &app.record.expectations;
+    if area.height == 1 {
+        let texts: Vec<String> = expectations
+            .iter()
+            .map(|it| format!("{} ({})", it.text, it.measured))
+            .collect();
+        let line = format!(" expects  {}", texts.join(" · "));
+        return frame.render_widget(Line::styled(line, theme::DIM), area);
+    }
+    let title = vec!["Expectations".bold(), Span::styled(", so far", theme::DIM)];
+    let area = titled(frame, area, title);
+    let longest = expectations
+        .iter()
+        .map(|it| it.text.chars().count())
+        .max()
+        .unwrap_or(0);
+    let lines: Vec<Line> = expectations
+        .iter()
+        .map(|it| Line::from(format!(" · {:<longest$}   {}", it.text, it.measured)))
+        .collect();
     frame.render_widget(Paragraph::new(lines), area);
 }
 

@@ -2,6 +2,11 @@
 //!
 //! Wall clocks, files and terminals are met only here; what is printed is a pure function of a run record.
 
+#![allow(
+    clippy::disallowed_types,
+    reason = "progress goes by the wall clock, and no result does"
+)]
+
 mod args;
 mod catalogue;
 mod check;

@@ -3,6 +3,14 @@
 //! Inputs go in, outputs come out into the caller's buffer. This crate has no clock, socket, file, thread or source of
 //! entropy: time, log progress and seeds are inputs. See `docs/ARCHITECTURE.md`.
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::disallowed_methods,
+        reason = "tests compare floats with a tolerance"
+    )
+)]
+
 pub mod balance;
 mod broker;
 mod channel;

@@ -5,6 +5,11 @@
 //! hand, ten or twenty independent replications must come within four standard errors. Seeds are fixed, so that a test
 //! that passes goes on passing; the margins say how unlikely a correct simulator was to fail it.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests compare floats with a tolerance"
+)]
+
 use std::sync::Arc;
 
 use queuelab_core::Span;

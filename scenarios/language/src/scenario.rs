@@ -49,7 +49,9 @@ impl Scenario {
 
     /// The phase at `now`; the last one from its end on.
     pub fn phase_at(&self, now: Time) -> usize {
-        self.phases.partition_point(|phase| phase.until <= now).min(self.phases.len().saturating_sub(1))
+        self.phases
+            .partition_point(|phase| phase.until <= now)
+            .min(self.phases.len().saturating_sub(1))
     }
 }
 
@@ -463,13 +465,13 @@ impl Distribution {
     /// The mean, in seconds.
     pub fn mean(&self) -> f64 {
         match self {
-            Distribution::Constant(span) | Distribution::Exponential(span) | Distribution::Erlang { mean: span, .. } => {
-                span.as_secs_f64()
-            }
+            Distribution::Constant(span)
+            | Distribution::Exponential(span)
+            | Distribution::Erlang { mean: span, .. } => span.as_secs_f64(),
             Distribution::Lognormal { median, p99 } => {
                 let (median, p99) = (median.as_secs_f64(), p99.as_secs_f64());
-                let sigma = (p99 / median).ln() / NORMAL_P99;
-                median * (sigma * sigma / 2.0).exp()
+                let sigma = libm::log(p99 / median) / NORMAL_P99;
+                median * libm::exp(sigma * sigma / 2.0)
             }
             Distribution::Uniform(low, high) => (low.as_secs_f64() + high.as_secs_f64()) / 2.0,
         }
@@ -525,4 +527,3 @@ pub struct Members {
     /// The first so many members; `None` is all.
     pub count: Option<u32>,
 }
-

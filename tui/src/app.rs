@@ -290,7 +290,7 @@ fn resolved(before: &RunRecord, after: &RunRecord) -> Vec<LogLine> {
 }
 
 fn at_step(step: usize) -> f64 {
-    [1.0, 2.0, 5.0][step % 3] * 10f64.powi((step / 3) as i32) / 1000.0
+    ([1, 2, 5][step % 3] * 10u64.pow((step / 3) as u32)) as f64 / 1000.0
 }
 
 /// 0.001 to 500,000.

@@ -16,7 +16,7 @@ mod view;
 
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use queuelab_core::{Span, Time};
 use queuelab_scenario::Scenario;
@@ -56,8 +56,12 @@ impl Drop for Restored {
     }
 }
 
+#[expect(
+    clippy::disallowed_types,
+    reason = "wall time decides how far virtual time moves per frame, never what happens in it"
+)]
 fn show(terminal: &mut DefaultTerminal, source: &mut impl Source) -> io::Result<()> {
-    let started = Instant::now();
+    let started = std::time::Instant::now();
     let mut slice = FIRST_SLICE;
     let mut app = App::new(source.snapshot());
     let mut last = started.elapsed();

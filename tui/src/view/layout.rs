@@ -1,9 +1,9 @@
 //! Where the panels go. What does not fit is left out, the least needed first.
 
-use queuelab_record::Verdict;
 use ratatui::layout::Rect;
 
 use crate::app::App;
+use crate::figures;
 
 /// Below this nothing useful fits.
 pub(crate) const LEAST_WIDTH: u16 = 40;
@@ -99,12 +99,7 @@ impl Layout {
 
 /// Lines of the panel that tells what became of the expectations.
 pub(crate) fn expectation_lines(app: &App) -> u16 {
-    let violated = app
-        .record
-        .invariants
-        .iter()
-        .filter(|invariant| invariant.verdict == Verdict::Fail)
-        .count();
+    let violated = figures::unexpected(&app.record).count();
     let answer = usize::from(app.finished() && app.record.answer.is_some());
     u16::try_from(app.record.expectations.len() + violated + answer).unwrap_or(u16::MAX)
 }

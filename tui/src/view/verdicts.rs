@@ -8,6 +8,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
 use crate::app::App;
+use crate::figures;
 
 use super::layout::expectation_lines;
 use super::panels::titled;
@@ -84,11 +85,7 @@ fn verdicts(app: &App) -> Vec<(Verdict, String, String)> {
         .expectations
         .iter()
         .map(|it| (it.verdict, it.text.clone(), it.measured.clone()));
-    let violated = app
-        .record
-        .invariants
-        .iter()
-        .filter(|it| it.verdict == Verdict::Fail);
+    let violated = figures::unexpected(&app.record);
     let violated = violated.map(|it| {
         (
             it.verdict,

@@ -11,8 +11,14 @@ use crate::terminal::ColorChoice;
 #[derive(Debug, Parser)]
 #[command(name = "queuelab", version, after_help = STATUS, disable_help_subcommand = true, max_term_width = 100)]
 pub(crate) struct Cli {
-    /// When to use colours [NO_COLOR and TERM=dumb are respected by auto].
-    #[arg(long, value_name = "WHEN", default_value = "auto", global = true)]
+    /// Colours: auto (on a terminal, unless NO_COLOR is set or TERM is dumb), always or never.
+    #[arg(
+        long,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_possible_values = true
+    )]
+    #[arg(global = true, display_order = 900)]
     pub(crate) color: ColorChoice,
     /// What to do.
     #[command(subcommand)]
@@ -62,8 +68,13 @@ pub(crate) struct Run {
     /// Folder for results; each run gets its own folder in it.
     #[arg(long, value_name = "DIR", default_value = "out")]
     pub(crate) out: PathBuf,
-    /// What to print on standard output.
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    /// What to print on standard output: text for people, json for programs.
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        default_value = "text",
+        hide_possible_values = true
+    )]
     pub(crate) format: Format,
     /// Draw no plots (SVG and PNG).
     #[arg(long)]
@@ -99,8 +110,13 @@ pub(crate) struct Watch {
 /// `queuelab list`
 #[derive(Debug, Args)]
 pub(crate) struct List {
-    /// What to print on standard output.
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    /// What to print on standard output: text for people, json for programs.
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        default_value = "text",
+        hide_possible_values = true
+    )]
     pub(crate) format: Format,
 }
 
@@ -167,8 +183,9 @@ Examples:
   queuelab run flash-sale overload --no-plots --quiet
   queuelab run my-design.toml --format json --out /tmp/results
 
-Results go to DIR/SCENARIO-SEED (with --set: DIR/SCENARIO-SEED-DIGEST): record.json, environment.json,
-series.csv, latency.hgrm and the plots. The same scenario, seed and version give the same record.json.
+Results go to DIR/SCENARIO-SEED (with --set: DIR/SCENARIO-SEED-DIGEST): record.json,
+environment.json, series.csv, latency.hgrm and the plots. The same scenario, seed and version
+give the same record.json.
 
 Exit status: 0 all met, 1 something not met, 2 wrong usage or bad input, 3 undecided.";
 

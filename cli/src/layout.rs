@@ -84,30 +84,37 @@ pub(crate) enum Align {
     Right,
 }
 
-/// Lines of a table, columns as wide as their widest cell and three spaces apart. Rows may be shorter than `align`.
+/// Lines of a table, columns as wide as their widest cell and three spaces apart; columns without any text vanish. Rows may be
+/// shorter than `align`, not longer.
 pub(crate) fn table(rows: &[Vec<Cell>], align: &[Align], painter: Painter) -> Vec<String> {
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column));
         cells.map(|cell| cell.text.width()).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..align.len()).map(width).collect();
-    rows.iter()
-        .map(|row| {
-            let mut line = String::new();
-            for (column, cell) in row.iter().enumerate() {
-                if column > 0 {
-                    line.push_str("   ");
-                }
-                let padding = " ".repeat(widths[column] - cell.text.width());
-                let text = painter.paint(cell.style, &cell.text);
-                match align[column] {
-                    Align::Left => line.extend([text, padding]),
-                    Align::Right => line.extend([padding, text]),
-                }
+    let line = |row: &Vec<Cell>| {
+        let columns = row
+            .iter()
+            .zip(align)
+            .zip(&widths)
+            .filter(|(_, width)| **width > 0);
+        let cells = columns.map(|((cell, align), width)| {
+            let padding = " ".repeat(width - cell.text.width());
+            let text = painter.paint(cell.style, &cell.text);
+            match align {
+                Align::Left => text + &padding,
+                Align::Right => padding + &text,
             }
-            line.trim_end().to_string()
-        })
-        .collect()
+        });
+        cells.collect::<Vec<_>>().join("   ").trim_end().to_string()
+    };
+    rows.iter().map(line).collect()
+}
+
+/// Whether no line of a table takes more than `width` columns.
+pub(crate) fn fits(rows: &[Vec<Cell>], align: &[Align], width: usize) -> bool {
+    let lines = table(rows, align, Painter { color: false });
+    lines.iter().all(|line| line.width() <= width)
 }
 
 /// Lines of at most `width` columns, broken at spaces; a longer word stands alone.
@@ -169,6 +176,17 @@ mod tests {
         assert_eq!(plain, ["name   ready", "µ          1", "注文      20"]);
         let painted = table(&rows, &[Align::Left, Align::Right], Painter { color: true });
         assert_eq!(painted[1], "µ          \x1b[31m1\x1b[0m");
+    }
+
+    #[test]
+    fn columns_without_text_vanish() {
+        let rows = [vec!["a".into(), "".into(), "b".into()], vec!["cc".into()]];
+        let align = [Align::Left, Align::Left, Align::Right];
+        assert_eq!(
+            table(&rows, &align, Painter { color: false }),
+            ["a    b", "cc"]
+        );
+        assert!(fits(&rows, &align, 6) && !fits(&rows, &align, 5));
     }
 
     #[test]

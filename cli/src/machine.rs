@@ -47,6 +47,8 @@ fn object(record: &RunRecord, context: &Context) -> Value {
 /// Metrics of the whole run under the names that expectations use; null where there was nothing to measure.
 fn metrics(record: &RunRecord) -> Value {
     let value = |name: &str| match record.metric(name, None, None) {
+        // Counts read as whole numbers, which is what they are unless they are means.
+        Ok(Measured::Value { value, .. }) if name.starts_with("count.") => json!(value as u64),
         Ok(Measured::Value { value, .. }) => json!(value),
         _ => Value::Null,
     };

@@ -7,6 +7,7 @@ mod latency;
 mod load;
 mod verdict;
 
+use std::cmp::Reverse;
 use std::time::Duration;
 
 use queuelab_record::{QueueRecord, RunRecord};
@@ -142,7 +143,8 @@ impl<'a> Page<'a> {
             painter,
         } = self;
         let named = format!("queuelab run {}", record.scenario.name);
-        let typed = format!("queuelab run {}", context.typed);
+        let scenario = figures::shell_word(&context.typed);
+        let typed = format!("queuelab run {scenario}");
         let mut commands: Vec<(String, String)> = record
             .suggestions
             .iter()
@@ -151,26 +153,25 @@ impl<'a> Page<'a> {
                 None => (command.clone(), question.clone()),
             })
             .collect();
-        commands.push((
-            format!("queuelab watch {}", context.typed),
-            "see it happen: pause, step, speed".into(),
-        ));
+        commands.push((format!("queuelab watch {scenario}"), "see it happen".into()));
 
-        let width = commands
+        // What is too long to have its question beside it does not push the others away.
+        let beside = |width: usize, question: &str| {
+            LABEL + width + GAP + figures::width(question) <= context.width
+        };
+        let widths = commands
             .iter()
-            .map(|(command, _)| figures::width(command))
-            .max()
-            .unwrap_or(0);
-        let beside = commands
-            .iter()
-            .all(|(_, question)| LABEL + width + 3 + figures::width(question) <= context.width);
+            .map(|(command, question)| (figures::width(command), question))
+            .filter(|(width, question)| beside(*width, question));
+        let column = widths.map(|(width, _)| width).max().unwrap_or(0);
         let line = |(command, question): &(String, String)| {
-            let question = painter.paint(Style::Dim, question);
-            if beside {
-                let padding = " ".repeat(width - figures::width(command));
-                vec![format!("{command}{padding}   {question}")]
+            let painted = painter.paint(Style::Dim, question);
+            let width = figures::width(command);
+            if width <= column && beside(column, question) {
+                let padding = " ".repeat(column - width + GAP);
+                vec![format!("{command}{padding}{painted}")]
             } else {
-                vec![command.clone(), format!("  {question}")]
+                vec![command.clone(), format!("  {painted}")]
             }
         };
         commands.iter().flat_map(line).collect()
@@ -193,7 +194,7 @@ impl<'a> Page<'a> {
         let queues = self.record.queues.iter().enumerate();
         let mut reached: Vec<(usize, &QueueRecord)> =
             queues.filter(|(_, queue)| queue.enqueued > 0).collect();
-        reached.sort_by_key(|(index, queue)| (u64::MAX - queue.enqueued, *index));
+        reached.sort_by_key(|(index, queue)| (Reverse(queue.enqueued), *index));
         reached.truncate(QUEUES_MAX);
         reached.sort_by_key(|(index, _)| *index);
         if reached.is_empty() {
@@ -213,12 +214,20 @@ impl<'a> Page<'a> {
             .saturating_sub(QUEUES_MAX)
     }
 
+    /// Whether figures need the name of their queue beside them.
+    fn names_queues(&self) -> bool {
+        self.record.queues.len() > 1
+    }
+
     fn judgements(&self) -> Vec<outcome::Judgement> {
         outcome::judgements(self.record)
     }
 }
 
 const INDENT: &str = "  ";
+
+/// Columns between a command and its question.
+const GAP: usize = 3;
 
 /// Columns before the text of a labelled line.
 const LABEL: usize = 12;

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 
+use anyhow::Context as _;
 use clap::ValueEnum;
 
 /// When to use colours.
@@ -75,14 +76,14 @@ impl From<ColorChoice> for clap::ColorChoice {
 ///
 /// # Errors
 /// Whatever else keeps the text from being written, such as a full disk.
-pub(crate) fn print(text: &str) -> io::Result<()> {
+pub(crate) fn print(text: &str) -> anyhow::Result<()> {
     let mut stdout = io::stdout().lock();
     match stdout
         .write_all(text.as_bytes())
         .and_then(|()| stdout.flush())
     {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        result => result,
+        result => result.context("failed to write to standard output"),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Who was busy, and what became of the messages.
 
+use std::cmp::Reverse;
+
 use queuelab_record::{Outcomes, QueueRecord, RunRecord, grouped};
 
 use super::{LABEL, Page, figures};
@@ -52,19 +54,6 @@ fn consumers(page: &Page<'_>) -> Vec<String> {
         Align::Right,
         Align::Left,
     ];
-    if page.record.consumers.iter().all(|group| group.count == 1) {
-        let without = |mut row: Vec<Cell>| {
-            row.truncate(4);
-            row.remove(1);
-            row
-        };
-        let rows: Vec<Vec<Cell>> = rows.into_iter().map(without).collect();
-        return table(
-            &rows,
-            &[Align::Left, Align::Right, Align::Right],
-            page.painter,
-        );
-    }
     table(&rows, &align, page.painter)
 }
 
@@ -80,7 +69,7 @@ fn shares(record: &RunRecord) -> Vec<String> {
     }
     let total: u64 = queues.iter().map(|queue| queue.enqueued).sum();
     // A stable sort: queues with equal shares keep the scenario's order.
-    queues.sort_by(|a, b| b.enqueued.cmp(&a.enqueued));
+    queues.sort_by_key(|queue| Reverse(queue.enqueued));
     let share = |queue: &&QueueRecord| {
         format!(
             "{} {}",

@@ -19,7 +19,7 @@ pub(super) fn section(page: &Page<'_>) -> Vec<String> {
             vec!["none: no message had to wait in a queue".into()],
         );
     }
-    let named = page.record.queues.len() > 1;
+    let named = page.names_queues();
     let margin = if named {
         queues
             .iter()
@@ -71,17 +71,13 @@ fn peak(queue: &QueueRecord) -> String {
     match queue.ready_max {
         (0, _) => "always empty".into(),
         (peak, at) => {
-            let of = queue.max_length.filter(|&length| length > 0);
-            let share = of.map(|length| {
-                format!(
-                    " ({} of max_length)",
-                    figures::percent(peak as f64 / length as f64)
-                )
-            });
+            let bound = queue
+                .max_length
+                .map(|length| format!(" of {}", grouped(length)));
             format!(
-                "peak {} at {at}{}",
+                "peak {}{} at {at}",
                 grouped(peak),
-                share.unwrap_or_default()
+                bound.unwrap_or_default()
             )
         }
     }

@@ -11,6 +11,15 @@ pub(crate) fn width(text: &str) -> usize {
     text.width()
 }
 
+/// A word as a shell reads it back: quoted where that is needed.
+pub(super) fn shell_word(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./~+=@:,".contains(c);
+    if word.chars().all(plain) && !word.is_empty() {
+        return word.to_string();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
 /// A span of wall time.
 pub(crate) fn wall(elapsed: Duration) -> Span {
     Span::from_secs_f64(elapsed.as_secs_f64())
@@ -93,6 +102,12 @@ mod tests {
             ["−799/s", "+3,000/s", "0/s"]
         );
         assert_eq!(signed_rate(f64::NEG_INFINITY), "−∞/s");
+    }
+
+    #[test]
+    fn words_survive_a_shell() {
+        assert_eq!(shell_word("./my-design.toml"), "./my-design.toml");
+        assert_eq!(shell_word("it's here.toml"), r"'it'\''s here.toml'");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use queuelab_record::{PART_NAMES, Parts, RunRecord, grouped};
 
 use super::figures::{self, AT_LEAST, NOTHING};
 use super::{INDENT, Page};
-use crate::layout::{Align, Cell, Style, chain, table};
+use crate::layout::{Align, Cell, Style, chain, fits, table};
 
 /// The latencies of the whole run with what each means; then the parts of the mean journey.
 pub(super) fn section(page: &Page<'_>) -> Vec<String> {
@@ -40,6 +40,10 @@ pub(super) fn section(page: &Page<'_>) -> Vec<String> {
         Align::Right,
         Align::Left,
     ];
+    // The meaning is worth its space, but not a broken table.
+    if !fits(&cells, &align, page.context.width - INDENT.len()) {
+        cells.iter_mut().for_each(|row| row.truncate(4));
+    }
     let table = table(&cells, &align, page.painter);
     let mut lines: Vec<String> = table
         .into_iter()

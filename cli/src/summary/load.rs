@@ -1,56 +1,75 @@
 //! Offered load against capacity, per phase and queue.
 
-use queuelab_record::Load;
+use queuelab_record::{Load, PhaseInfo};
 
 use super::{INDENT, Page, figures};
-use crate::layout::{Align, Cell, Style, table};
+use crate::layout::{Align, Cell, Style, fits, table};
 
 /// T = Σp − Σc and what it did to latency.
 pub(super) fn section(page: &Page<'_>) -> Vec<String> {
-    let queues = page.busiest();
-    let named = page.record.queues.len() > 1;
-    let header = [
-        "phase",
-        "from",
-        "queue",
-        "offered Σp",
-        "capacity Σc",
-        "T = Σp − Σc",
-        "ρ",
-        "end-to-end p50",
-        "p99",
-    ];
-    let aligned = [Align::Left, Align::Left, Align::Left]
+    let rows: Vec<Vec<Cell>> = page
+        .record
+        .phases
+        .iter()
+        .flat_map(|phase| of_phase(page, phase))
+        .collect();
+    let align: Vec<Align> = [Align::Left; 3]
         .into_iter()
-        .chain([Align::Right; 6]);
-    let keep = |column: &usize| named || *column != 2;
-
-    let mut rows = vec![header.map(|text| Cell::new(Style::Dim, text)).to_vec()];
-    for phase in &page.record.phases {
-        for (line, (index, queue)) in queues.iter().enumerate() {
-            let load = phase.load.get(*index).copied().unwrap_or_default();
-            let (name, from) = if line == 0 {
-                (phase.name.clone(), phase.from.to_string())
-            } else {
-                Default::default()
-            };
-            let mut row: Vec<Cell> = vec![name.into(), from.into(), queue.name.as_str().into()];
-            row.extend(figures_of(&load).map(Cell::from));
-            let latency =
-                |name| figures::metric(page.record, name, Some(&queue.name), Some(&phase.name));
-            row.extend(
-                ["latency.end_to_end.p50", "latency.end_to_end.p99"]
-                    .map(|name| Cell::from(latency(name))),
-            );
-            rows.push(row);
+        .chain([Align::Right; 6])
+        .collect();
+    let with = |header: [&str; 9]| {
+        let mut table = vec![header.map(|text| Cell::new(Style::Dim, text)).to_vec()];
+        if !page.names_queues() {
+            table[0][2] = Cell::default();
         }
+        table.extend(rows.iter().cloned());
+        table
+    };
+    let mut rows = with(HEADER);
+    if !fits(&rows, &align, page.context.width - INDENT.len()) {
+        rows = with(HEADER_NARROW);
     }
-    let rows: Vec<Vec<Cell>> = rows.into_iter().map(|row| only(row, keep)).collect();
-    let aligned = only(aligned.collect(), keep);
-    table(&rows, &aligned, page.painter)
+    let lines = table(&rows, &align, page.painter);
+    lines
         .into_iter()
         .map(|line| format!("{INDENT}{line}"))
         .collect()
+}
+
+/// A row per queue; the first names the phase.
+fn of_phase(page: &Page<'_>, phase: &PhaseInfo) -> Vec<Vec<Cell>> {
+    let queues = page.busiest();
+    let rows = queues.iter().enumerate().map(|(line, (index, queue))| {
+        let load = phase.load.get(*index).copied().unwrap_or_default();
+        let [name, from] = match line {
+            0 => [phase.name.clone(), phase.from.to_string()],
+            _ => Default::default(),
+        };
+        let queue_name = if page.names_queues() {
+            queue.name.clone()
+        } else {
+            String::new()
+        };
+        let latency = |figure| {
+            let name = format!("latency.end_to_end.{figure}");
+            figures::metric(page.record, &name, Some(&queue.name), Some(&phase.name))
+        };
+        let [offered, capacity, difference, rho] = figures_of(&load);
+        let figures = [
+            offered,
+            capacity,
+            difference,
+            rho,
+            latency("p50"),
+            latency("p99"),
+        ];
+        [name, from, queue_name]
+            .into_iter()
+            .chain(figures)
+            .map(Cell::from)
+            .collect()
+    });
+    rows.collect()
 }
 
 /// Σp, Σc, T and ρ.
@@ -77,10 +96,27 @@ fn figures_of(load: &Load) -> [String; 4] {
     ]
 }
 
-fn only<T>(row: Vec<T>, keep: impl Fn(&usize) -> bool) -> Vec<T> {
-    row.into_iter()
-        .enumerate()
-        .filter(|(column, _)| keep(column))
-        .map(|(_, item)| item)
-        .collect()
-}
+const HEADER: [&str; 9] = [
+    "phase",
+    "from",
+    "queue",
+    "offered Σp",
+    "capacity Σc",
+    "T = Σp − Σc",
+    "ρ",
+    "end-to-end p50",
+    "p99",
+];
+
+/// For narrow terminals.
+const HEADER_NARROW: [&str; 9] = [
+    "phase",
+    "from",
+    "queue",
+    "Σp",
+    "Σc",
+    "T = Σp − Σc",
+    "ρ",
+    "e2e p50",
+    "p99",
+];

@@ -34,7 +34,56 @@ fn check(record: &RunRecord, context: &Context, expected: Expect) {
 
 #[test]
 fn a_run_that_does_not_meet_its_expectations() {
-    check(&fixture::flash_sale(), &context(), expect![[""]]);
+    check(
+        &fixture::flash_sale(),
+        &context(),
+        expect![[r#"
+            Flash sale · simulated 15m in 600 ms (1,500 × real time) · seed 7
+            A 20-fold order burst for one minute: is it absorbed, and how long does it take to drain?
+
+              NOT MET: drain_time of orders < 3m (4m05s). The backlog peaked at 161,862 and was gone
+              4m05s after the burst.
+
+              backlog   orders     ▂▂▂▂▂▂▄▆███▇▇▇▆▅▅▄▄▃▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂   peak 161,862 of 200,000 at 3m
+                        payments   ▂▂▂▂▂▂▂▂▂▂▂▂█▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂   peak 401 at 4m20s
+                                   0s    2m 3m          7m                   15m
+
+              phase    from   queue           Σp      Σc   T = Σp − Σc      ρ   e2e p50       p99
+              before   0s     orders       180/s   900/s        −720/s   0.20   17.9 ms    147 ms
+                              payments      20/s   500/s        −480/s   0.04   6.03 ms   40.8 ms
+              burst    2m     orders     3,600/s   900/s      +2,700/s   4.00   1m16.5s   2m47.2s
+                              payments     400/s   500/s        −100/s   0.80   6.04 ms   41.2 ms
+              drain    3m     orders       180/s   900/s        −720/s   0.20     1m46s   3m00.1s
+                              payments      20/s   500/s        −480/s   0.04   6.44 ms    804 ms
+              after    7m     orders       180/s   900/s        −720/s   0.20   18.1 ms    7.75 s
+                              payments      20/s   500/s        −480/s   0.04   6.11 ms   39.9 ms
+
+              latency (whole run)       p50       p99       max
+              confirm               1.62 ms   96.3 ms      20 s   intended send → confirm back at the producer
+              delivery               30.3 s   2m47.6s   3m03.4s   intended send → received by a consumer
+              end-to-end             30.3 s   2m47.6s   3m03.5s   intended send → service done
+              where 29.4 s went   broker queue 98.8 % · consumer buffer 1.1 %
+                                  service, fsync, network, delivery, broker CPU < 0.1 %
+
+              consumers fulfilment   18 members   45.3 % busy   367,057 served   20,392 to 20,393 each
+                        gateway       2 members      9 % busy    40,489 served   20,244 to 20,245 each
+              queues    orders 90.1 % · payments 9.9 %
+              nodes     n1 CPU 0.4 % · disk 31 % · 5.82 log entries per fsync
+              messages  407,546 offered = sent = confirmed = acked · 742 redelivered
+                        0 dropped, lost, dead-lettered, duplicate, pending or left in queues
+
+              ✓ backlog.max of orders < 200_000   161,862
+              ✗ drain_time of orders < 3m         4m05s
+              faults    restart   crash of n1   4m – 4m20s   took no message; 742 were delivered again
+              trust     durability fsync · costs lan, uncalibrated · 1,630,184 events compared · L = λW exact
+
+              try       queuelab run flash-sale --set consumer.fulfilment.count=72
+                          Is ρ = 1 during the burst enough?
+                        queuelab watch flash-sale   see it happen
+              files     out/flash-sale-7/  record.json  environment.json  series.csv  latency.hgrm  1 plot
+            FAIL 1 of 2 met · trace 5f1c9e02 · repeat with --seed 7
+        "#]],
+    );
 }
 
 #[test]
@@ -52,13 +101,87 @@ fn a_run_that_meets_them_on_a_narrow_terminal() {
             typed: "./sale.toml".into(),
             ..context()
         },
-        expect![[""]],
+        expect![[r#"
+            Flash sale · simulated 15m in 600 ms (1,500 × real time) · seed 7
+            A 20-fold order burst for one minute: is it absorbed, and how long does
+            it take to drain?
+
+              THE EXPECTATION IS MET. The backlog of orders peaked at 161,862 at 3m
+              and was gone 4m05s later.
+
+              backlog   ▂▂▂▂▆██▇▇▆▅▄▃▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂   peak 161,862 of 200,000 at 3m
+                        0s 2m        7m          15m
+
+              phase    from        Σp      Σc   T = Σp − Σc      ρ   e2e p50       p99
+              before   0s       180/s   900/s        −720/s   0.20   17.9 ms    147 ms
+              burst    2m     3,600/s   900/s      +2,700/s   4.00   1m16.5s   2m47.2s
+              drain    3m       180/s   900/s        −720/s   0.20     1m46s   3m00.1s
+              after    7m       180/s   900/s        −720/s   0.20   18.1 ms    7.75 s
+
+              latency (whole run)       p50       p99       max
+              confirm               1.62 ms   96.3 ms      20 s
+              delivery                 45 s   2m47.8s   3m03.4s
+              end-to-end               45 s   2m47.8s   3m03.5s
+              where 29.4 s went   broker queue 98.8 % · consumer buffer 1.1 %
+                                  service, fsync, network, delivery, broker CPU < 0.1 %
+
+              consumers fulfilment   18 members   45.3 % busy   367,057 served   20,392 to 20,393 each
+                        gateway       2 members      9 % busy    40,489 served   20,244 to 20,245 each
+              nodes     n1 CPU 0.4 % · disk 31 % · 5.82 log entries per fsync
+              messages  407,546 offered = sent = confirmed
+                        367,057 copies enqueued = acked · 371 redelivered
+                        0 dropped, lost, dead-lettered, duplicate, pending or left in queues
+
+              ✓ backlog.max of orders < 200_000   161,862
+              trust     durability fsync · costs lan, uncalibrated
+                        1,630,184 events compared · L = λW exact
+
+              try       queuelab run ./sale.toml --set consumer.fulfilment.count=72
+                          Is ρ = 1 during the burst enough?
+                        queuelab watch ./sale.toml   see it happen
+            PASS 1 of 1 · trace 5f1c9e02 · repeat with --seed 7
+        "#]],
     );
 }
 
 #[test]
 fn a_run_in_which_nothing_happened() {
-    check(&fixture::empty(), &context(), expect![[""]]);
+    check(
+        &fixture::empty(),
+        &context(),
+        expect![[r#"
+            Flash sale · simulated 0s in 600 ms (0 × real time) · seed 7
+            A 20-fold order burst for one minute: is it absorbed, and how long does it take to drain?
+
+              UNDECIDED: backlog.max of orders < 200_000 (no samples), drain_time of orders < 3m (no
+              samples). No message had to wait in a queue.
+
+              backlog   none: no message had to wait in a queue
+
+              phase    from   queue    offered Σp   capacity Σc   T = Σp − Σc      ρ   end-to-end p50   p99
+              before   0s     orders        180/s         900/s        −720/s   0.20                —     —
+              burst    2m     orders      3,600/s         900/s      +2,700/s   4.00                —     —
+              drain    3m     orders        180/s         900/s        −720/s   0.20                —     —
+              after    7m     orders        180/s         900/s        −720/s   0.20                —     —
+
+              latency   no message was finished
+
+              consumers fulfilment   18 members   0 % busy   0 served   0 each
+                        gateway       2 members   0 % busy   0 served   0 each
+              messages  0 offered = sent = acked
+                        0 dropped, lost, dead-lettered, duplicate, pending or left in queues
+
+              ? backlog.max of orders < 200_000   no samples
+              ? drain_time of orders < 3m         no samples
+              trust     durability fsync · costs lan, uncalibrated · 0 events compared
+
+              try       queuelab run flash-sale --set consumer.fulfilment.count=72
+                          Is ρ = 1 during the burst enough?
+                        queuelab watch flash-sale   see it happen
+              files     out/flash-sale-7/  record.json  environment.json  series.csv  latency.hgrm  1 plot
+            UNDECIDED 0 of 2 met · trace 5f1c9e02 · repeat with --seed 7
+        "#]],
+    );
 }
 
 #[test]

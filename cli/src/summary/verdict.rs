@@ -224,11 +224,7 @@ fn trust(record: &RunRecord) -> Vec<String> {
         .map(|invariant| invariant.compared)
         .sum();
     let checks = match record.trust.checked {
-        true => format!(
-            "{} comparisons by {} checks",
-            grouped(compared),
-            record.invariants.len()
-        ),
+        true => format!("{} events compared", grouped(compared)),
         false => "checks off".into(),
     };
     let mut items = vec![format!("durability {durability}"), costs, checks];

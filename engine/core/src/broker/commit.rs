@@ -62,6 +62,8 @@ pub(super) struct Transaction {
     /// Each with whether one of the commands stands for it.
     effects: Vec<(Effect, bool)>,
     needs_sync: bool,
+    /// Dead-letter moves that other moves set off.
+    pub(super) consequent_moves: u32,
 }
 
 /// The log as the broker knows it: places given out, how far the driver came, and the effects that wait for it.
@@ -185,6 +187,7 @@ impl Broker {
 
     /// Ends the transaction: its commands become one entry, its effects wait for it or apply at once.
     pub(super) fn commit(&mut self, out: &mut Vec<Output>) {
+        self.transaction.consequent_moves = 0;
         let commands = &mut self.transaction.commands;
         let entry = match commands.len() {
             0 => None,

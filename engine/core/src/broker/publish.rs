@@ -10,6 +10,9 @@ use crate::message::Message;
 /// Most dead-letter moves that one publish or rejection sets off in a row: queues may dead-letter in a circle.
 const HOPS: u32 = 16;
 
+/// Most moves that follow from other moves in one transaction: in a circle that fans out they would grow exponentially.
+const CONSEQUENT_MOVES: u32 = 256;
+
 /// A message on its way into a queue.
 struct Arrival {
     message: Message,
@@ -412,15 +415,12 @@ impl Broker {
 
     /// Moves a copy to its queue's dead-letter targets, or discards it if there are none.
     fn dead_letter(&mut self, departure: Departure, out: &mut Vec<Output>) {
+        let allowed = departure.hops < HOPS && self.transaction.consequent_moves < CONSEQUENT_MOVES;
         let queue = &self.queues[departure.source.queue.index()];
-        let Some(to) = queue
-            .config
-            .dead_letter
-            .as_ref()
-            .filter(|_| departure.hops < HOPS)
-        else {
+        let Some(to) = queue.config.dead_letter.as_ref().filter(|_| allowed) else {
             return self.discard(departure, out);
         };
+        self.transaction.consequent_moves += u32::from(departure.hops > 0);
         let mut message = departure.message.clone();
         message.exchange = to.exchange;
         if let Some(key) = &to.routing_key {

@@ -22,6 +22,7 @@ pub(crate) struct Model {
     needs_sync: bool,
     commands: Vec<Command>,
     effects: Vec<(Effect, bool)>,
+    consequent_moves: u32,
     /// What has to come out next.
     expected: VecDeque<String>,
 }
@@ -189,6 +190,7 @@ impl Model {
             needs_sync: false,
             commands: Vec::new(),
             effects: Vec::new(),
+            consequent_moves: 0,
             expected,
         }
     }
@@ -265,7 +267,11 @@ impl Model {
         }
         // Channels are answered in any order, each in its own.
         let mut answers = BTreeMap::<ChannelId, Vec<String>>::new();
-        for output in rest {
+        // The rig takes releases at their word: a restart would miss what was released too early.
+        for output in rest
+            .iter()
+            .filter(|output| !matches!(output, Output::Release { .. }))
+        {
             let Output::Client {
                 channel,
                 response: Response::Confirm { .. },
@@ -286,6 +292,10 @@ impl Model {
             }
         }
         assert!(answers.is_empty());
+    }
+
+    pub(crate) fn is_open(&self, connection: ConnectionId) -> bool {
+        self.connections.contains_key(&connection)
     }
 
     /// Delivery tags that a channel can settle.
@@ -859,9 +869,10 @@ impl Model {
     ) {
         let tag = message.tag;
         let to = self.config.queues[source.queue.index()].dead_letter.clone();
-        let Some(to) = to.filter(|_| hops < 16) else {
+        let Some(to) = to.filter(|_| hops < 16 && self.consequent_moves < 256) else {
             return self.discard(source, tag, logged, entered, origin, otherwise);
         };
+        self.consequent_moves += u32::from(hops > 0);
         message.exchange = to.exchange;
         message.routing_key = to.routing_key.unwrap_or(message.routing_key);
         let mut targets = self.route(&message);
@@ -963,6 +974,7 @@ impl Model {
 /// Commands and their effects.
 impl Model {
     fn commit(&mut self) {
+        self.consequent_moves = 0;
         let commands = std::mem::take(&mut self.commands);
         if !commands.is_empty() {
             self.last.0 += 1;

@@ -162,8 +162,13 @@ fn mark_peak(canvas: &Canvas<'_>, frame: Frame, x: &Scale, y: &Scale, curve: &Cu
     } else {
         at.0 - 14.0 - width
     };
-    // Clear of a bound that the peak touches.
-    let height = at.1.max(frame.top + 14.0) + if curve.bound.is_some() { 8.0 } else { 0.0 };
+    // Above the falling side of the peak, unless the bound or the edge is there.
+    let ceiling = curve.bound.map_or(frame.top, |bound| y.at(bound as f64));
+    let height = if at.1 - ceiling > 30.0 {
+        at.1 - 6.0
+    } else {
+        at.1 + 18.0
+    };
     canvas.rectangle(
         (left - 4.0, height - 12.0),
         (left + width + 4.0, height + 12.0),

@@ -146,9 +146,10 @@ impl Canvas<'_> {
         drawn(self.area.draw(&Text::new(text, fine(at), style)));
     }
 
-    /// Pixels that text takes across.
+    /// Pixels that text takes across. plotters measures by the height of a line where SVG means the em square.
     pub(crate) fn width_of(&self, text: &str, font: Font) -> f64 {
-        f64::from(drawn(self.area.estimate_text_size(text, &font.style())).0) / FINE
+        let (width, _) = drawn(self.area.estimate_text_size(text, &font.style()));
+        f64::from(width) / FINE / 1.24 * 1.164
     }
 
     /// Text cut to a width.

@@ -8,24 +8,29 @@ use crate::canvas::{GRID, PALETTE, Point, picture};
 use crate::frame::{Entry, duration_range, heading, nothing, plain, x_axis, y_axis};
 
 pub(crate) fn draw(record: &RunRecord) -> String {
+    // The widest lies below: where a backlog decides, the first two are one.
     let stages = [
-        ("end-to-end", record.end_to_end(None), PALETTE[0]),
-        ("delivery", record.delivery(None), PALETTE[2]),
-        ("confirm", record.confirm(None), PALETTE[1]),
+        ("end-to-end", record.end_to_end(None), PALETTE[0], 5.0),
+        ("delivery", record.delivery(None), PALETTE[2], 2.5),
+        ("confirm", record.confirm(None), PALETTE[1], 2.5),
     ];
-    let curves = stages.each_ref().map(|(_, latencies, _)| curve(latencies));
+    let curves = stages
+        .each_ref()
+        .map(|(_, latencies, _, _)| curve(latencies));
     let nines = curves
         .iter()
         .flatten()
-        .map(|point| libm::ceil(point.0))
+        .map(|point| point.0)
         .fold(2.0, f64::max);
-    let (low, high) = duration_range(curves.iter().flatten().map(|point| point.1.0));
+    // The least hundredth would take half of the axis to say nothing.
+    let typical = curves.iter().flatten().filter(|point| point.0 > 0.005);
+    let (low, high) = duration_range(typical.map(|point| point.1.0));
     let legend: Vec<Entry> = stages
         .iter()
-        .map(|(name, latencies, color)| Entry {
+        .map(|(name, latencies, color, width)| Entry {
             label: summary(name, latencies),
             color: *color,
-            width: 2.5,
+            width: *width,
         })
         .collect();
 
@@ -54,7 +59,7 @@ pub(crate) fn draw(record: &RunRecord) -> String {
                 &ticks,
                 "share of messages that took at most this long",
             );
-            for (curve, (_, _, color)) in curves.iter().zip(&stages) {
+            for (curve, (_, _, color, width)) in curves.iter().zip(&stages) {
                 let line: Vec<Point> = curve
                     .iter()
                     .map(|&(nines, latency)| {
@@ -62,7 +67,7 @@ pub(crate) fn draw(record: &RunRecord) -> String {
                     })
                     .collect();
                 if let Some(&last) = line.last() {
-                    canvas.line(&line, *color, 2.5);
+                    canvas.line(&line, *color, *width);
                     canvas.dot(last, 4.0, *color);
                 }
             }

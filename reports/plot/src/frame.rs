@@ -1,6 +1,6 @@
 //! What all pictures share: title, legend, axes, phases and faults.
 
-use plotters::style::RGBColor;
+use plotters::style::{RGBColor, WHITE};
 use queuelab_core::{Span, Time};
 use queuelab_record::RunRecord;
 
@@ -206,7 +206,14 @@ pub(crate) fn x_axis(
     for tick in ticks {
         let x = scale.at(tick.value);
         canvas.line(&[(x, frame.bottom), (x, frame.bottom + 6.0)], INK, 1.25);
-        canvas.text(&tick.label, (x, frame.bottom + 20.0), LABEL, Align::Centre);
+        let half = canvas.width_of(&tick.label, LABEL) / 2.0;
+        let middle = x.min(WIDTH - 6.0 - half);
+        canvas.text(
+            &tick.label,
+            (middle, frame.bottom + 20.0),
+            LABEL,
+            Align::Centre,
+        );
     }
     canvas.text(
         title,
@@ -241,11 +248,14 @@ pub(crate) fn y_axis(canvas: &Canvas<'_>, frame: Frame, ticks: &[Tick], title: &
 
 /// Says that there is nothing to see.
 pub(crate) fn nothing(canvas: &Canvas<'_>, frame: Frame, what: &str) {
-    let middle = (
+    let font = Font::plain(20.0, QUIET);
+    let (x, y) = (
         (frame.left + frame.right) / 2.0,
         (frame.top + frame.bottom) / 2.0,
     );
-    canvas.text(what, middle, Font::plain(20.0, QUIET), Align::Centre);
+    let half = canvas.width_of(what, font) / 2.0 + 16.0;
+    canvas.rectangle((x - half, y - 22.0), (x + half, y + 22.0), WHITE, 1.0);
+    canvas.text(what, (x, y), font, Align::Centre);
 }
 
 /// Round times around what is to be shown; a millisecond's surroundings if nothing is.
@@ -316,7 +326,7 @@ pub(crate) fn plain(top: f64) -> Frame {
     Frame {
         left: LEFT,
         right: WIDTH - RIGHT,
-        top,
+        top: top + 10.0,
         bottom: HEIGHT - BOTTOM,
     }
 }

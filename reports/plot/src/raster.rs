@@ -34,11 +34,13 @@ pub fn png(svg: &str, scale: f32) -> Result<Vec<u8>, Error> {
     };
     let tree = Tree::from_str(svg, &options).map_err(|error| Error::Svg(error.to_string()))?;
     let (width, height) = (tree.size().width() * scale, tree.size().height() * scale);
-    let too_large = width * height > 64e6;
-    let pixmap = if too_large {
-        None
+    // Not-a-number is not drawable either.
+    let drawable = scale > 0.0 && width * height <= 64e6;
+    let (across, down) = (width.round() as u32, height.round() as u32);
+    let pixmap = if drawable {
+        Pixmap::new(across, down)
     } else {
-        Pixmap::new(width.round() as u32, height.round() as u32)
+        None
     };
     let mut pixmap = pixmap.ok_or(Error::Size { width, height })?;
     resvg::render(

@@ -74,6 +74,9 @@ impl RunRecord {
         for queue in &self.queues {
             expect("`delivery`", &queue.name, queue.delivery.len(), phases)?;
             expect("`end_to_end`", &queue.name, queue.end_to_end.len(), phases)?;
+            if !queue.unfinished.is_empty() {
+                expect("`unfinished`", &queue.name, queue.unfinished.len(), phases)?;
+            }
         }
         for producer in &self.producers {
             expect("`confirm`", &producer.name, producer.confirm.len(), phases)?;

@@ -9,7 +9,7 @@ use crate::text::decimal;
 use crate::{ConsumerRecord, Latencies, Outcomes, ProducerRecord, QueueRecord, RunRecord};
 
 /// Every metric; `pN` stands for a percentile such as `p50` or `p99.9`.
-pub const METRICS: [&str; 37] = [
+pub const METRICS: [&str; 38] = [
     "backlog.max",
     "backlog.mean",
     "backlog.end",
@@ -38,6 +38,7 @@ pub const METRICS: [&str; 37] = [
     "count.enqueued",
     "count.delivered",
     "count.redelivered",
+    "count.duplicates",
     "count.acked",
     "count.dead_lettered",
     "count.dropped",
@@ -263,12 +264,7 @@ impl RunRecord {
             };
             merge_phases(&mut latencies, phases, phase);
             if queue.unfinished_age_max > youngest {
-                let in_flight = if stage == Stage::Delivery {
-                    0
-                } else {
-                    queue.in_flight_end
-                };
-                unfinished += queue.ready_end + in_flight;
+                unfinished += unfinished_of(queue, stage, phase);
                 oldest = oldest.max(queue.unfinished_age_max.min(eldest));
             }
         }
@@ -425,6 +421,7 @@ impl Metric {
             "count.enqueued" => Metric::Queue(|it| it.enqueued),
             "count.delivered" => Metric::Queue(|it| it.delivered),
             "count.redelivered" => Metric::Queue(|it| it.redelivered),
+            "count.duplicates" => Metric::Queue(|it| it.duplicates),
             "count.acked" => Metric::Queue(|it| it.acked),
             "count.dead_lettered" => Metric::Queue(|it| it.dead_lettered),
             "count.dropped" => Metric::Queue(|it| it.dropped),
@@ -533,6 +530,21 @@ fn select<'a, T: Named>(
             name: name.into(),
             known: all.iter().map(|each| each.name().to_string()).collect(),
         }),
+    }
+}
+
+/// Copies that would still have added a latency: what was not served or, for the delivery, not yet received by a consumer.
+fn unfinished_of(queue: &QueueRecord, stage: Stage, phase: Option<usize>) -> u64 {
+    let unfinished = match phase {
+        // A record of before the count was kept per phase.
+        _ if queue.unfinished.is_empty() => queue.ready_end + queue.in_flight_end,
+        Some(phase) => queue.unfinished[phase],
+        None => queue.unfinished.iter().sum(),
+    };
+    if stage == Stage::Delivery {
+        unfinished.min(queue.ready_end)
+    } else {
+        unfinished
     }
 }
 

@@ -65,6 +65,7 @@ fn every_metric_has_an_answer_in_the_whole_run() {
             count.enqueued: 407,546
             count.delivered: 408,288
             count.redelivered: 742
+            count.duplicates: 0
             count.acked: 407,546
             count.dead_lettered: 0
             count.dropped: 0
@@ -222,6 +223,7 @@ fn unfinished_messages_make_lower_bounds_where_they_matter() {
     }
     record.queues[0].unfinished_age_max = Span::from_secs(60);
     record.queues[0].ready_end = 50;
+    record.queues[0].unfinished = vec![0, 0, 0, 50];
     // 50 of 4050 are unfinished: the median stands, the 99 % quantile may be anything above. The oldest was intended a minute
     // before the end, so the earlier phases are complete.
     let questions = [

@@ -1,0 +1,195 @@
+//! The structure of pictures, rather than their every byte.
+
+use queuelab_core::{Span, Time};
+use queuelab_plot::{Error, plots, png};
+use queuelab_record::{FaultRecord, RunRecord, fixture};
+
+fn svg(record: &RunRecord, name: &str) -> String {
+    plots(record)
+        .into_iter()
+        .find(|plot| plot.name == name)
+        .unwrap()
+        .svg
+}
+
+/// Curves are the lines with many points.
+fn curves(svg: &str) -> usize {
+    svg.lines()
+        .filter(|line| line.starts_with("<polyline") && line.matches(',').count() > 20)
+        .count()
+}
+
+/// What is written, in order.
+fn texts(svg: &str) -> Vec<&str> {
+    let mut lines = svg.lines();
+    std::iter::from_fn(|| {
+        lines
+            .by_ref()
+            .find(|line| line.starts_with("<text"))
+            .and_then(|_| lines.next())
+    })
+    .collect()
+}
+
+const FAULT: &str = "#D55E00";
+
+#[test]
+fn equal_records_give_equal_bytes() {
+    let names: Vec<_> = plots(&fixture::empty())
+        .into_iter()
+        .map(|plot| plot.name)
+        .collect();
+    assert_eq!(names, ["backlog", "latency", "distribution"]);
+    assert_eq!(plots(&fixture::flash_sale()), plots(&fixture::flash_sale()));
+}
+
+#[test]
+fn the_backlog_shows_queues_phases_faults_bound_and_peak() {
+    let record = fixture::flash_sale();
+    let svg = svg(&record, "backlog");
+    assert_eq!(curves(&svg), 2);
+    let band = |line: &&str| line.starts_with("<rect") && line.contains(FAULT);
+    assert_eq!(svg.lines().filter(band).count(), 1);
+    let texts = texts(&svg);
+    for text in [
+        "before",
+        "burst",
+        "drain",
+        "after",
+        "crash n1",
+        "orders (max_length 200,000)",
+        "payments",
+        "200,000",
+        "peak 161,862 at 3m",
+        "14m",
+    ] {
+        assert!(texts.contains(&text), "`{text}` is missing from {texts:?}");
+    }
+    let mut calm = record;
+    calm.faults.clear();
+    assert!(!self::svg(&calm, "backlog").contains(FAULT));
+}
+
+#[test]
+fn latency_has_four_figures_and_breaks_where_nothing_was_finished() {
+    let mut record = fixture::flash_sale();
+    assert_eq!(curves(&svg(&record, "latency")), 4);
+    record.latency_series[2].count[90..100].fill(0);
+    assert_eq!(curves(&svg(&record, "latency")), 8);
+}
+
+#[test]
+fn the_distribution_has_three_latencies_and_as_many_nines_as_there_are_messages() {
+    let mut record = fixture::flash_sale();
+    let full = svg(&record, "distribution");
+    assert_eq!(curves(&full), 3);
+    assert!(texts(&full).contains(&"99.999 %"));
+    for queue in &mut record.queues {
+        queue.end_to_end.truncate(0);
+        queue.delivery.truncate(0);
+    }
+    record.producers[0].confirm.truncate(1);
+    let part = svg(&record, "distribution");
+    assert_eq!(curves(&part), 1);
+    assert!(texts(&part).contains(&"end-to-end: none"));
+    assert!(texts(&part).contains(&"99.99 %") && !texts(&part).contains(&"99.999 %"));
+}
+
+#[test]
+fn nothing_is_drawn_of_nothing() {
+    let record = fixture::empty();
+    for (name, says) in [
+        ("backlog", "no message had to wait"),
+        ("latency", "no message was finished"),
+        ("distribution", "no message was finished"),
+    ] {
+        let svg = svg(&record, name);
+        assert_eq!(curves(&svg), 0);
+        assert!(texts(&svg).contains(&says), "{name}");
+    }
+    let mut bare = record;
+    bare.phases.clear();
+    bare.queues.clear();
+    bare.producers.clear();
+    assert_eq!(plots(&bare).len(), 3);
+}
+
+#[test]
+fn long_runs_stay_small_and_keep_their_peak() {
+    let mut record = fixture::flash_sale();
+    let windows = 100_000;
+    record.end = Time(record.window.0 * windows as u64);
+    record.phases[3].until = record.end;
+    record.queues[0].series.ready_max = vec![3; windows];
+    record.queues[0].series.ready_max[54_321] = 150_000;
+    record.queues[0].ready_max = (150_000, record.window_end(54_321));
+    let svg = svg(&record, "backlog");
+    assert!(svg.len() < 100_000, "{}", svg.len());
+    let dot = svg
+        .lines()
+        .find(|line| line.starts_with("<circle"))
+        .unwrap();
+    let height = dot
+        .split("cy=\"")
+        .nth(1)
+        .unwrap()
+        .split('"')
+        .next()
+        .unwrap();
+    assert!(
+        svg.lines()
+            .any(|line| line.starts_with("<polyline") && line.contains(&format!(",{height} ")))
+    );
+}
+
+#[test]
+fn many_queues_are_summed_up_and_long_names_cut() {
+    let mut record = fixture::flash_sale();
+    let queue = record.queues[1].clone();
+    for index in 0..30 {
+        let mut queue = queue.clone();
+        queue.name = format!("a queue <{index}> {}", "with a very long name ".repeat(20));
+        record.queues.push(queue);
+    }
+    record.scenario.title = "A & B ".repeat(100);
+    for index in 0..300u64 {
+        record.faults.push(FaultRecord {
+            name: "again".into(),
+            kind: "slow-disk".into(),
+            target: "n1".into(),
+            from: Time(index * 3_000_000_000),
+            until: Time(index * 3_000_000_000) + Span::from_millis(100),
+            effect: String::new(),
+        });
+    }
+    let svg = svg(&record, "backlog");
+    assert_eq!(curves(&svg), 6);
+    assert!(texts(&svg).contains(&"27 others together"));
+    png(&svg, 0.5).unwrap();
+}
+
+#[test]
+fn png_has_the_asked_size() {
+    let svg = svg(&fixture::flash_sale(), "backlog");
+    for (scale, width, height) in [(1.0, 1200u32, 640u32), (2.0, 2400, 1280)] {
+        let png = png(&svg, scale).unwrap();
+        assert_eq!(png[..8], *b"\x89PNG\r\n\x1a\n");
+        assert_eq!(
+            (&png[16..20], &png[20..24]),
+            (&width.to_be_bytes()[..], &height.to_be_bytes()[..])
+        );
+    }
+    assert_eq!(png(&svg, 1.0).unwrap(), png(&svg, 1.0).unwrap());
+}
+
+#[test]
+fn what_cannot_be_drawn_is_an_error() {
+    let svg = svg(&fixture::empty(), "backlog");
+    for scale in [0.0, -1.0, f32::NAN, f32::INFINITY, 1e9] {
+        assert!(
+            matches!(png(&svg, scale), Err(Error::Size { .. })),
+            "{scale}"
+        );
+    }
+    assert!(matches!(png("not SVG", 1.0), Err(Error::Svg(_))));
+}

@@ -877,6 +877,35 @@ fn dead_letters_in_a_circle_end() {
 }
 
 #[test]
+fn dead_letters_in_a_circle_that_fans_out_end_soon() {
+    let full = |name| QueueConfig {
+        max_length: Some(0),
+        overflow: Overflow::DeadLetter,
+        dead_letter: Some(DeadLetter {
+            exchange: ExchangeId(0),
+            routing_key: None,
+        }),
+        ..queue(name)
+    };
+    let mut config = BrokerConfig {
+        queues: ["a", "b", "c"].map(full).to_vec(),
+        observe: true,
+        ..Default::default()
+    };
+    exchange(
+        &mut config,
+        ExchangeKind::Fanout,
+        &[(0, "", 1), (1, "", 1), (2, "", 1)],
+    );
+    let text = run(config, "1 confirm; 1 publish a 1");
+    assert!(text.contains("1 confirm 1\n"));
+    let count = |word: &str| text.lines().filter(|line| line.contains(word)).count();
+    // The publish moves once; then at most 256 moves follow, each into three queues.
+    assert_eq!((count("proposed"), count("removed")), (772, 772));
+    assert_eq!(count("DeadLettered"), 257);
+}
+
+#[test]
 fn a_restart_finds_what_was_committed_as_redelivered() {
     check_observed(
         vec![durable("q", Durability::Os), queue("memory")],

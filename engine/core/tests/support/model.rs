@@ -670,7 +670,7 @@ impl Model {
     fn settle(&mut self, id: ChannelId, delivery: u64, multiple: bool, requeue: Option<bool>) {
         let channel = self.channel(id);
         let known = channel.unacked.iter().any(|(tag, ..)| *tag == delivery);
-        if !known && !(multiple && delivery == 0) {
+        if !(known || multiple && delivery == 0) {
             return self.fail(id, 406, "unknown delivery tag");
         }
         let named = |tag: u64| tag == delivery || multiple && (tag < delivery || delivery == 0);

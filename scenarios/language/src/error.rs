@@ -76,7 +76,11 @@ pub struct Problem {
 impl Error {
     /// The message with its place, as rustc shows errors, with ANSI colours or without. No line break at the end.
     pub fn render(&self, color: bool) -> String {
-        let renderer = if color { Renderer::styled() } else { Renderer::plain() };
+        let renderer = if color {
+            Renderer::styled()
+        } else {
+            Renderer::plain()
+        };
         let plain = |message: String, help: Option<String>| {
             let mut group = Group::with_title(Level::ERROR.primary_title(message));
             if let Some(help) = help {
@@ -131,7 +135,11 @@ impl Invalid {
         problems.sort_by_key(|problem| problem.span.start);
         let more = problems.len().saturating_sub(MOST_SHOWN);
         problems.truncate(MOST_SHOWN);
-        Invalid { problems, source, more }
+        Invalid {
+            problems,
+            source,
+            more,
+        }
     }
 
     /// File (or `--set`), line and column of each problem, from 1.
@@ -144,7 +152,11 @@ impl Invalid {
     }
 
     fn render(&self, renderer: &Renderer) -> String {
-        let mut reports: Vec<String> = self.problems.iter().map(|problem| problem.render(&self.source, renderer)).collect();
+        let mut reports: Vec<String> = self
+            .problems
+            .iter()
+            .map(|problem| problem.render(&self.source, renderer))
+            .collect();
         if self.more > 0 {
             reports.push(format!("… and {} more", self.more));
         }
@@ -154,7 +166,12 @@ impl Invalid {
 
 impl Problem {
     pub(crate) fn new(span: Range<usize>, message: impl Into<String>) -> Problem {
-        Problem { message: message.into(), span, label: String::new(), help: None }
+        Problem {
+            message: message.into(),
+            span,
+            label: String::new(),
+            help: None,
+        }
     }
 
     pub(crate) fn label(mut self, label: impl Into<String>) -> Problem {
@@ -176,14 +193,24 @@ impl Problem {
         let place = source.place(self.span.clone());
         let (line, _) = place.line_and_column();
         // Only the line itself goes to the renderer: it would split the whole file for each problem.
-        let start = place.text[..place.span.start].rfind('\n').map_or(0, |at| at + 1);
-        let end = place.text[place.span.end..].find('\n').map_or(place.text.len(), |length| place.span.end + length);
-        let mut annotation = AnnotationKind::Primary.span(place.span.start - start..place.span.end - start);
+        let start = place.text[..place.span.start]
+            .rfind('\n')
+            .map_or(0, |at| at + 1);
+        let end = place.text[place.span.end..]
+            .find('\n')
+            .map_or(place.text.len(), |length| place.span.end + length);
+        let mut annotation =
+            AnnotationKind::Primary.span(place.span.start - start..place.span.end - start);
         if !self.label.is_empty() {
             annotation = annotation.label(self.label.as_str());
         }
-        let snippet = Snippet::source(&place.text[start..end]).path(place.origin).line_start(line).annotation(annotation);
-        let mut group = Level::ERROR.primary_title(self.message.as_str()).element(snippet);
+        let snippet = Snippet::source(&place.text[start..end])
+            .path(place.origin)
+            .line_start(line)
+            .annotation(annotation);
+        let mut group = Level::ERROR
+            .primary_title(self.message.as_str())
+            .element(snippet);
         if let Some(help) = &self.help {
             group = group.element(Level::HELP.message(help.as_str()));
         }
@@ -195,13 +222,21 @@ impl Problem {
 const MOST_SHOWN: usize = 20;
 
 /// The candidate that `word` was probably meant to be.
-pub(crate) fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn closest<'a>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
     let word: String = word.chars().take(100).collect::<String>().to_lowercase();
     candidates
         .into_iter()
         .take(10_000)
         .filter(|candidate| candidate.len() <= 100)
-        .map(|candidate| (strsim::damerau_levenshtein(&word, &candidate.to_lowercase()), candidate))
+        .map(|candidate| {
+            (
+                strsim::damerau_levenshtein(&word, &candidate.to_lowercase()),
+                candidate,
+            )
+        })
         .filter(|(distance, candidate)| *distance <= (candidate.chars().count().max(3) / 3).max(1))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
@@ -213,9 +248,21 @@ pub(crate) fn suggest(word: &str, candidates: &[&str]) -> String {
         Some(candidate) => format!("did you mean `{candidate}`?"),
         None if candidates.is_empty() => "none is declared".into(),
         None => {
-            let shown: Vec<_> = candidates.iter().take(30).map(|candidate| format!("`{}`", short(candidate))).collect();
-            let more = if candidates.len() > shown.len() { ", …" } else { "" };
-            let there = if candidates.len() == 1 { "there is only" } else { "there are" };
+            let shown: Vec<_> = candidates
+                .iter()
+                .take(30)
+                .map(|candidate| format!("`{}`", short(candidate)))
+                .collect();
+            let more = if candidates.len() > shown.len() {
+                ", …"
+            } else {
+                ""
+            };
+            let there = if candidates.len() == 1 {
+                "there is only"
+            } else {
+                "there are"
+            };
             format!("{there} {}{more}", shown.join(", "))
         }
     }

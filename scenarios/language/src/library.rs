@@ -28,7 +28,10 @@ pub fn library() -> impl Iterator<Item = &'static LibraryEntry> {
 
 /// Opens a scenario: one of the library if `scenario` is a plain name, else the file at that path.
 pub fn open(scenario: &str, overrides: &[String]) -> Result<Scenario, Error> {
-    let is_path = scenario.contains(['/', '\\']) || scenario.ends_with(".toml") || scenario == "." || scenario == "..";
+    let is_path = scenario.contains(['/', '\\'])
+        || scenario.ends_with(".toml")
+        || scenario == "."
+        || scenario == "..";
     if is_path {
         return Scenario::load(Path::new(scenario), overrides);
     }
@@ -43,7 +46,10 @@ pub fn open(scenario: &str, overrides: &[String]) -> Result<Scenario, Error> {
 
 /// A small scenario to start from, under the given title.
 pub fn template(name: &str) -> String {
-    let title: String = name.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let title: String = name
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
     TEMPLATE.replace("TITLE", &title.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
@@ -59,8 +65,15 @@ fn entry(file: &'static include_dir::File<'static>) -> Option<LibraryEntry> {
     let name = file.path().file_name()?.to_str()?.strip_suffix(".toml")?;
     let source = file.contents_utf8()?;
     let scenario = Scenario::parse(name, source, &[]).ok();
-    let (title, about) = scenario.map(|scenario| (scenario.title, scenario.about)).unwrap_or_default();
-    Some(LibraryEntry { name, source, title, about })
+    let (title, about) = scenario
+        .map(|scenario| (scenario.title, scenario.about))
+        .unwrap_or_default();
+    Some(LibraryEntry {
+        name,
+        source,
+        title,
+        about,
+    })
 }
 
 const TEMPLATE: &str = include_str!("template.toml");

@@ -4,7 +4,9 @@ use std::fmt;
 
 use queuelab_core::{Dispatch, Durability, HashKind};
 
-use crate::scenario::{Ack, Arrivals, Consumer, ExchangeType, FaultKind, Keys, Producer, Queue, Scenario, Target};
+use crate::scenario::{
+    Ack, Arrivals, Consumer, ExchangeType, FaultKind, Keys, Producer, Queue, Scenario, Target,
+};
 
 /// A suspicious combination.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +47,10 @@ struct Warnings(Vec<Warning>);
 
 impl Warnings {
     fn push(&mut self, message: String, help: &str) {
-        self.0.push(Warning { message, help: help.to_string() });
+        self.0.push(Warning {
+            message,
+            help: help.to_string(),
+        });
     }
 }
 
@@ -68,44 +73,80 @@ impl Flow {
             transient: vec![None; scenario.queues.len()],
         };
         for (index, producer) in scenario.producers.iter().enumerate() {
-            for queue in producer.to.iter().flat_map(|(target, _)| scenario.reached_by(target)) {
+            for queue in producer
+                .to
+                .iter()
+                .flat_map(|(target, _)| scenario.reached_by(target))
+            {
                 flow.published[queue] = true;
                 if !producer.persistent {
                     flow.transient[queue] = Some(index);
                 }
             }
         }
-        for queue in scenario.queues.iter().filter_map(|queue| queue.dead_letter.as_ref()).flat_map(|target| scenario.reached_by(target)) {
+        for queue in scenario
+            .queues
+            .iter()
+            .filter_map(|queue| queue.dead_letter.as_ref())
+            .flat_map(|target| scenario.reached_by(target))
+        {
             flow.dead_letters[queue] = true;
         }
-        for queue in scenario.consumers.iter().flat_map(|consumer| &consumer.from) {
+        for queue in scenario
+            .consumers
+            .iter()
+            .flat_map(|consumer| &consumer.from)
+        {
             flow.consumed[*queue] = true;
         }
         flow
     }
 }
 
-fn check_queue(scenario: &Scenario, index: usize, queue: &Queue, flow: &Flow, warnings: &mut Warnings) {
+fn check_queue(
+    scenario: &Scenario,
+    index: usize,
+    queue: &Queue,
+    flow: &Flow,
+    warnings: &mut Warnings,
+) {
     let name = &queue.name;
     if !flow.published[index] && !flow.dead_letters[index] {
-        warnings.push(format!("nobody publishes to the queue `{name}`"), "let a producer or a binding name it, or leave it out");
+        warnings.push(
+            format!("nobody publishes to the queue `{name}`"),
+            "let a producer or a binding name it, or leave it out",
+        );
     }
     // A queue of dead letters is for people to look into.
     if !flow.consumed[index] && !flow.dead_letters[index] {
-        warnings.push(format!("nobody consumes the queue `{name}`"), "let a consumer name it in `from`");
+        warnings.push(
+            format!("nobody consumes the queue `{name}`"),
+            "let a consumer name it in `from`",
+        );
     }
     let bounded = queue.max_length.is_some() || queue.max_bytes.is_some();
-    if let (Some(offered), Some(capacity), false) = (offered_at_end(scenario, index), capacity(scenario, index), bounded)
-        && flow.consumed[index]
+    if let (Some(offered), Some(capacity), false) = (
+        offered_at_end(scenario, index),
+        capacity(scenario, index),
+        bounded,
+    ) && flow.consumed[index]
         && offered >= capacity
     {
-        let message = format!("the queue `{name}` is offered {offered:.4}/s at the end, its consumers can do {capacity:.4}/s: the backlog grows without end");
-        warnings.push(message, "add a phase in which it drains, a bound, or consumers");
+        let message = format!(
+            "the queue `{name}` is offered {offered:.1}/s at the end, its consumers can do {capacity:.1}/s: the backlog grows without end"
+        );
+        warnings.push(
+            message,
+            "add a phase in which it drains, a bound, or consumers",
+        );
     }
     if queue.durability != Durability::None
         && let Some(producer) = flow.transient[index].map(|index| &scenario.producers[index])
     {
-        let message = format!("the queue `{name}` is durable, but messages of `{}` are not persistent: a restart forgets them", producer.name);
+        let message = format!(
+            "the queue `{name}` is durable, but messages of `{}` are not persistent: a restart forgets them",
+            producer.name
+        );
         warnings.push(message, "write persistent = true, or kind = \"memory\"");
     }
 }
@@ -113,25 +154,52 @@ fn check_queue(scenario: &Scenario, index: usize, queue: &Queue, flow: &Flow, wa
 fn check_exchange(scenario: &Scenario, index: usize, warnings: &mut Warnings) {
     let exchange = &scenario.exchanges[index];
     let name = &exchange.name;
-    let bindings: Vec<_> = scenario.queues.iter().flat_map(|queue| &queue.bind).filter(|binding| binding.exchange == index).collect();
+    let bindings: Vec<_> = scenario
+        .queues
+        .iter()
+        .flat_map(|queue| &queue.bind)
+        .filter(|binding| binding.exchange == index)
+        .collect();
     if bindings.is_empty() {
-        warnings.push(format!("no queue is bound to the exchange `{name}`"), "add `bind` to a queue");
+        warnings.push(
+            format!("no queue is bound to the exchange `{name}`"),
+            "add `bind` to a queue",
+        );
     }
-    let is_target = |target: &Target| matches!(target, Target::Exchange { exchange, .. } if *exchange == index);
-    let used = scenario.producers.iter().flat_map(|producer| &producer.to).any(|(target, _)| is_target(target))
-        || scenario.queues.iter().filter_map(|queue| queue.dead_letter.as_ref()).any(is_target);
+    let is_target =
+        |target: &Target| matches!(target, Target::Exchange { exchange, .. } if *exchange == index);
+    let used = scenario
+        .producers
+        .iter()
+        .flat_map(|producer| &producer.to)
+        .any(|(target, _)| is_target(target))
+        || scenario
+            .queues
+            .iter()
+            .filter_map(|queue| queue.dead_letter.as_ref())
+            .any(is_target);
     if !used {
-        warnings.push(format!("nobody publishes to the exchange `{name}`"), "let a producer name it in `to`, or leave it out");
+        warnings.push(
+            format!("nobody publishes to the exchange `{name}`"),
+            "let a producer name it in `to`, or leave it out",
+        );
     }
-    if exchange.kind == ExchangeType::ConsistentHash(HashKind::Jump) && bindings.iter().any(|binding| binding.weight != 1) {
-        warnings.push(format!("the exchange `{name}` hashes by jump, which knows no weights"), "use \"ring\" or \"rendezvous\"");
+    if exchange.kind == ExchangeType::ConsistentHash(HashKind::Jump)
+        && bindings.iter().any(|binding| binding.weight != 1)
+    {
+        warnings.push(
+            format!("the exchange `{name}` hashes by jump, which knows no weights"),
+            "use \"ring\" or \"rendezvous\"",
+        );
     }
 }
 
 fn check_producer(scenario: &Scenario, producer: &Producer, warnings: &mut Warnings) {
     let name = &producer.name;
     for (target, _) in &producer.to {
-        let Target::Exchange { exchange, key } = target else { continue };
+        let Target::Exchange { exchange, key } = target else {
+            continue;
+        };
         let exchange_name = &scenario.exchanges[*exchange].name;
         let kind = scenario.exchanges[*exchange].kind;
         let has_own_key = producer.message_key != Keys::None;
@@ -151,12 +219,20 @@ fn check_producer(scenario: &Scenario, producer: &Producer, warnings: &mut Warni
             _ => continue,
         };
         for key in known_keys {
-            if !scenario.queues.iter().any(|queue| is_bound(queue, *exchange, kind, key)) {
+            if !scenario
+                .queues
+                .iter()
+                .any(|queue| is_bound(queue, *exchange, kind, key))
+            {
                 warnings.push(format!("messages of `{name}` with the key \"{key}\" match no binding of `{exchange_name}`"), "add a binding, or change the key");
             }
         }
     }
-    let to_fsync = producer.to.iter().flat_map(|(target, _)| scenario.reached_by(target)).any(|queue| scenario.queues[queue].durability == Durability::Fsync);
+    let to_fsync = producer
+        .to
+        .iter()
+        .flat_map(|(target, _)| scenario.reached_by(target))
+        .any(|queue| scenario.queues[queue].durability == Durability::Fsync);
     if producer.confirm.is_none() && to_fsync {
         warnings.push(format!("`{name}` waits for no confirms: what the disk has not synced may be lost without a trace"), "leave `confirm` out");
     }
@@ -168,7 +244,10 @@ fn check_producer(scenario: &Scenario, producer: &Producer, warnings: &mut Warni
             .map(|(phase, (from, to))| (from + to) / 2.0 * (phase.until - phase.from).as_secs_f64())
             .sum();
         if messages.min(producer.limit.map_or(f64::INFINITY, |limit| limit as f64)) > 1e9 {
-            warnings.push(format!("`{name}` sends {messages:.1e} messages: that takes a while"), "shorten the run, or set a `limit`");
+            warnings.push(
+                format!("`{name}` sends {messages:.1e} messages: that takes a while"),
+                "shorten the run, or set a `limit`",
+            );
         }
     }
 }
@@ -186,21 +265,45 @@ fn check_consumer(scenario: &Scenario, index: usize, consumer: &Consumer, warnin
     let held = f64::from(consumer.prefetch) * service / f64::from(consumer.concurrency);
     if manual && held > 60.0 {
         warnings.push(
-            format!("a full prefetch of `{name}` holds {held:.0} s of work: other members cannot help"),
+            format!(
+                "a full prefetch of `{name}` holds {held:.0} s of work: other members cannot help"
+            ),
             "write a smaller `prefetch`",
         );
     }
     if manual && consumer.prefetch != 0 && consumer.prefetch < consumer.concurrency {
-        warnings.push(format!("`{name}` serves {} at a time, but gets only {}", consumer.concurrency, consumer.prefetch), "raise `prefetch`");
+        warnings.push(
+            format!(
+                "`{name}` serves {} at a time, but gets only {}",
+                consumer.concurrency, consumer.prefetch
+            ),
+            "raise `prefetch`",
+        );
     }
-    let dispatches = consumer.from.iter().map(|queue| scenario.queues[*queue].dispatch);
-    let weighted = |dispatch| matches!(dispatch, Dispatch::WeightedRoundRobin | Dispatch::WeightedLeastConnections);
+    let dispatches = consumer
+        .from
+        .iter()
+        .map(|queue| scenario.queues[*queue].dispatch);
+    let weighted = |dispatch| {
+        matches!(
+            dispatch,
+            Dispatch::WeightedRoundRobin | Dispatch::WeightedLeastConnections
+        )
+    };
     if consumer.weight != 1 && !dispatches.into_iter().any(weighted) {
-        warnings.push(format!("the weight of `{name}` has no effect"), "use dispatch = \"weighted-round-robin\" or \"weighted-least-connections\"");
+        warnings.push(
+            format!("the weight of `{name}` has no effect"),
+            "use dispatch = \"weighted-round-robin\" or \"weighted-least-connections\"",
+        );
     }
-    let crashes = scenario.faults.iter().any(|fault| matches!(fault.kind, FaultKind::ConsumerCrash(members) if members.group == index));
+    let crashes = scenario.faults.iter().any(
+        |fault| matches!(fault.kind, FaultKind::ConsumerCrash(members) if members.group == index),
+    );
     if consumer.ack == Ack::Auto && crashes {
-        warnings.push(format!("`{name}` crashes, and with ack = \"auto\" loses what it was working on"), "write ack = \"manual\"");
+        warnings.push(
+            format!("`{name}` crashes, and with ack = \"auto\" loses what it was working on"),
+            "write ack = \"manual\"",
+        );
     }
 }
 
@@ -209,13 +312,31 @@ fn check_whole(scenario: &Scenario, warnings: &mut Warnings) {
         warnings.push("there is no producer".into(), "add [[producer]]");
     }
     if scenario.expectations.is_empty() {
-        warnings.push("nothing is expected, so nothing can fail but an invariant".into(), "add `expect`");
+        warnings.push(
+            "nothing is expected, so nothing can fail but an invariant".into(),
+            "add `expect`",
+        );
     }
     for suggestion in scenario.suggestions.iter().take(MOST_SUGGESTIONS) {
-        let overrides: Vec<_> = scenario.overrides.iter().chain(&suggestion.set).cloned().collect();
+        let overrides: Vec<_> = scenario
+            .overrides
+            .iter()
+            .chain(&suggestion.set)
+            .cloned()
+            .collect();
         if let Err(error) = Scenario::parse(&scenario.name, &scenario.source, &overrides) {
-            let reason = error.problems().first().map(|problem| problem.message().to_string()).unwrap_or_default();
-            warnings.push(format!("the suggestion `{}` does not work: {reason}", suggestion.set.join(" ")), "correct it");
+            let reason = error
+                .problems()
+                .first()
+                .map(|problem| problem.message().to_string())
+                .unwrap_or_default();
+            warnings.push(
+                format!(
+                    "the suggestion `{}` does not work: {reason}",
+                    suggestion.set.join(" ")
+                ),
+                "correct it",
+            );
         }
     }
 }
@@ -224,10 +345,17 @@ fn check_whole(scenario: &Scenario, warnings: &mut Warnings) {
 fn offered_at_end(scenario: &Scenario, queue: usize) -> Option<f64> {
     let mut offered = 0.0;
     for producer in &scenario.producers {
-        if !producer.to.iter().any(|(target, _)| scenario.reached_by(target).contains(&queue)) || producer.limit.is_some() {
+        if !producer
+            .to
+            .iter()
+            .any(|(target, _)| scenario.reached_by(target).contains(&queue))
+            || producer.limit.is_some()
+        {
             continue;
         }
-        let (Arrivals::Constant(rate) | Arrivals::Poisson(rate)) = &producer.arrivals else { return None };
+        let (Arrivals::Constant(rate) | Arrivals::Poisson(rate)) = &producer.arrivals else {
+            return None;
+        };
         let (_, rate) = rate.segments.last()?;
         let total: f64 = producer.to.iter().map(|(_, weight)| weight).sum();
         for (target, weight) in &producer.to {
@@ -251,7 +379,13 @@ fn share(scenario: &Scenario, producer: &Producer, target: &Target, queue: usize
                 (_, Some(key), _) => yes(bound(key)),
                 (_, None, Keys::None) => yes(bound("")),
                 (_, None, Keys::Words(words)) => {
-                    let weight = |wanted: bool| words.iter().filter(|(word, _)| !wanted || bound(word)).map(|(_, weight)| weight).sum::<f64>();
+                    let weight = |wanted: bool| {
+                        words
+                            .iter()
+                            .filter(|(word, _)| !wanted || bound(word))
+                            .map(|(_, weight)| weight)
+                            .sum::<f64>()
+                    };
                     Some(weight(true) / weight(false))
                 }
                 _ => None,
@@ -263,7 +397,11 @@ fn share(scenario: &Scenario, producer: &Producer, target: &Target, queue: usize
 /// Messages per second that the consumers of `queue` can do; `None` if a service takes no time.
 fn capacity(scenario: &Scenario, queue: usize) -> Option<f64> {
     let mut capacity = 0.0;
-    for consumer in scenario.consumers.iter().filter(|consumer| consumer.from.contains(&queue)) {
+    for consumer in scenario
+        .consumers
+        .iter()
+        .filter(|consumer| consumer.from.contains(&queue))
+    {
         let service = consumer.service.mean();
         if service == 0.0 {
             return None;
@@ -274,11 +412,15 @@ fn capacity(scenario: &Scenario, queue: usize) -> Option<f64> {
 }
 
 fn is_bound(queue: &Queue, exchange: usize, kind: ExchangeType, key: &str) -> bool {
-    queue.bind.iter().filter(|binding| binding.exchange == exchange).any(|binding| match kind {
-        ExchangeType::Direct => binding.key == key,
-        ExchangeType::Topic => topic_matches(&binding.key, key),
-        ExchangeType::Fanout | ExchangeType::ConsistentHash(_) => true,
-    })
+    queue
+        .bind
+        .iter()
+        .filter(|binding| binding.exchange == exchange)
+        .any(|binding| match kind {
+            ExchangeType::Direct => binding.key == key,
+            ExchangeType::Topic => topic_matches(&binding.key, key),
+            ExchangeType::Fanout | ExchangeType::ConsistentHash(_) => true,
+        })
 }
 
 /// Words between dots: `*` is one word, `#` none or more.
@@ -289,7 +431,10 @@ fn topic_matches(pattern: &str, key: &str) -> bool {
     reachable[0] = true;
     for part in pattern.split('.') {
         if part == "#" {
-            let first = reachable.iter().position(|is| *is).unwrap_or(reachable.len());
+            let first = reachable
+                .iter()
+                .position(|is| *is)
+                .unwrap_or(reachable.len());
             reachable[first..].fill(true);
         } else {
             for at in (0..words.len()).rev() {
@@ -310,10 +455,24 @@ mod tests {
 
     #[test]
     fn topics() {
-        for (pattern, key) in [("order.*", "order.created"), ("#", "a.b.c"), ("#", ""), ("a.#", "a"), ("#.c", "a.b.c"), ("a.#.d", "a.d"), ("*.*", "a.b")] {
+        for (pattern, key) in [
+            ("order.*", "order.created"),
+            ("#", "a.b.c"),
+            ("#", ""),
+            ("a.#", "a"),
+            ("#.c", "a.b.c"),
+            ("a.#.d", "a.d"),
+            ("*.*", "a.b"),
+        ] {
             assert!(topic_matches(pattern, key), "{pattern} {key}");
         }
-        for (pattern, key) in [("order.*", "order"), ("order.*", "order.a.b"), ("a.#.d", "a.b"), ("*", "a.b"), ("a", "b")] {
+        for (pattern, key) in [
+            ("order.*", "order"),
+            ("order.*", "order.a.b"),
+            ("a.#.d", "a.b"),
+            ("*", "a.b"),
+            ("a", "b"),
+        ] {
             assert!(!topic_matches(pattern, key), "{pattern} {key}");
         }
     }

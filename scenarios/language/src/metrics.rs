@@ -50,8 +50,20 @@ pub struct Invariant {
     pub about: &'static str,
 }
 
-const fn metric(name: &'static str, unit: MetricUnit, scope: MetricScope, phased: bool, about: &'static str) -> Metric {
-    Metric { name, unit, scope, phased, about }
+const fn metric(
+    name: &'static str,
+    unit: MetricUnit,
+    scope: MetricScope,
+    phased: bool,
+    about: &'static str,
+) -> Metric {
+    Metric {
+        name,
+        unit,
+        scope,
+        phased,
+        about,
+    }
 }
 
 use MetricScope::{Consumer, Producer, Queue};
@@ -59,44 +71,217 @@ use MetricUnit::{Count, Rate, Ratio, Time};
 
 /// All metrics.
 pub const METRICS: &[Metric] = &[
-    metric("backlog.max", Count, Queue, true, "largest number of ready messages"),
-    metric("backlog.mean", Count, Queue, true, "mean number of ready messages over time"),
-    metric("backlog.end", Count, Queue, true, "ready messages at the end"),
-    metric("oldest_age.max", Time, Queue, true, "largest age of the oldest ready message"),
-    metric("drain_time", Time, Queue, false, "from the backlog's peak until nothing is ready; never: the expectation fails"),
-    metric("latency.confirm.STAT", Time, Producer, true, "from the intended send to the confirm at the producer"),
-    metric("latency.delivery.STAT", Time, Queue, true, "from the intended send to the receipt by a consumer"),
-    metric("latency.end_to_end.STAT", Time, Queue, true, "from the intended send to the end of the service"),
-    metric("rate.published", Rate, Queue, true, "copies enqueued per second"),
+    metric(
+        "backlog.max",
+        Count,
+        Queue,
+        true,
+        "largest number of ready messages",
+    ),
+    metric(
+        "backlog.mean",
+        Count,
+        Queue,
+        true,
+        "mean number of ready messages over time",
+    ),
+    metric(
+        "backlog.end",
+        Count,
+        Queue,
+        true,
+        "ready messages at the end",
+    ),
+    metric(
+        "oldest_age.max",
+        Time,
+        Queue,
+        true,
+        "largest age of the oldest ready message",
+    ),
+    metric(
+        "drain_time",
+        Time,
+        Queue,
+        false,
+        "from the backlog's peak until nothing is ready; never: the expectation fails",
+    ),
+    metric(
+        "latency.confirm.STAT",
+        Time,
+        Producer,
+        true,
+        "from the intended send to the confirm at the producer",
+    ),
+    metric(
+        "latency.delivery.STAT",
+        Time,
+        Queue,
+        true,
+        "from the intended send to the receipt by a consumer",
+    ),
+    metric(
+        "latency.end_to_end.STAT",
+        Time,
+        Queue,
+        true,
+        "from the intended send to the end of the service",
+    ),
+    metric(
+        "rate.published",
+        Rate,
+        Queue,
+        true,
+        "copies enqueued per second",
+    ),
     metric("rate.delivered", Rate, Queue, true, "deliveries per second"),
-    metric("rate.acked", Rate, Queue, true, "copies acknowledged per second"),
-    metric("count.offered", Count, Producer, false, "messages that the workload intended"),
-    metric("count.sent", Count, Producer, false, "messages handed to the network at least once"),
-    metric("count.confirmed", Count, Producer, false, "messages confirmed"),
-    metric("count.failed", Count, Producer, false, "messages refused by the broker"),
-    metric("count.unknown", Count, Producer, false, "messages that timed out or were lost with their connection: they may have arrived"),
-    metric("count.dropped_by_producer", Count, Producer, false, "messages dropped because the producer's buffer was full"),
-    metric("count.pending", Count, Producer, false, "messages that still wait for their confirm at the end"),
-    metric("count.unroutable", Count, Producer, false, "messages that were accepted, but routed to no queue"),
+    metric(
+        "rate.acked",
+        Rate,
+        Queue,
+        true,
+        "copies acknowledged per second",
+    ),
+    metric(
+        "count.offered",
+        Count,
+        Producer,
+        false,
+        "messages that the workload intended",
+    ),
+    metric(
+        "count.sent",
+        Count,
+        Producer,
+        false,
+        "messages handed to the network at least once",
+    ),
+    metric(
+        "count.confirmed",
+        Count,
+        Producer,
+        false,
+        "messages confirmed",
+    ),
+    metric(
+        "count.failed",
+        Count,
+        Producer,
+        false,
+        "messages refused by the broker",
+    ),
+    metric(
+        "count.unknown",
+        Count,
+        Producer,
+        false,
+        "messages that timed out or were lost with their connection: they may have arrived",
+    ),
+    metric(
+        "count.dropped_by_producer",
+        Count,
+        Producer,
+        false,
+        "messages dropped because the producer's buffer was full",
+    ),
+    metric(
+        "count.pending",
+        Count,
+        Producer,
+        false,
+        "messages that still wait for their confirm at the end",
+    ),
+    metric(
+        "count.unroutable",
+        Count,
+        Producer,
+        false,
+        "messages that were accepted, but routed to no queue",
+    ),
     metric("count.enqueued", Count, Queue, false, "copies enqueued"),
-    metric("count.delivered", Count, Queue, false, "deliveries, redeliveries included"),
+    metric(
+        "count.delivered",
+        Count,
+        Queue,
+        false,
+        "deliveries, redeliveries included",
+    ),
     metric("count.redelivered", Count, Queue, false, "redeliveries"),
     metric("count.acked", Count, Queue, false, "copies acknowledged"),
-    metric("count.dead_lettered", Count, Queue, false, "copies moved to the dead-letter target"),
-    metric("count.dropped", Count, Queue, false, "copies dropped at the bound"),
-    metric("count.rejected", Count, Queue, false, "copies rejected with no target to take them"),
-    metric("count.refused", Count, Queue, false, "publishes refused at the bound"),
-    metric("count.lost", Count, Queue, false, "copies that a crash took"),
-    metric("utilisation", Ratio, Consumer, false, "share of time that members were serving, 0 to 1"),
+    metric(
+        "count.dead_lettered",
+        Count,
+        Queue,
+        false,
+        "copies moved to the dead-letter target",
+    ),
+    metric(
+        "count.dropped",
+        Count,
+        Queue,
+        false,
+        "copies dropped at the bound",
+    ),
+    metric(
+        "count.rejected",
+        Count,
+        Queue,
+        false,
+        "copies rejected with no target to take them",
+    ),
+    metric(
+        "count.refused",
+        Count,
+        Queue,
+        false,
+        "publishes refused at the bound",
+    ),
+    metric(
+        "count.lost",
+        Count,
+        Queue,
+        false,
+        "copies that a crash took",
+    ),
+    metric("count.served", Count, Consumer, false, "services finished"),
+    metric(
+        "count.nacked",
+        Count,
+        Consumer,
+        false,
+        "messages refused by consumers",
+    ),
+    metric(
+        "utilisation",
+        Ratio,
+        Consumer,
+        true,
+        "share of time that members were serving, 0 to 1",
+    ),
 ];
 
 /// All invariants.
 pub const INVARIANTS: &[Invariant] = &[
-    Invariant { name: "no-loss", about: "every confirmed message is accounted for: ready, in flight, acked, dead-lettered or dropped by policy" },
-    Invariant { name: "no-phantom", about: "nothing is delivered that was not sent, or whose send definitely failed" },
-    Invariant { name: "prefetch-bound", about: "no consumer holds more unacknowledged deliveries than its prefetch" },
-    Invariant { name: "depth-bound", about: "no queue holds more than its bound" },
-    Invariant { name: "conservation", about: "copies in equal copies ready, in flight and gone, at every moment" },
+    Invariant {
+        name: "no-loss",
+        about: "every confirmed message is accounted for: ready, in flight, acked, dead-lettered or dropped by policy",
+    },
+    Invariant {
+        name: "no-phantom",
+        about: "nothing is delivered that was not sent, or whose send definitely failed",
+    },
+    Invariant {
+        name: "prefetch-bound",
+        about: "no consumer holds more unacknowledged deliveries than its prefetch",
+    },
+    Invariant {
+        name: "depth-bound",
+        about: "no queue holds more than its bound",
+    },
+    Invariant {
+        name: "conservation",
+        about: "copies in equal copies ready, in flight and gone, at every moment",
+    },
 ];
 
 /// The unit of the metric `name`; `None` if there is no such metric.
@@ -107,17 +292,25 @@ pub fn metric_unit(name: &str) -> Option<MetricUnit> {
 /// The quantile that a statistic such as `p99.9` means, 0 to 1; `None` for anything else.
 pub fn percentile(statistic: &str) -> Option<f64> {
     let digits = statistic.strip_prefix('p')?;
-    let plain = digits.len() <= 12 && digits.starts_with(|c: char| c.is_ascii_digit()) && !digits.ends_with('.');
-    let percent = crate::units::decimal(digits).ok().filter(|_| plain && !digits.contains('_'))?;
+    let plain = digits.len() <= 12
+        && digits.starts_with(|c: char| c.is_ascii_digit())
+        && !digits.ends_with('.');
+    let percent = crate::units::decimal(digits)
+        .ok()
+        .filter(|_| plain && !digits.contains('_'))?;
     (percent > 0.0 && percent < 100.0).then_some(percent / 100.0)
 }
 
 /// The metric or family that `name` belongs to.
 pub(crate) fn find(name: &str) -> Option<&'static Metric> {
-    METRICS.iter().find(|metric| match metric.name.strip_suffix("STAT") {
-        Some(family) => name.strip_prefix(family).is_some_and(|stat| matches!(stat, "mean" | "max") || percentile(stat).is_some()),
-        None => metric.name == name,
-    })
+    METRICS
+        .iter()
+        .find(|metric| match metric.name.strip_suffix("STAT") {
+            Some(family) => name
+                .strip_prefix(family)
+                .is_some_and(|stat| matches!(stat, "mean" | "max") || percentile(stat).is_some()),
+            None => metric.name == name,
+        })
 }
 
 /// Names to suggest: families with the usual statistics.
@@ -126,7 +319,10 @@ pub(crate) fn names() -> Vec<String> {
     METRICS
         .iter()
         .flat_map(|metric| match metric.name.strip_suffix("STAT") {
-            Some(family) => statistics.iter().map(|stat| format!("{family}{stat}")).collect(),
+            Some(family) => statistics
+                .iter()
+                .map(|stat| format!("{family}{stat}"))
+                .collect(),
             None => vec![metric.name.to_string()],
         })
         .collect()
@@ -165,7 +361,16 @@ mod tests {
         assert_eq!(metric_unit("latency.end_to_end.p99.9"), Some(Time));
         assert_eq!(metric_unit("latency.confirm.mean"), Some(Time));
         assert_eq!(metric_unit("rate.acked"), Some(Rate));
-        for unknown in ["latency.confirm", "latency.confirm.p", "latency.confirm.p100", "latency.confirm.p0", "latency.confirm.p-1", "latency.confirm.p9_9", "latency.confirm.STAT", ""] {
+        for unknown in [
+            "latency.confirm",
+            "latency.confirm.p",
+            "latency.confirm.p100",
+            "latency.confirm.p0",
+            "latency.confirm.p-1",
+            "latency.confirm.p9_9",
+            "latency.confirm.STAT",
+            "",
+        ] {
             assert_eq!(metric_unit(unknown), None, "{unknown}");
         }
         assert_eq!(percentile("p50"), Some(0.5));

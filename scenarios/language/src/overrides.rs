@@ -14,11 +14,22 @@ use crate::read::syntax_problem;
 use crate::units::short;
 
 /// Sets one value within `root`. `text` stands at `offset` of the source; spans of what is set point there.
-pub(crate) fn apply<'i>(root: &mut DeValue<'i>, offset: usize, text: &'i str) -> Result<(), Problem> {
+pub(crate) fn apply<'i>(
+    root: &mut DeValue<'i>,
+    offset: usize,
+    text: &'i str,
+) -> Result<(), Problem> {
     let (path, value_at) = split(text).map_err(|problem| moved_problem(problem, offset))?;
-    let value = value(&text[value_at..]).map_err(|problem| moved_problem(problem, offset + value_at))?;
+    let value =
+        value(&text[value_at..]).map_err(|problem| moved_problem(problem, offset + value_at))?;
     let value = moved(value, offset + value_at);
-    let path: Vec<_> = path.into_iter().map(|(name, span)| Segment { name, span: shifted(span, offset) }).collect();
+    let path: Vec<_> = path
+        .into_iter()
+        .map(|(name, span)| Segment {
+            name,
+            span: shifted(span, offset),
+        })
+        .collect();
     set(root, &path, value)
 }
 
@@ -27,8 +38,14 @@ struct Segment<'i> {
     span: Range<usize>,
 }
 
-fn set<'i>(root: &mut DeValue<'i>, path: &[Segment<'i>], value: Spanned<DeValue<'i>>) -> Result<(), Problem> {
-    let Some((last, parents)) = path.split_last() else { unreachable!("a path has a segment") };
+fn set<'i>(
+    root: &mut DeValue<'i>,
+    path: &[Segment<'i>],
+    value: Spanned<DeValue<'i>>,
+) -> Result<(), Problem> {
+    let Some((last, parents)) = path.split_last() else {
+        unreachable!("a path has a segment")
+    };
     let mut node = root;
     for (depth, segment) in parents.iter().enumerate() {
         node = descend(node, &path[..depth], segment)?;
@@ -37,40 +54,60 @@ fn set<'i>(root: &mut DeValue<'i>, path: &[Segment<'i>], value: Spanned<DeValue<
         DeValue::Table(table) => {
             // Removed first: inserting alone would keep the old key, and with it the old place.
             table.remove(last.name);
-            table.insert(Spanned::new(last.span.clone(), Cow::Borrowed(last.name)), value);
+            table.insert(
+                Spanned::new(last.span.clone(), Cow::Borrowed(last.name)),
+                value,
+            );
             Ok(())
         }
         DeValue::Array(items) => {
             let at = find(items, parents, last)?;
-            *items.iter_mut().nth(at).expect("it was found") = value;
+            *items.get_mut(at).expect("it was found") = value;
             Ok(())
         }
         _ => Err(has_no_parts(parents, last)),
     }
 }
 
-fn descend<'n, 'i>(node: &'n mut DeValue<'i>, parents: &[Segment<'i>], segment: &Segment<'i>) -> Result<&'n mut DeValue<'i>, Problem> {
+fn descend<'n, 'i>(
+    node: &'n mut DeValue<'i>,
+    parents: &[Segment<'i>],
+    segment: &Segment<'i>,
+) -> Result<&'n mut DeValue<'i>, Problem> {
     match node {
         DeValue::Table(table) => {
             if !table.contains_key(segment.name) {
                 if parents.is_empty() && NAMED.contains(&segment.name) {
-                    return Err(Problem::new(segment.span.clone(), format!("the scenario has no {}", segment.name)));
+                    return Err(Problem::new(
+                        segment.span.clone(),
+                        format!("the scenario has no {}", segment.name),
+                    ));
                 }
                 let key = Spanned::new(segment.span.clone(), Cow::Borrowed(segment.name));
-                table.insert(key, Spanned::new(segment.span.clone(), DeValue::Table(DeTable::new())));
+                table.insert(
+                    key,
+                    Spanned::new(segment.span.clone(), DeValue::Table(DeTable::new())),
+                );
             }
-            Ok(table.get_mut(segment.name).expect("it was found or inserted above").get_mut())
+            Ok(table
+                .get_mut(segment.name)
+                .expect("it was found or inserted above")
+                .get_mut())
         }
         DeValue::Array(items) => {
             let at = find(items, parents, segment)?;
-            Ok(items.iter_mut().nth(at).expect("it was found").get_mut())
+            Ok(items.get_mut(at).expect("it was found").get_mut())
         }
         _ => Err(has_no_parts(parents, segment)),
     }
 }
 
 /// The item that `segment` names: by its `name`, or by its number.
-fn find(items: &DeArray<'_>, parents: &[Segment<'_>], segment: &Segment<'_>) -> Result<usize, Problem> {
+fn find(
+    items: &DeArray<'_>,
+    parents: &[Segment<'_>],
+    segment: &Segment<'_>,
+) -> Result<usize, Problem> {
     let names = names(items);
     if let Some(at) = names.iter().position(|name| *name == segment.name) {
         return Ok(at);
@@ -79,23 +116,44 @@ fn find(items: &DeArray<'_>, parents: &[Segment<'_>], segment: &Segment<'_>) -> 
         return Ok(at);
     }
     let what = parents.last().map_or("item", |parent| parent.name);
-    let known: Vec<_> = names.iter().map(String::as_str).filter(|name| !name.is_empty()).collect();
-    let help = if known.is_empty() { format!("address it by a number below {}", items.len()) } else { suggest(segment.name, &known) };
-    Err(Problem::new(segment.span.clone(), format!("there is no {what} `{}`", short(segment.name))).help(help))
+    let known: Vec<_> = names
+        .iter()
+        .map(String::as_str)
+        .filter(|name| !name.is_empty())
+        .collect();
+    let help = if known.is_empty() {
+        format!("address it by a number below {}", items.len())
+    } else {
+        suggest(segment.name, &known)
+    };
+    Err(Problem::new(
+        segment.span.clone(),
+        format!("there is no {what} `{}`", short(segment.name)),
+    )
+    .help(help))
 }
 
 /// The name of each item; a nameless fault has its numbered kind, anything else nameless an empty one.
 fn names(items: &DeArray<'_>) -> Vec<String> {
     let text = |item: &Spanned<DeValue<'_>>, key: &str| {
-        item.get_ref().as_table()?.get(key)?.get_ref().as_str().map(str::to_string)
+        item.get_ref()
+            .as_table()?
+            .get(key)?
+            .get_ref()
+            .as_str()
+            .map(str::to_string)
     };
-    let given: Vec<_> = items.iter().map(|item| (text(item, "name"), text(item, "kind"))).collect();
+    let given: Vec<_> = items
+        .iter()
+        .map(|item| (text(item, "name"), text(item, "kind")))
+        .collect();
     numbered(&given)
 }
 
 /// Names as given; for the nameless, their kind, with a number from the second on that is not taken.
 pub(crate) fn numbered(given: &[(Option<String>, Option<String>)]) -> Vec<String> {
-    let mut taken: std::collections::BTreeSet<String> = given.iter().filter_map(|(name, _)| name.clone()).collect();
+    let mut taken: std::collections::BTreeSet<String> =
+        given.iter().filter_map(|(name, _)| name.clone()).collect();
     let mut next = std::collections::BTreeMap::<&str, u64>::new();
     let mut names = Vec::new();
     for (name, kind) in given {
@@ -105,7 +163,11 @@ pub(crate) fn numbered(given: &[(Option<String>, Option<String>)]) -> Vec<String
             (None, Some(kind)) => loop {
                 let number = next.entry(kind).or_insert(0);
                 *number += 1;
-                let name = if *number == 1 { kind.clone() } else { format!("{kind}-{number}") };
+                let name = if *number == 1 {
+                    kind.clone()
+                } else {
+                    format!("{kind}-{number}")
+                };
                 if taken.insert(name.clone()) {
                     break name;
                 }
@@ -116,9 +178,20 @@ pub(crate) fn numbered(given: &[(Option<String>, Option<String>)]) -> Vec<String
 }
 
 fn has_no_parts(parents: &[Segment<'_>], segment: &Segment<'_>) -> Problem {
-    let path = parents.iter().map(|parent| parent.name).collect::<Vec<_>>().join(".");
-    Problem::new(segment.span.clone(), format!("`{}` is a plain value here, it has no `{}`", short(&path), short(segment.name)))
-        .help(format!("set the whole value: {}=…", short(&path)))
+    let path = parents
+        .iter()
+        .map(|parent| parent.name)
+        .collect::<Vec<_>>()
+        .join(".");
+    Problem::new(
+        segment.span.clone(),
+        format!(
+            "`{}` is a plain value here, it has no `{}`",
+            short(&path),
+            short(segment.name)
+        ),
+    )
+    .help(format!("set the whole value: {}=…", short(&path)))
 }
 
 /// The path's segments with their places, and where the value starts.
@@ -148,7 +221,12 @@ fn split(text: &str) -> Result<(Vec<(&str, Range<usize>)>, usize), Problem> {
         match text[at..].chars().next() {
             Some('.') => at += 1,
             Some('=') => return Ok((segments, at + 1)),
-            _ => return Err(Problem::new(0..text.len(), "an override is a path, `=` and a value").help(USAGE)),
+            _ => {
+                return Err(
+                    Problem::new(0..text.len(), "an override is a path, `=` and a value")
+                        .help(USAGE),
+                );
+            }
         }
     }
 }
@@ -159,15 +237,22 @@ fn value(text: &str) -> Result<Spanned<DeValue<'_>>, Problem> {
     match DeValue::parse(trimmed) {
         Ok(value) => Ok(moved(value, start)),
         // What starts like TOML was meant as TOML.
-        Err(error) if trimmed.starts_with(['"', '\'', '[', '{']) => Err(moved_problem(syntax_problem(&error), start)),
-        Err(_) => Ok(Spanned::new(start..start + trimmed.len(), DeValue::String(Cow::Borrowed(trimmed)))),
+        Err(error) if trimmed.starts_with(['"', '\'', '[', '{']) => {
+            Err(moved_problem(syntax_problem(&error), start))
+        }
+        Err(_) => Ok(Spanned::new(
+            start..start + trimmed.len(),
+            DeValue::String(Cow::Borrowed(trimmed)),
+        )),
     }
 }
 
 fn moved<'i>(value: Spanned<DeValue<'i>>, by: usize) -> Spanned<DeValue<'i>> {
     let span = shifted(value.span(), by);
     let value = match value.into_inner() {
-        DeValue::Array(items) => DeValue::Array(items.into_iter().map(|item| moved(item, by)).collect()),
+        DeValue::Array(items) => {
+            DeValue::Array(items.into_iter().map(|item| moved(item, by)).collect())
+        }
         DeValue::Table(table) => {
             let entries = table.into_iter().map(|(key, value)| {
                 let span = shifted(key.span(), by);
@@ -181,7 +266,10 @@ fn moved<'i>(value: Spanned<DeValue<'i>>, by: usize) -> Spanned<DeValue<'i>> {
 }
 
 fn moved_problem(problem: Problem, by: usize) -> Problem {
-    Problem { span: shifted(problem.span.clone(), by), ..problem }
+    Problem {
+        span: shifted(problem.span.clone(), by),
+        ..problem
+    }
 }
 
 fn shifted(span: Range<usize>, by: usize) -> Range<usize> {
@@ -189,6 +277,8 @@ fn shifted(span: Range<usize>, by: usize) -> Range<usize> {
 }
 
 /// Lists at the root whose tables have names.
-const NAMED: [&str; 6] = ["phases", "exchange", "queue", "producer", "consumer", "fault"];
+const NAMED: [&str; 6] = [
+    "phases", "exchange", "queue", "producer", "consumer", "fault",
+];
 
 const USAGE: &str = "for example: --set producer.checkout.count=80";

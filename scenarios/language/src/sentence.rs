@@ -31,21 +31,36 @@ pub(crate) fn expectation(text: &str, names: &Names<'_>) -> Result<Claim, Proble
     let Some(first) = words.first() else {
         return Err(Problem::new(0..text.len(), "the expectation is empty").help(USAGE));
     };
-    if let Some(at) = words.iter().position(|word| comparison(word.text).is_some()) {
+    if let Some(at) = words
+        .iter()
+        .position(|word| comparison(word.text).is_some())
+    {
         return claim_of_metric(text, &words, at, names);
     }
-    if first.text == "violates" || INVARIANTS.iter().any(|invariant| invariant.name == first.text) {
+    if first.text == "violates"
+        || INVARIANTS
+            .iter()
+            .any(|invariant| invariant.name == first.text)
+    {
         return claim_of_invariant(text, &words, names);
     }
     if metrics::find(first.text).is_some() {
-        return Err(Problem::new(0..text.len(), format!("`{}` is compared with nothing", first.text)).help(USAGE));
+        return Err(Problem::new(
+            0..text.len(),
+            format!("`{}` is compared with nothing", first.text),
+        )
+        .help(USAGE));
     }
     let known = known_names();
     let help = match closest(first.text, known.iter().map(String::as_str)) {
         Some(name) => format!("did you mean `{name}`?"),
         None => USAGE.into(),
     };
-    Err(Problem::new(first.span.clone(), format!("`{}` is not a metric or an invariant", short(first.text))).help(help))
+    Err(Problem::new(
+        first.span.clone(),
+        format!("`{}` is not a metric or an invariant", short(first.text)),
+    )
+    .help(help))
 }
 
 /// Reads a template: text with `{METRIC [of NAME] [in PHASE]}` holes; `{{` and `}}` are braces.
@@ -64,7 +79,10 @@ pub(crate) fn answer(text: &str, names: &Names<'_>) -> Result<Vec<AnswerPart>, P
         }
         let end = match text[at..].find('}') {
             Some(end) if brace == "{" => at + end,
-            _ => return Err(Problem::new(at..at + 1, "a brace without its partner").help("write `{{` for a brace")),
+            _ => {
+                return Err(Problem::new(at..at + 1, "a brace without its partner")
+                    .help("write `{{` for a brace"));
+            }
         };
         let inner = &text[at + 1..end];
         let words = words(inner);
@@ -82,9 +100,17 @@ pub(crate) fn answer(text: &str, names: &Names<'_>) -> Result<Vec<AnswerPart>, P
     Ok(parts)
 }
 
-fn claim_of_metric(text: &str, words: &[Word<'_>], at: usize, names: &Names<'_>) -> Result<Claim, Problem> {
+fn claim_of_metric(
+    text: &str,
+    words: &[Word<'_>],
+    at: usize,
+    names: &Names<'_>,
+) -> Result<Claim, Problem> {
     let (left, right) = (&words[..at], &words[at + 1..]);
-    let value_end = right.iter().position(|word| matches!(word.text, "in" | "of")).unwrap_or(right.len());
+    let value_end = right
+        .iter()
+        .position(|word| matches!(word.text, "in" | "of"))
+        .unwrap_or(right.len());
     let (value_words, after) = right.split_at(value_end);
     if left.is_empty() {
         return Err(Problem::new(0..text.len(), "a metric goes before the comparison").help(USAGE));
@@ -98,33 +124,53 @@ fn claim_of_metric(text: &str, words: &[Word<'_>], at: usize, names: &Names<'_>)
     let span = first.span.start..last.span.end;
     let value = value(&text[span.clone()], unit, &metric.name).map_err(|(message, help)| {
         let problem = Problem::new(span, message);
-        if help.is_empty() { problem } else { problem.help(help) }
+        if help.is_empty() {
+            problem
+        } else {
+            problem.help(help)
+        }
     })?;
     let comparison = comparison(words[at].text).unwrap_or(Comparison::Equal);
-    Ok(Claim::Metric { metric, comparison, value })
+    Ok(Claim::Metric {
+        metric,
+        comparison,
+        value,
+    })
 }
 
 fn claim_of_invariant(text: &str, words: &[Word<'_>], names: &Names<'_>) -> Result<Claim, Problem> {
     let violated = words[0].text == "violates";
     let rest = &words[usize::from(violated)..];
     let Some(name) = rest.first() else {
-        return Err(Problem::new(0..text.len(), "violates what?").help("for example: \"violates no-loss of orders\""));
+        return Err(Problem::new(0..text.len(), "violates what?")
+            .help("for example: \"violates no-loss of orders\""));
     };
-    if !INVARIANTS.iter().any(|invariant| invariant.name == name.text) {
+    if !INVARIANTS
+        .iter()
+        .any(|invariant| invariant.name == name.text)
+    {
         let known: Vec<_> = INVARIANTS.iter().map(|invariant| invariant.name).collect();
-        return Err(Problem::new(name.span.clone(), format!("`{}` is not an invariant", short(name.text)))
-            .help(suggest(name.text, &known)));
+        return Err(Problem::new(
+            name.span.clone(),
+            format!("`{}` is not an invariant", short(name.text)),
+        )
+        .help(suggest(name.text, &known)));
     }
     let of = match &rest[1..] {
         [] => None,
-        [of, queue] if of.text == "of" => {
-            Some(known(queue, &names.queues, "queue")?)
-        }
+        [of, queue] if of.text == "of" => Some(known(queue, &names.queues, "queue")?),
         [word, ..] => {
-            return Err(Problem::new(word.span.start..text.len(), "an invariant is followed by `of QUEUE` or by nothing"));
+            return Err(Problem::new(
+                word.span.start..text.len(),
+                "an invariant is followed by `of QUEUE` or by nothing",
+            ));
         }
     };
-    Ok(Claim::Invariant { name: name.text.to_string(), of, violated })
+    Ok(Claim::Invariant {
+        name: name.text.to_string(),
+        of,
+        violated,
+    })
 }
 
 /// METRIC [of NAME] [in PHASE]
@@ -136,14 +182,29 @@ fn metric_ref(text: &str, words: &[Word<'_>], names: &Names<'_>) -> Result<Metri
         let known = metrics::names();
         let help = match closest(first.text, known.iter().map(String::as_str)) {
             Some(name) => format!("did you mean `{name}`?"),
-            None => format!("metrics are {}", metrics::METRICS.iter().map(|metric| metric.name).collect::<Vec<_>>().join(", ")),
+            None => format!(
+                "metrics are {}",
+                metrics::METRICS
+                    .iter()
+                    .map(|metric| metric.name)
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            ),
         };
-        return Err(Problem::new(first.span.clone(), format!("`{}` is not a metric", short(first.text))).help(help));
+        return Err(Problem::new(
+            first.span.clone(),
+            format!("`{}` is not a metric", short(first.text)),
+        )
+        .help(help));
     };
     let (mut of, mut phase) = (None, None);
     while let [preposition, rest_words @ ..] = rest {
         let Some((name, after)) = rest_words.split_first() else {
-            return Err(Problem::new(preposition.span.clone(), "something is missing after this word").help(USAGE));
+            return Err(Problem::new(
+                preposition.span.clone(),
+                "something is missing after this word",
+            )
+            .help(USAGE));
         };
         match preposition.text {
             "of" if of.is_none() => {
@@ -155,35 +216,60 @@ fn metric_ref(text: &str, words: &[Word<'_>], names: &Names<'_>) -> Result<Metri
                 of = Some(known(name, candidates, what)?);
             }
             "in" if phase.is_none() && !metric.phased => {
-                return Err(Problem::new(preposition.span.start..name.span.end, format!("`{}` is of the whole run only", first.text)));
+                return Err(Problem::new(
+                    preposition.span.start..name.span.end,
+                    format!("`{}` is of the whole run only", first.text),
+                ));
             }
             "in" if phase.is_none() => phase = Some(known(name, &names.phases, "phase")?),
             _ => {
-                return Err(Problem::new(preposition.span.clone(), format!("`{}` is not understood here", short(preposition.text))).help(USAGE));
+                return Err(Problem::new(
+                    preposition.span.clone(),
+                    format!("`{}` is not understood here", short(preposition.text)),
+                )
+                .help(USAGE));
             }
         }
         rest = after;
     }
-    Ok(MetricRef { name: first.text.to_string(), of, phase })
+    Ok(MetricRef {
+        name: first.text.to_string(),
+        of,
+        phase,
+    })
 }
 
 fn value(text: &str, unit: MetricUnit, metric: &str) -> Result<f64, (String, String)> {
     let with_unit = |message| (message, String::new());
     match unit {
-        MetricUnit::Time if decimal(text).is_ok() => {
-            Err((format!("`{metric}` is a time: {} has no unit", shown(text)), format!("write `{text}ms`, `{text}s` or `{text}m`")))
-        }
-        MetricUnit::Time => parse_duration(text).map(|span| span.as_secs_f64()).map_err(with_unit),
-        MetricUnit::Rate if decimal(text).is_ok() => {
-            Err((format!("`{metric}` is a rate: {} has no unit", shown(text)), format!("write `{text}/s`")))
-        }
+        MetricUnit::Time if decimal(text).is_ok() => Err((
+            format!("`{metric}` is a time: {} has no unit", shown(text)),
+            format!("write `{text}ms`, `{text}s` or `{text}m`"),
+        )),
+        MetricUnit::Time => parse_duration(text)
+            .map(|span| span.as_secs_f64())
+            .map_err(with_unit),
+        MetricUnit::Rate if decimal(text).is_ok() => Err((
+            format!("`{metric}` is a rate: {} has no unit", shown(text)),
+            format!("write `{text}/s`"),
+        )),
         MetricUnit::Rate => parse_rate(text).map_err(with_unit),
-        MetricUnit::Count => decimal(text).map_err(|_| (format!("`{metric}` is a number of messages, not {}", shown(text)), "write a plain number, such as `200_000`".into())),
+        MetricUnit::Count => decimal(text).map_err(|_| {
+            (
+                format!("`{metric}` is a number of messages, not {}", shown(text)),
+                "write a plain number, such as `200_000`".into(),
+            )
+        }),
         MetricUnit::Ratio => match text.strip_suffix('%') {
             Some(percent) => decimal(percent.trim()).map(|percent| percent / 100.0),
             None => decimal(text),
         }
-        .map_err(|_| (format!("`{metric}` is a share, not {}", shown(text)), "write `0.8` or `80%`".into())),
+        .map_err(|_| {
+            (
+                format!("`{metric}` is a share, not {}", shown(text)),
+                "write `0.8` or `80%`".into(),
+            )
+        }),
     }
 }
 
@@ -191,7 +277,11 @@ fn known(word: &Word<'_>, candidates: &[&str], what: &str) -> Result<String, Pro
     if candidates.contains(&word.text) {
         return Ok(word.text.to_string());
     }
-    Err(Problem::new(word.span.clone(), format!("there is no {what} `{}`", short(word.text))).help(suggest(word.text, candidates)))
+    Err(Problem::new(
+        word.span.clone(),
+        format!("there is no {what} `{}`", short(word.text)),
+    )
+    .help(suggest(word.text, candidates)))
 }
 
 fn comparison(word: &str) -> Option<Comparison> {
@@ -227,7 +317,10 @@ fn words(text: &str) -> Vec<Word<'_>> {
                 word.span.end = end;
                 word.text = &text[word.span.clone()];
             }
-            _ if current != 0 => words.push(Word { text: &text[at..end], span: at..end }),
+            _ if current != 0 => words.push(Word {
+                text: &text[at..end],
+                span: at..end,
+            }),
             _ => {}
         }
         previous = current;
@@ -236,11 +329,21 @@ fn words(text: &str) -> Vec<Word<'_>> {
 }
 
 fn known_names() -> Vec<String> {
-    metrics::names().into_iter().chain(INVARIANTS.iter().map(|invariant| invariant.name.to_string())).collect()
+    metrics::names()
+        .into_iter()
+        .chain(
+            INVARIANTS
+                .iter()
+                .map(|invariant| invariant.name.to_string()),
+        )
+        .collect()
 }
 
 fn moved(problem: Problem, by: usize) -> Problem {
-    Problem { span: problem.span.start + by..problem.span.end + by, ..problem }
+    Problem {
+        span: problem.span.start + by..problem.span.end + by,
+        ..problem
+    }
 }
 
 const USAGE: &str = "for example: \"latency.end_to_end.p99 < 200ms in after\", \"backlog.max of orders < 200_000\", \"no-loss\"";

@@ -22,7 +22,10 @@ pub(crate) struct At<T> {
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for At<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let spanned = serde_spanned::Spanned::<T>::deserialize(deserializer)?;
-        Ok(At { span: spanned.span(), value: spanned.into_inner() })
+        Ok(At {
+            span: spanned.span(),
+            value: spanned.into_inner(),
+        })
     }
 }
 
@@ -78,10 +81,30 @@ macro_rules! quantity {
     };
 }
 
-quantity!(Duration(Span), units::parse_duration, "a duration with its unit, such as \"20ms\"", "20ms");
-quantity!(RateText(f64), units::parse_rate, "a rate, such as \"200/s\"", "200/s");
-quantity!(SizeText(u64), units::parse_size, "a size with its unit, such as \"700B\"", "700B");
-quantity!(Bandwidth(Option<f64>), units::parse_bandwidth, "a bandwidth, such as \"500MB/s\"", "500MB/s");
+quantity!(
+    Duration(Span),
+    units::parse_duration,
+    "a duration with its unit, such as \"20ms\"",
+    "20ms"
+);
+quantity!(
+    RateText(f64),
+    units::parse_rate,
+    "a rate, such as \"200/s\"",
+    "200/s"
+);
+quantity!(
+    SizeText(u64),
+    units::parse_size,
+    "a size with its unit, such as \"700B\"",
+    "700B"
+);
+quantity!(
+    Bandwidth(Option<f64>),
+    units::parse_bandwidth,
+    "a bandwidth, such as \"500MB/s\"",
+    "500MB/s"
+);
 
 /// A whole number, 0 or more.
 #[derive(Clone, Copy, Debug)]
@@ -99,7 +122,9 @@ impl<'de> Deserialize<'de> for Count {
                 Ok(Count(value))
             }
             fn visit_i64<E: de::Error>(self, value: i64) -> Result<Count, E> {
-                u64::try_from(value).map(Count).map_err(|_| E::custom(format_args!("{value} is negative")))
+                u64::try_from(value)
+                    .map(Count)
+                    .map_err(|_| E::custom(format_args!("{value} is negative")))
             }
             fn visit_i128<E: de::Error>(self, _: i128) -> Result<Count, E> {
                 Err(E::custom("the number is too large"))
@@ -170,6 +195,8 @@ impl JsonSchema for Number {
 macro_rules! shapes {
     ($(#[doc = $doc:literal])* $name:ident, $expecting:literal $(, Switch($switch:ty))? $(, Text($text:ty))? $(, List($item:ty))? $(, Table($table:ty))? $(,)?) => {
         $(#[doc = $doc])*
+        // There are few of them, and they live only while a file is read.
+        #[allow(clippy::large_enum_variant)]
         #[derive(Clone, Debug)]
         pub(crate) enum $name {
             $(Switch($switch),)?

@@ -27,7 +27,10 @@ pub(crate) struct Place<'a> {
 
 impl Source {
     pub(crate) fn new(name: &str, text: &str, overrides: &[String]) -> Source {
-        let mut source = Source { text: String::new(), parts: Vec::new() };
+        let mut source = Source {
+            text: String::new(),
+            parts: Vec::new(),
+        };
         source.push(name, text);
         for text in overrides {
             source.push("--set", text);
@@ -42,7 +45,9 @@ impl Source {
 
     /// The overrides, each with its offset.
     pub(crate) fn overrides(&self) -> impl Iterator<Item = (usize, &str)> {
-        self.parts[1..].iter().map(|part| (part.range.start, &self.text[part.range.clone()]))
+        self.parts[1..]
+            .iter()
+            .map(|part| (part.range.start, &self.text[part.range.clone()]))
     }
 
     /// What stands at `span`.
@@ -51,18 +56,32 @@ impl Source {
     }
 
     pub(crate) fn place(&self, span: Range<usize>) -> Place<'_> {
-        let part = self.parts.iter().rev().find(|part| part.range.start <= span.start).unwrap_or(&self.parts[0]);
+        let part = self
+            .parts
+            .iter()
+            .rev()
+            .find(|part| part.range.start <= span.start)
+            .unwrap_or(&self.parts[0]);
         let text = &self.text[part.range.clone()];
         let start = floor(text, span.start - part.range.start);
-        let line_end = text[start..].find(['\n', '\r']).map_or(text.len(), |length| start + length);
+        let line_end = text[start..]
+            .find(['\n', '\r'])
+            .map_or(text.len(), |length| start + length);
         let end = ceil(text, span.end.saturating_sub(part.range.start)).clamp(start, line_end);
-        Place { origin: &part.origin, text, span: start..end }
+        Place {
+            origin: &part.origin,
+            text,
+            span: start..end,
+        }
     }
 
     fn push(&mut self, origin: &str, text: &str) {
         let start = self.text.len();
         self.text.push_str(text);
-        self.parts.push(Part { origin: origin.to_string(), range: start..self.text.len() });
+        self.parts.push(Part {
+            origin: origin.to_string(),
+            range: start..self.text.len(),
+        });
         // So that the end of one part is not the start of the next.
         self.text.push('\n');
     }
@@ -73,7 +92,10 @@ impl Place<'_> {
     pub(crate) fn line_and_column(&self) -> (usize, usize) {
         let before = &self.text[..self.span.start];
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        (before.bytes().filter(|byte| *byte == b'\n').count() + 1, before[line_start..].chars().count() + 1)
+        (
+            before.bytes().filter(|byte| *byte == b'\n').count() + 1,
+            before[line_start..].chars().count() + 1,
+        )
     }
 }
 

@@ -19,14 +19,23 @@ pub fn parse_duration(text: &str) -> Result<Span, String> {
         let nanos = match unit {
             "" => {
                 let number = short(number);
-                return Err(format!("{} has no unit: write \"{number}ms\", \"{number}s\" or \"{number}m\"", shown(text)));
+                return Err(format!(
+                    "{} has no unit: write \"{number}ms\", \"{number}s\" or \"{number}m\"",
+                    shown(text)
+                ));
             }
             _ => time_unit(unit).ok_or_else(|| {
-                format!("`{}` is not a unit of time; they are ns, us, ms, s, m, h, d", short(unit))
+                format!(
+                    "`{}` is not a unit of time; they are ns, us, ms, s, m, h, d",
+                    short(unit)
+                )
             })?,
         };
         if nanos >= smallest {
-            return Err(format!("units go from large to small, each once, as in \"2m30s\", not {}", shown(text)));
+            return Err(format!(
+                "units go from large to small, each once, as in \"2m30s\", not {}",
+                shown(text)
+            ));
         }
         smallest = nanos;
         total = total.saturating_add(scaled(number, nanos, "a nanosecond")?);
@@ -48,11 +57,23 @@ pub fn parse_rate(text: &str) -> Result<f64, String> {
         "min" => 60.0,
         unit => match time_unit(unit) {
             Some(nanos) => nanos as f64 / 1e9,
-            None => return Err(format!("`{}` is not a unit of time: rates are per s, m or h, as in \"200/s\"", short(unit))),
+            None => {
+                return Err(format!(
+                    "`{}` is not a unit of time: rates are per s, m or h, as in \"200/s\"",
+                    short(unit)
+                ));
+            }
         },
     };
     let rate = decimal(number.trim())? / seconds;
-    if rate <= FASTEST { Ok(rate) } else { Err(format!("{} is above the highest rate, 1_000_000_000/s", shown(text))) }
+    if rate <= FASTEST {
+        Ok(rate)
+    } else {
+        Err(format!(
+            "{} is above the highest rate, 1_000_000_000/s",
+            shown(text)
+        ))
+    }
 }
 
 /// A size in bytes: `700B`, `64kB`, `8KiB`, `1MB`.
@@ -60,12 +81,21 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
     let (number, unit, after) = quantity(unsigned(text)?)?;
     if unit.is_empty() && after.is_empty() {
         let number = short(number);
-        return Err(format!("{} has no unit: write \"{number}B\" or \"{number}KiB\"", shown(text)));
+        return Err(format!(
+            "{} has no unit: write \"{number}B\" or \"{number}KiB\"",
+            shown(text)
+        ));
     }
     let bytes = byte_unit(unit)
         .filter(|_| after.is_empty())
-        .ok_or_else(|| format!("{} is not a size such as \"700B\", \"8KiB\" or \"1MB\"", shown(text)))?;
-    u64::try_from(scaled(number, bytes, "a byte")?).map_err(|_| format!("{} is too large", shown(text)))
+        .ok_or_else(|| {
+            format!(
+                "{} is not a size such as \"700B\", \"8KiB\" or \"1MB\"",
+                shown(text)
+            )
+        })?;
+    u64::try_from(scaled(number, bytes, "a byte")?)
+        .map_err(|_| format!("{} is too large", shown(text)))
 }
 
 /// A bandwidth in bytes per second: `500MB/s`, `10Gbit/s`; `None` for `unlimited`.
@@ -73,7 +103,12 @@ pub fn parse_bandwidth(text: &str) -> Result<Option<f64>, String> {
     if text.trim() == "unlimited" {
         return Ok(None);
     }
-    let wrong = || format!("{} is not a bandwidth such as \"500MB/s\", \"10Gbit/s\" or \"unlimited\"", shown(text));
+    let wrong = || {
+        format!(
+            "{} is not a bandwidth such as \"500MB/s\", \"10Gbit/s\" or \"unlimited\"",
+            shown(text)
+        )
+    };
     let amount = unsigned(text)?.strip_suffix("/s").ok_or_else(wrong)?;
     let (number, unit, after) = quantity(amount)?;
     let bytes = match unit {
@@ -96,7 +131,11 @@ pub fn parse_bandwidth(text: &str) -> Result<Option<f64>, String> {
 pub(crate) fn decimal(text: &str) -> Result<f64, String> {
     let wrong = || format!("{} is not a number", shown(text));
     let digits = plain(text).ok_or_else(wrong)?;
-    digits.parse::<f64>().ok().filter(|value| value.is_finite()).ok_or_else(wrong)
+    digits
+        .parse::<f64>()
+        .ok()
+        .filter(|value| value.is_finite())
+        .ok_or_else(wrong)
 }
 
 /// `text` in quotes, cut where it is longer than anybody wants to read.
@@ -106,7 +145,11 @@ pub(crate) fn shown(text: &str) -> String {
 
 /// `text`, cut where it is longer than anybody wants to read, without control characters.
 pub(crate) fn short(text: &str) -> String {
-    let mut out: String = text.chars().take(60).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+    let mut out: String = text
+        .chars()
+        .take(60)
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect();
     if text.chars().nth(60).is_some() {
         out.push('…');
     }
@@ -124,13 +167,17 @@ fn unsigned(text: &str) -> Result<&str, String> {
 
 /// Splits `20ms rest` into number, unit and the rest.
 fn quantity(text: &str) -> Result<(&str, &str, &str), String> {
-    let end = text.find(|c: char| !(c.is_ascii_digit() || c == '.' || c == '_')).unwrap_or(text.len());
+    let end = text
+        .find(|c: char| !(c.is_ascii_digit() || c == '.' || c == '_'))
+        .unwrap_or(text.len());
     let (number, rest) = text.split_at(end);
     if number.is_empty() {
         return Err(format!("{} does not start with a number", shown(text)));
     }
     let rest = rest.trim_start();
-    let end = rest.find(|c: char| !(c.is_alphabetic())).unwrap_or(rest.len());
+    let end = rest
+        .find(|c: char| !(c.is_alphabetic()))
+        .unwrap_or(rest.len());
     let (unit, rest) = rest.split_at(end);
     if unit.is_empty() && !rest.is_empty() {
         return Err(format!("{} is not a number with a unit", shown(text)));
@@ -175,8 +222,14 @@ fn scaled(number: &str, unit: u128, base: &str) -> Result<u128, String> {
     // Both fit: at most 35 digits.
     let joined: u128 = format!("{whole}{fraction}").parse().unwrap_or(0);
     let divisor = 10_u128.pow(fraction.len() as u32);
-    let product = joined.checked_mul(unit).ok_or_else(|| format!("{} is too large", shown(number)))?;
-    if product % divisor == 0 { Ok(product / divisor) } else { Err(format!("{} is finer than {base}", shown(number))) }
+    let product = joined
+        .checked_mul(unit)
+        .ok_or_else(|| format!("{} is too large", shown(number)))?;
+    if product % divisor == 0 {
+        Ok(product / divisor)
+    } else {
+        Err(format!("{} is finer than {base}", shown(number)))
+    }
 }
 
 /// Digits with at most one point between them; underscores may part them.
@@ -232,13 +285,43 @@ mod tests {
     #[test]
     fn refusals_say_what_to_write() {
         let mut out = String::new();
-        for text in ["", "20", "20 parsecs", "-5s", "s", "1s2m", "1s1s", "0.1ns", "1e3s", "NaN", "inf", "11000d", "1..2s", "9".repeat(99).as_str()] {
+        for text in [
+            "",
+            "20",
+            "20 parsecs",
+            "-5s",
+            "s",
+            "1s2m",
+            "1s1s",
+            "0.1ns",
+            "1e3s",
+            "NaN",
+            "inf",
+            "11000d",
+            "1..2s",
+            "9".repeat(99).as_str(),
+        ] {
             out += &format!("duration: {}\n", parse_duration(text).unwrap_err());
         }
-        for text in ["200", "-1/s", "200/sec", "x/s", "2e9/s", "2000000000/s", "inf/s"] {
+        for text in [
+            "200",
+            "-1/s",
+            "200/sec",
+            "x/s",
+            "2e9/s",
+            "2000000000/s",
+            "inf/s",
+        ] {
             out += &format!("rate: {}\n", parse_rate(text).unwrap_err());
         }
-        for text in ["700", "700b", "0.5B", "-1B", "1B2B", "99999999999999999999GB"] {
+        for text in [
+            "700",
+            "700b",
+            "0.5B",
+            "-1B",
+            "1B2B",
+            "99999999999999999999GB",
+        ] {
             out += &format!("size: {}\n", parse_size(text).unwrap_err());
         }
         for text in ["10", "10MB", "10Gb/s", "0B/s", "99999999999GB/s"] {

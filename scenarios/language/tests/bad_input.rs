@@ -64,7 +64,11 @@ fn check_text(text: &str, overrides: &[&str], expected: Expect) {
     let overrides: Vec<_> = overrides.iter().map(|text| text.to_string()).collect();
     let error = Scenario::parse("bad.toml", text, &overrides).expect_err("it is bad");
     // Snapshots without spaces at line ends, which editors remove.
-    let rendered: String = error.to_string().lines().map(|line| format!("{}\n", line.trim_end())).collect();
+    let rendered: String = error
+        .to_string()
+        .lines()
+        .map(|line| format!("{}\n", line.trim_end()))
+        .collect();
     expected.assert_eq(&rendered);
 }
 
@@ -75,7 +79,9 @@ fn the_good_one_is_good() {
 
 #[test]
 fn keys() {
-    check(&[("max_length", "max_lenght")], expect![[r#"
+    check(
+        &[("max_length", "max_lenght")],
+        expect![[r#"
         error: unknown key `max_lenght`
           --> bad.toml:15:1
            |
@@ -83,8 +89,11 @@ fn keys() {
            | ^^^^^^^^^^
            |
            = help: did you mean `max_length`?
-    "#]]);
-    check(&[("prefetch = 10", "qqq = 10")], expect![[r#"
+    "#]],
+    );
+    check(
+        &[("prefetch = 10", "qqq = 10")],
+        expect![[r#"
         error: unknown key `qqq`
           --> bad.toml:29:1
            |
@@ -92,8 +101,11 @@ fn keys() {
            | ^^^
            |
            = help: known here: name, from, count, prefetch, service, concurrency, ack, every, nack, weight, reconnect
-    "#]]);
-    check(&[("title", "titel")], expect![[r#"
+    "#]],
+    );
+    check(
+        &[("title", "titel")],
+        expect![[r#"
         error: unknown key `titel`
          --> bad.toml:1:1
           |
@@ -101,8 +113,11 @@ fn keys() {
           | ^^^^^
           |
           = help: did you mean `title`?
-    "#]]);
-    check(&[("[[producer]]", "[[producers]]")], expect![[r#"
+    "#]],
+    );
+    check(
+        &[("[[producer]]", "[[producers]]")],
+        expect![[r#"
         error: unknown key `producers`
           --> bad.toml:21:3
            |
@@ -110,8 +125,11 @@ fn keys() {
            |   ^^^^^^^^^
            |
            = help: did you mean `producer`?
-    "#]]);
-    check(&[("max_length = 100", "partitions = 4")], expect![[r#"
+    "#]],
+    );
+    check(
+        &[("max_length = 100", "partitions = 4")],
+        expect![[r#"
         error: the key `partitions` is not supported yet
           --> bad.toml:15:1
            |
@@ -119,15 +137,21 @@ fn keys() {
            | ^^^^^^^^^^
            |
            = help: leave it out
-    "#]]);
-    check(&[("name = \"dead\"", "")], expect![[r#"
+    "#]],
+    );
+    check(
+        &[("name = \"dead\"", "")],
+        expect![[r#"
         error: the key `name` is missing
           --> bad.toml:18:1
            |
         18 | [[queue]]
            | ^^^^^^^^^ in this table
-    "#]]);
-    check(&[("overflow = \"block\"", "overflow = \"blok\"")], expect![[r#"
+    "#]],
+    );
+    check(
+        &[("overflow = \"block\"", "overflow = \"blok\"")],
+        expect![[r#"
         error: `blok` is not a known value here
           --> bad.toml:16:12
            |
@@ -135,8 +159,11 @@ fn keys() {
            |            ^^^^^^
            |
            = help: did you mean `block`?
-    "#]]);
-    check(&[("name = \"dead\"", "name = \"dead\"\nkind = \"quorum\"")], expect![[r#"
+    "#]],
+    );
+    check(
+        &[("name = \"dead\"", "name = \"dead\"\nkind = \"quorum\"")],
+        expect![[r#"
         error: `quorum` is not supported yet
           --> bad.toml:20:8
            |
@@ -144,12 +171,15 @@ fn keys() {
            |        ^^^^^^^^
            |
            = help: there are `memory`, `durable`
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn units() {
-    check(&[("service = \"20ms\"", "service = 20")], expect![[r#"
+    check(
+        &[("service = \"20ms\"", "service = 20")],
+        expect![[r#"
         error: expected a duration such as "20ms", or a table such as { dist = "exponential", mean = "20ms" }
           --> bad.toml:30:11
            |
@@ -157,22 +187,31 @@ fn units() {
            |           ^^ found the integer 20
            |
            = help: say of what: "20us", "20ms", "20s" or "20m"
-    "#]]);
-    check(&[("service = \"20ms\"", "service = \"20\"")], expect![[r#"
+    "#]],
+    );
+    check(
+        &[("service = \"20ms\"", "service = \"20\"")],
+        expect![[r#"
         error: "20" has no unit: write "20ms", "20s" or "20m"
           --> bad.toml:30:11
            |
         30 | service = "20"
            |           ^^^^
-    "#]]);
-    check(&[("service = \"20ms\"", "service = \"20 parsecs\"")], expect![[r#"
+    "#]],
+    );
+    check(
+        &[("service = \"20ms\"", "service = \"20 parsecs\"")],
+        expect![[r#"
         error: `parsecs` is not a unit of time; they are ns, us, ms, s, m, h, d
           --> bad.toml:30:11
            |
         30 | service = "20 parsecs"
            |           ^^^^^^^^^^^^
-    "#]]);
-    check(&[("rate = \"200/s\"", "rate = 200")], expect![[r#"
+    "#]],
+    );
+    check(
+        &[("rate = \"200/s\"", "rate = 200")],
+        expect![[r#"
         error: expected a rate such as "200/s", a ramp such as ["200/s", "4000/s"], or a table of rates by phase
           --> bad.toml:24:8
            |
@@ -180,22 +219,31 @@ fn units() {
            |        ^^^ found the integer 200
            |
            = help: say per what: "200/s" or "200/m"
-    "#]]);
-    check(&[("rate = \"200/s\"", "rate = \"200\"")], expect![[r#"
+    "#]],
+    );
+    check(
+        &[("rate = \"200/s\"", "rate = \"200\"")],
+        expect![[r#"
         error: a rate says per what: write "200/s"
           --> bad.toml:24:8
            |
         24 | rate = "200"
            |        ^^^^^
-    "#]]);
-    check(&[("rate = \"200/s\"", "rate = \"-200/s\"")], expect![[r#"
+    "#]],
+    );
+    check(
+        &[("rate = \"200/s\"", "rate = \"-200/s\"")],
+        expect![[r#"
         error: "-200/s" is negative
           --> bad.toml:24:8
            |
         24 | rate = "-200/s"
            |        ^^^^^^^^
-    "#]]);
-    check(&[("rate = \"200/s\"", "rate = \"200/s\"\nsize = 700")], expect![[r#"
+    "#]],
+    );
+    check(
+        &[("rate = \"200/s\"", "rate = \"200/s\"\nsize = 700")],
+        expect![[r#"
         error: expected a size such as "700B", or a table such as { dist = "lognormal", median = "700B", p99 = "8KiB" }
           --> bad.toml:25:8
            |
@@ -203,15 +251,21 @@ fn units() {
            |        ^^^ found the integer 700
            |
            = help: say of what: "700B" or "700KiB"
-    "#]]);
-    check(&[("max_length = 100", "max_length = -1")], expect![[r#"
+    "#]],
+    );
+    check(
+        &[("max_length = 100", "max_length = -1")],
+        expect![[r#"
         error: -1 is negative
           --> bad.toml:15:14
            |
         15 | max_length = -1
            |              ^^
-    "#]]);
-    check(&[("max_length = 100", "max_length = 0")], expect![[r#"
+    "#]],
+    );
+    check(
+        &[("max_length = 100", "max_length = 0")],
+        expect![[r#"
         error: `max_length` cannot be 0
           --> bad.toml:15:14
            |
@@ -219,22 +273,31 @@ fn units() {
            |              ^
            |
            = help: write a number from 1 to 1_000_000_000_000
-    "#]]);
-    check(&[("max_length = 100", "max_length = \"100\"")], expect![[r#"
+    "#]],
+    );
+    check(
+        &[("max_length = 100", "max_length = \"100\"")],
+        expect![[r#"
         error: expected a whole number, such as 20
           --> bad.toml:15:14
            |
         15 | max_length = "100"
            |              ^^^^^ found the text "100"
-    "#]]);
-    check(&[("max_length = 100", "max_length = 99999999999999999999")], expect![[r#"
+    "#]],
+    );
+    check(
+        &[("max_length = 100", "max_length = 99999999999999999999")],
+        expect![[r#"
         error: the number is too large
           --> bad.toml:15:14
            |
         15 | max_length = 99999999999999999999
            |              ^^^^^^^^^^^^^^^^^^^^
-    "#]]);
-    check(&[("rate = \"200/s\"", "rate = \"0/s\"")], expect![[r#"
+    "#]],
+    );
+    check(
+        &[("rate = \"200/s\"", "rate = \"0/s\"")],
+        expect![[r#"
         error: the rate is 0 throughout
           --> bad.toml:24:8
            |
@@ -242,15 +305,21 @@ fn units() {
            |        ^^^^^
            |
            = help: leave the producer out
-    "#]]);
-    check(&[("prefetch = 10", "nack = { probability = nan }")], expect![[r#"
+    "#]],
+    );
+    check(
+        &[("prefetch = 10", "nack = { probability = nan }")],
+        expect![[r#"
         error: the number must be finite
           --> bad.toml:29:24
            |
         29 | nack = { probability = nan }
            |                        ^^^
-    "#]]);
-    check(&[("prefetch = 10", "nack = { probability = 1.5 }")], expect![[r#"
+    "#]],
+    );
+    check(
+        &[("prefetch = 10", "nack = { probability = 1.5 }")],
+        expect![[r#"
         error: `probability` is out of range
           --> bad.toml:29:24
            |
@@ -258,19 +327,28 @@ fn units() {
            |                        ^^^
            |
            = help: write a number from 0 to 1
-    "#]]);
-    check(&[("{ name = \"calm\", for = \"10s\" }", "{ name = \"calm\", for = \"11y\" }")], expect![[r#"
+    "#]],
+    );
+    check(
+        &[(
+            "{ name = \"calm\", for = \"10s\" }",
+            "{ name = \"calm\", for = \"11y\" }",
+        )],
+        expect![[r#"
         error: `y` is not a unit of time; they are ns, us, ms, s, m, h, d
          --> bad.toml:2:34
           |
         2 | phases = [{ name = "calm", for = "11y" }, { name = "storm", for = "10s" }]
           |                                  ^^^^^
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn names() {
-    check(&[("queue = \"orders\"", "queue = \"order\"")], expect![[r#"
+    check(
+        &[("queue = \"orders\"", "queue = \"order\"")],
+        expect![[r#"
         error: there is no queue `order`
           --> bad.toml:23:16
            |
@@ -278,8 +356,11 @@ fn names() {
            |                ^^^^^^^
            |
            = help: did you mean `orders`?
-    "#]]);
-    check(&[("from = \"orders\"", "from = [\"orders\", \"ordres\"]")], expect![[r#"
+    "#]],
+    );
+    check(
+        &[("from = \"orders\"", "from = [\"orders\", \"ordres\"]")],
+        expect![[r#"
         error: there is no queue `ordres`
           --> bad.toml:28:19
            |
@@ -287,8 +368,11 @@ fn names() {
            |                   ^^^^^^^^
            |
            = help: did you mean `orders`?
-    "#]]);
-    check(&[("exchange = \"shop\"", "exchange = \"shoop\"")], expect![[r#"
+    "#]],
+    );
+    check(
+        &[("exchange = \"shop\"", "exchange = \"shoop\"")],
+        expect![[r#"
         error: there is no exchange `shoop`
           --> bad.toml:14:22
            |
@@ -296,22 +380,31 @@ fn names() {
            |                      ^^^^^^^
            |
            = help: did you mean `shop`?
-    "#]]);
-    check(&[("name = \"dead\"", "name = \"orders\"")], expect![[r#"
+    "#]],
+    );
+    check(
+        &[("name = \"dead\"", "name = \"orders\"")],
+        expect![[r#"
         error: there are two queues named `orders`
           --> bad.toml:19:8
            |
         19 | name = "orders"
            |        ^^^^^^^^ this is the second
-    "#]]);
-    check(&[("name = \"dead\"", "name = \"the dead\"")], expect![[r#"
+    "#]],
+    );
+    check(
+        &[("name = \"dead\"", "name = \"the dead\"")],
+        expect![[r#"
         error: the name of the queue may not hold spaces, quotes, braces, <, > or =
           --> bad.toml:19:8
            |
         19 | name = "the dead"
            |        ^^^^^^^^^^
-    "#]]);
-    check(&[("rate = \"200/s\"", "rate = { calm = \"1/s\" }")], expect![[r#"
+    "#]],
+    );
+    check(
+        &[("rate = \"200/s\"", "rate = { calm = \"1/s\" }")],
+        expect![[r#"
         error: there is no rate for the phase `storm`
           --> bad.toml:24:8
            |
@@ -319,8 +412,14 @@ fn names() {
            |        ^^^^^^^^^^^^^^^^
            |
            = help: add it, or `else = "200/s"` for all others
-    "#]]);
-    check(&[("rate = \"200/s\"", "rate = { clam = \"1/s\", else = \"2/s\" }")], expect![[r#"
+    "#]],
+    );
+    check(
+        &[(
+            "rate = \"200/s\"",
+            "rate = { clam = \"1/s\", else = \"2/s\" }",
+        )],
+        expect![[r#"
         error: there is no phase `clam`
           --> bad.toml:24:10
            |
@@ -328,8 +427,11 @@ fn names() {
            |          ^^^^
            |
            = help: did you mean `calm`?
-    "#]]);
-    check(&[("at = \"2s\"", "during = \"strom\"")], expect![[r#"
+    "#]],
+    );
+    check(
+        &[("at = \"2s\"", "during = \"strom\"")],
+        expect![[r#"
         error: there is no phase `strom`
           --> bad.toml:35:10
            |
@@ -337,8 +439,11 @@ fn names() {
            |          ^^^^^^^
            |
            = help: did you mean `storm`?
-    "#]]);
-    check(&[("kind = \"crash\"", "kind = \"crash\"\ntarget = \"n2\"")], expect![[r#"
+    "#]],
+    );
+    check(
+        &[("kind = \"crash\"", "kind = \"crash\"\ntarget = \"n2\"")],
+        expect![[r#"
         error: there is no node `n2`
           --> bad.toml:35:10
            |
@@ -346,8 +451,14 @@ fn names() {
            |          ^^^^
            |
            = help: the only node is `n1`
-    "#]]);
-    check(&[("kind = \"crash\"", "kind = \"consumer-crash\"\ntarget = \"worker\"")], expect![[r#"
+    "#]],
+    );
+    check(
+        &[(
+            "kind = \"crash\"",
+            "kind = \"consumer-crash\"\ntarget = \"worker\"",
+        )],
+        expect![[r#"
         error: there is no consumer `worker`
           --> bad.toml:35:10
            |
@@ -355,12 +466,15 @@ fn names() {
            |          ^^^^^^^^
            |
            = help: did you mean `workers`?
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn contradictions() {
-    check(&[("prefetch = 10", "prefetch = 10\nevery = 20")], expect![[r#"
+    check(
+        &[("prefetch = 10", "prefetch = 10\nevery = 20")],
+        expect![[r#"
         error: one ack for 20 messages, but a prefetch of 10: the consumer would wait forever
           --> bad.toml:30:9
            |
@@ -368,8 +482,11 @@ fn contradictions() {
            |         ^^
            |
            = help: write a `prefetch` of 20 or more, or a smaller `every`
-    "#]]);
-    check(&[("title", "duration = \"1m\"\ntitle")], expect![[r#"
+    "#]],
+    );
+    check(
+        &[("title", "duration = \"1m\"\ntitle")],
+        expect![[r#"
         error: `duration` and `phases` contradict each other
          --> bad.toml:1:12
           |
@@ -377,8 +494,11 @@ fn contradictions() {
           |            ^^^^
           |
           = help: leave one out
-    "#]]);
-    check(&[("phases", "#")], expect![[r#"
+    "#]],
+    );
+    check(
+        &[("phases", "#")],
+        expect![[r#"
         error: the scenario has no end
          --> bad.toml:1:1
           |
@@ -386,8 +506,11 @@ fn contradictions() {
           | ^
           |
           = help: add `duration = "1m"`, or `phases`
-    "#]]);
-    check(&[("overflow = \"block\"", "overflow = \"dead-letter\"")], expect![[r#"
+    "#]],
+    );
+    check(
+        &[("overflow = \"block\"", "overflow = \"dead-letter\"")],
+        expect![[r#"
         error: `overflow = "dead-letter"` needs a `dead_letter` target
           --> bad.toml:16:12
            |
@@ -395,8 +518,11 @@ fn contradictions() {
            |            ^^^^^^^^^^^^^
            |
            = help: add `dead_letter` with the name of a queue or an exchange
-    "#]]);
-    check(&[("max_length = 100", "")], expect![[r#"
+    "#]],
+    );
+    check(
+        &[("max_length = 100", "")],
+        expect![[r#"
         error: `overflow` without a bound never happens
           --> bad.toml:16:12
            |
@@ -404,8 +530,11 @@ fn contradictions() {
            |            ^^^^^^^
            |
            = help: add `max_length` or `max_bytes`
-    "#]]);
-    check(&[("overflow = \"block\"", "dead_letter = \"orders\"")], expect![[r#"
+    "#]],
+    );
+    check(
+        &[("overflow = \"block\"", "dead_letter = \"orders\"")],
+        expect![[r#"
         error: the queue `orders` is its own dead-letter target
           --> bad.toml:16:15
            |
@@ -413,8 +542,14 @@ fn contradictions() {
            |               ^^^^^^^^
            |
            = help: name another queue
-    "#]]);
-    check(&[("name = \"dead\"", "name = \"dead\"\ndead_letter = \"orders\"")], expect![[r#"
+    "#]],
+    );
+    check(
+        &[(
+            "name = \"dead\"",
+            "name = \"dead\"\ndead_letter = \"orders\"",
+        )],
+        expect![[r#"
         error: the dead-letter target `orders` blocks when it is full, but a dead letter cannot wait
           --> bad.toml:20:15
            |
@@ -422,8 +557,14 @@ fn contradictions() {
            |               ^^^^^^^^
            |
            = help: give `orders` another `overflow`
-    "#]]);
-    check(&[("name = \"dead\"", "name = \"dead\"\nkind = \"memory\"\ndurability = \"os\"")], expect![[r#"
+    "#]],
+    );
+    check(
+        &[(
+            "name = \"dead\"",
+            "name = \"dead\"\nkind = \"memory\"\ndurability = \"os\"",
+        )],
+        expect![[r#"
         error: a memory queue has no durability
           --> bad.toml:21:14
            |
@@ -431,15 +572,21 @@ fn contradictions() {
            |              ^^^^
            |
            = help: leave it out, or write kind = "durable"
-    "#]]);
-    check(&[("at = \"2s\"", "at = \"2m\"")], expect![[r#"
+    "#]],
+    );
+    check(
+        &[("at = \"2s\"", "at = \"2m\"")],
+        expect![[r#"
         error: the run ends at 20 s, before the fault
           --> bad.toml:35:6
            |
         35 | at = "2m"
            |      ^^^^
-    "#]]);
-    check(&[("for = \"1s\"\n", "for = \"1m\"\n")], expect![[r#"
+    "#]],
+    );
+    check(
+        &[("for = \"1s\"\n", "for = \"1m\"\n")],
+        expect![[r#"
         error: the fault would last until 1m02s, but the run ends at 20 s
           --> bad.toml:36:7
            |
@@ -447,8 +594,14 @@ fn contradictions() {
            |       ^^^^
            |
            = help: end the fault within the run, so that what follows is seen
-    "#]]);
-    check(&[("rate = \"200/s\"", "arrivals = \"closed\"\nrate = \"200/s\"")], expect![[r#"
+    "#]],
+    );
+    check(
+        &[(
+            "rate = \"200/s\"",
+            "arrivals = \"closed\"\nrate = \"200/s\"",
+        )],
+        expect![[r#"
         error: closed arrivals have no `rate`: each message waits for the one before
           --> bad.toml:25:8
            |
@@ -456,8 +609,11 @@ fn contradictions() {
            |        ^^^^^^^
            |
            = help: write `think`, or other arrivals
-    "#]]);
-    check(&[("rate = \"200/s\"", "")], expect![[r#"
+    "#]],
+    );
+    check(
+        &[("rate = \"200/s\"", "")],
+        expect![[r#"
         error: the producer `checkout` has no rate
           --> bad.toml:21:1
            |
@@ -465,8 +621,14 @@ fn contradictions() {
            | ^^^^^^^^^^^^
            |
            = help: add `rate = "200/s"`
-    "#]]);
-    check(&[("prefetch = 10", "nack = { probability = 1, requeue = true }")], expect![[r#"
+    "#]],
+    );
+    check(
+        &[(
+            "prefetch = 10",
+            "nack = { probability = 1, requeue = true }",
+        )],
+        expect![[r#"
         error: every message is refused and comes back: nothing is ever finished
           --> bad.toml:29:8
            |
@@ -474,8 +636,11 @@ fn contradictions() {
            |        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
            |
            = help: write a probability below 1, or `requeue = false`
-    "#]]);
-    check(&[("max_length = 100", "max_bytes = \"10B\"")], expect![[r#"
+    "#]],
+    );
+    check(
+        &[("max_length = 100", "max_bytes = \"10B\"")],
+        expect![[r#"
         error: bodies of 100 bytes never fit into the queue `orders`: its producers would block forever
           --> bad.toml:21:1
            |
@@ -483,9 +648,19 @@ fn contradictions() {
            | ^^^^^^^^^^^^
            |
            = help: write a larger `max_bytes`, or another `overflow`
-    "#]]);
+    "#]],
+    );
     check(
-        &[("overflow = \"block\"", "overflow = \"dead-letter\"\ndead_letter = \"dead\""), ("name = \"dead\"", "name = \"dead\"\nmax_length = 1\noverflow = \"dead-letter\"\ndead_letter = \"orders\"")],
+        &[
+            (
+                "overflow = \"block\"",
+                "overflow = \"dead-letter\"\ndead_letter = \"dead\"",
+            ),
+            (
+                "name = \"dead\"",
+                "name = \"dead\"\nmax_length = 1\noverflow = \"dead-letter\"\ndead_letter = \"orders\"",
+            ),
+        ],
         expect![[r#"
             error: full queues displace messages to each other in a circle
               --> bad.toml:17:15
@@ -496,7 +671,13 @@ fn contradictions() {
                = help: let one of them drop or reject instead
         "#]],
     );
-    check(&[("profile = \"lan\"", "profile = \"ideal\""), ("rate = \"200/s\"", "arrivals = \"closed\""), ("service = \"20ms\"", "")], expect![[r#"
+    check(
+        &[
+            ("profile = \"lan\"", "profile = \"ideal\""),
+            ("rate = \"200/s\"", "arrivals = \"closed\""),
+            ("service = \"20ms\"", ""),
+        ],
+        expect![[r#"
         error: the closed loop of `checkout` takes no time at all: the run would never get past its first moment
           --> bad.toml:21:1
            |
@@ -504,8 +685,11 @@ fn contradictions() {
            | ^^^^^^^^^^^^
            |
            = help: give it a `think` time or a `limit`, or let the service take time
-    "#]]);
-    check(&[("profile = \"lan\"", "nodes = 3")], expect![[r#"
+    "#]],
+    );
+    check(
+        &[("profile = \"lan\"", "nodes = 3")],
+        expect![[r#"
         error: more than one node is not supported yet
          --> bad.toml:6:9
           |
@@ -513,8 +697,14 @@ fn contradictions() {
           |         ^
           |
           = help: write 1, or leave it out
-    "#]]);
-    check(&[("service = \"20ms\"", "service = { dist = \"exponential\", p99 = \"1s\" }")], expect![[r#"
+    "#]],
+    );
+    check(
+        &[(
+            "service = \"20ms\"",
+            "service = { dist = \"exponential\", p99 = \"1s\" }",
+        )],
+        expect![[r#"
         error: the distribution has no `mean`
           --> bad.toml:30:11
            |
@@ -530,15 +720,27 @@ fn contradictions() {
            |                                         ^^^^
            |
            = help: it takes `mean`
-    "#]]);
-    check(&[("service = \"20ms\"", "service = { median = \"2s\", p99 = \"1s\" }")], expect![[r#"
+    "#]],
+    );
+    check(
+        &[(
+            "service = \"20ms\"",
+            "service = { median = \"2s\", p99 = \"1s\" }",
+        )],
+        expect![[r#"
         error: `median` must be above 0 and below `p99`
           --> bad.toml:30:11
            |
         30 | service = { median = "2s", p99 = "1s" }
            |           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-    "#]]);
-    check(&[("type = \"topic\"", "type = \"consistent-hash\"\nhash = { kind = \"maglev\", table = 1000 }")], expect![[r#"
+    "#]],
+    );
+    check(
+        &[(
+            "type = \"topic\"",
+            "type = \"consistent-hash\"\nhash = { kind = \"maglev\", table = 1000 }",
+        )],
+        expect![[r#"
         error: the size of a Maglev table is a prime, so that its permutations reach every slot
           --> bad.toml:11:35
            |
@@ -546,8 +748,14 @@ fn contradictions() {
            |                                   ^^^^
            |
            = help: the next one is 1_009
-    "#]]);
-    check(&[("name = \"checkout\"", "name = \"checkout\"\ncount = 4_000_000_000")], expect![[r#"
+    "#]],
+    );
+    check(
+        &[(
+            "name = \"checkout\"",
+            "name = \"checkout\"\ncount = 4_000_000_000",
+        )],
+        expect![[r#"
         error: `count` is out of range
           --> bad.toml:23:9
            |
@@ -555,13 +763,18 @@ fn contradictions() {
            |         ^^^^^^^^^^^^^
            |
            = help: write a number from 1 to 100_000
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn expectations() {
-    let spoilt = |sentence: &str, expected: Expect| check(&[("\"no-loss\"", &format!("\"{sentence}\""))], expected);
-    spoilt("no-los", expect![[r#"
+    let spoilt = |sentence: &str, expected: Expect| {
+        check(&[("\"no-loss\"", &format!("\"{sentence}\""))], expected)
+    };
+    spoilt(
+        "no-los",
+        expect![[r#"
         error: `no-los` is not a metric or an invariant
          --> bad.toml:3:12
           |
@@ -569,8 +782,11 @@ fn expectations() {
           |            ^^^^^^
           |
           = help: did you mean `no-loss`?
-    "#]]);
-    spoilt("latency.end_to_end.p99 < 200", expect![[r#"
+    "#]],
+    );
+    spoilt(
+        "latency.end_to_end.p99 < 200",
+        expect![[r#"
         error: `latency.end_to_end.p99` is a time: "200" has no unit
          --> bad.toml:3:37
           |
@@ -578,8 +794,11 @@ fn expectations() {
           |                                     ^^^
           |
           = help: write `200ms`, `200s` or `200m`
-    "#]]);
-    spoilt("latency.end_to_end.p101 < 200ms", expect![[r#"
+    "#]],
+    );
+    spoilt(
+        "latency.end_to_end.p101 < 200ms",
+        expect![[r#"
         error: `latency.end_to_end.p101` is not a metric
          --> bad.toml:3:12
           |
@@ -587,8 +806,11 @@ fn expectations() {
           |            ^^^^^^^^^^^^^^^^^^^^^^^
           |
           = help: did you mean `latency.end_to_end.p50`?
-    "#]]);
-    spoilt("latency.endtoend.p99 < 200ms", expect![[r#"
+    "#]],
+    );
+    spoilt(
+        "latency.endtoend.p99 < 200ms",
+        expect![[r#"
         error: `latency.endtoend.p99` is not a metric
          --> bad.toml:3:12
           |
@@ -596,8 +818,11 @@ fn expectations() {
           |            ^^^^^^^^^^^^^^^^^^^^
           |
           = help: did you mean `latency.end_to_end.p99`?
-    "#]]);
-    spoilt("backlog.max < 5m", expect![[r#"
+    "#]],
+    );
+    spoilt(
+        "backlog.max < 5m",
+        expect![[r#"
         error: `backlog.max` is a number of messages, not "5m"
          --> bad.toml:3:26
           |
@@ -605,8 +830,11 @@ fn expectations() {
           |                          ^^
           |
           = help: write a plain number, such as `200_000`
-    "#]]);
-    spoilt("backlog.max of order < 5", expect![[r#"
+    "#]],
+    );
+    spoilt(
+        "backlog.max of order < 5",
+        expect![[r#"
         error: there is no queue `order`
          --> bad.toml:3:27
           |
@@ -614,8 +842,11 @@ fn expectations() {
           |                           ^^^^^
           |
           = help: did you mean `orders`?
-    "#]]);
-    spoilt("backlog.max < 5 in strom", expect![[r#"
+    "#]],
+    );
+    spoilt(
+        "backlog.max < 5 in strom",
+        expect![[r#"
         error: there is no phase `strom`
          --> bad.toml:3:31
           |
@@ -623,15 +854,21 @@ fn expectations() {
           |                               ^^^^^
           |
           = help: did you mean `storm`?
-    "#]]);
-    spoilt("drain_time < 5m in storm", expect![[r#"
+    "#]],
+    );
+    spoilt(
+        "drain_time < 5m in storm",
+        expect![[r#"
         error: `drain_time` is of the whole run only
          --> bad.toml:3:28
           |
         3 | expect = ["drain_time < 5m in storm"]
           |                            ^^^^^^^^
-    "#]]);
-    spoilt("backlog.max", expect![[r#"
+    "#]],
+    );
+    spoilt(
+        "backlog.max",
+        expect![[r#"
         error: `backlog.max` is compared with nothing
          --> bad.toml:3:12
           |
@@ -639,8 +876,11 @@ fn expectations() {
           |            ^^^^^^^^^^^
           |
           = help: for example: "latency.end_to_end.p99 < 200ms in after", "backlog.max of orders < 200_000", "no-loss"
-    "#]]);
-    spoilt("backlog.max <", expect![[r#"
+    "#]],
+    );
+    spoilt(
+        "backlog.max <",
+        expect![[r#"
         error: nothing to compare with
          --> bad.toml:3:24
           |
@@ -648,8 +888,11 @@ fn expectations() {
           |                        ^
           |
           = help: for example: "latency.end_to_end.p99 < 200ms in after", "backlog.max of orders < 200_000", "no-loss"
-    "#]]);
-    spoilt("rate.acked > 100", expect![[r#"
+    "#]],
+    );
+    spoilt(
+        "rate.acked > 100",
+        expect![[r#"
         error: `rate.acked` is a rate: "100" has no unit
          --> bad.toml:3:25
           |
@@ -657,8 +900,11 @@ fn expectations() {
           |                         ^^^
           |
           = help: write `100/s`
-    "#]]);
-    spoilt("violates", expect![[r#"
+    "#]],
+    );
+    spoilt(
+        "violates",
+        expect![[r#"
         error: violates what?
          --> bad.toml:3:12
           |
@@ -666,8 +912,11 @@ fn expectations() {
           |            ^^^^^^^^
           |
           = help: for example: "violates no-loss of orders"
-    "#]]);
-    spoilt("no-loss of ordres", expect![[r#"
+    "#]],
+    );
+    spoilt(
+        "no-loss of ordres",
+        expect![[r#"
         error: there is no queue `ordres`
          --> bad.toml:3:23
           |
@@ -675,8 +924,11 @@ fn expectations() {
           |                       ^^^^^^
           |
           = help: did you mean `orders`?
-    "#]]);
-    spoilt("", expect![[r#"
+    "#]],
+    );
+    spoilt(
+        "",
+        expect![[r#"
         error: the expectation is empty
          --> bad.toml:3:11
           |
@@ -684,8 +936,11 @@ fn expectations() {
           |           ^
           |
           = help: for example: "latency.end_to_end.p99 < 200ms in after", "backlog.max of orders < 200_000", "no-loss"
-    "#]]);
-    check(&[("title", "answer = \"It took {drain_tim}.\"\ntitle")], expect![[r#"
+    "#]],
+    );
+    check(
+        &[("title", "answer = \"It took {drain_tim}.\"\ntitle")],
+        expect![[r#"
         error: `drain_tim` is not a metric
          --> bad.toml:1:20
           |
@@ -693,8 +948,11 @@ fn expectations() {
           |                    ^^^^^^^^^
           |
           = help: did you mean `drain_time`?
-    "#]]);
-    check(&[("title", "answer = \"It took {drain_time.\"\ntitle")], expect![[r#"
+    "#]],
+    );
+    check(
+        &[("title", "answer = \"It took {drain_time.\"\ntitle")],
+        expect![[r#"
         error: a brace without its partner
          --> bad.toml:1:19
           |
@@ -702,13 +960,18 @@ fn expectations() {
           |                   ^
           |
           = help: write `{{` for a brace
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn several_at_once() {
     check(
-        &[("max_length", "max_lenght"), ("prefetch = 10", "prefetch = \"ten\""), ("for = \"1s\"\n", "for = 1\n")],
+        &[
+            ("max_length", "max_lenght"),
+            ("prefetch = 10", "prefetch = \"ten\""),
+            ("for = \"1s\"\n", "for = 1\n"),
+        ],
         expect![[r#"
             error: unknown key `max_lenght`
               --> bad.toml:15:1
@@ -733,7 +996,12 @@ fn several_at_once() {
                = help: say of what: "1us", "1ms", "1s" or "1m"
         "#]],
     );
-    check(&[("queue = \"orders\"", "queue = \"order\""), ("from = \"orders\"", "from = \"order\"")], expect![[r#"
+    check(
+        &[
+            ("queue = \"orders\"", "queue = \"order\""),
+            ("from = \"orders\"", "from = \"order\""),
+        ],
+        expect![[r#"
         error: there is no queue `order`
           --> bad.toml:23:16
            |
@@ -749,26 +1017,37 @@ fn several_at_once() {
            |        ^^^^^^^
            |
            = help: did you mean `orders`?
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn syntax() {
-    check(&[("name = \"dead\"", "name = \"dead")], expect![[r#"
+    check(
+        &[("name = \"dead\"", "name = \"dead")],
+        expect![[r#"
         error: this is not TOML: invalid basic string, expected `"`
           --> bad.toml:19:13
            |
         19 | name = "dead
            |             ^ here
-    "#]]);
-    check_text("x = ", &[], expect![[r#"
+    "#]],
+    );
+    check_text(
+        "x = ",
+        &[],
+        expect![[r#"
         error: this is not TOML: string values must be quoted, expected literal string
          --> bad.toml:1:5
           |
         1 | x =
           |     ^ here
-    "#]]);
-    check_text("", &[], expect![[r#"
+    "#]],
+    );
+    check_text(
+        "",
+        &[],
+        expect![[r#"
         error: the scenario has no end
          --> bad.toml:1:1
           |
@@ -776,19 +1055,26 @@ fn syntax() {
           | ^
           |
           = help: add `duration = "1m"`, or `phases`
-    "#]]);
-    check_text("\u{feff}title = \"ü\"\nüber = 1", &[], expect![[r#"
+    "#]],
+    );
+    check_text(
+        "\u{feff}title = \"ü\"\nüber = 1",
+        &[],
+        expect![[r#"
         error: this is not TOML: invalid unquoted key, expected letters, numbers, `-`, `_`
          --> bad.toml:2:1
           |
         2 | über = 1
           | ^ here
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn overrides() {
-    check_override("producer.checkot.count=80", expect![[r#"
+    check_override(
+        "producer.checkot.count=80",
+        expect![[r#"
         error: there is no producer `checkot`
          --> --set:1:10
           |
@@ -796,8 +1082,11 @@ fn overrides() {
           |          ^^^^^^^
           |
           = help: did you mean `checkout`?
-    "#]]);
-    check_override("producer.checkout.cuont=80", expect![[r#"
+    "#]],
+    );
+    check_override(
+        "producer.checkout.cuont=80",
+        expect![[r#"
         error: unknown key `cuont`
          --> --set:1:19
           |
@@ -805,8 +1094,11 @@ fn overrides() {
           |                   ^^^^^
           |
           = help: did you mean `count`?
-    "#]]);
-    check_override("producers.checkout.count=80", expect![[r#"
+    "#]],
+    );
+    check_override(
+        "producers.checkout.count=80",
+        expect![[r#"
         error: unknown key `producers`
          --> --set:1:1
           |
@@ -814,15 +1106,21 @@ fn overrides() {
           | ^^^^^^^^^
           |
           = help: did you mean `producer`?
-    "#]]);
-    check_override("producer.checkout.rate=-5/s", expect![[r#"
+    "#]],
+    );
+    check_override(
+        "producer.checkout.rate=-5/s",
+        expect![[r#"
         error: "-5/s" is negative
          --> --set:1:24
           |
         1 | producer.checkout.rate=-5/s
           |                        ^^^^
-    "#]]);
-    check_override("producer.checkout.rate.calm=5/s", expect![[r#"
+    "#]],
+    );
+    check_override(
+        "producer.checkout.rate.calm=5/s",
+        expect![[r#"
         error: `producer.checkout.rate` is a plain value here, it has no `calm`
          --> --set:1:24
           |
@@ -830,8 +1128,11 @@ fn overrides() {
           |                        ^^^^
           |
           = help: set the whole value: producer.checkout.rate=…
-    "#]]);
-    check_override("producer.checkout.to={ queue = 'ordres' }", expect![[r#"
+    "#]],
+    );
+    check_override(
+        "producer.checkout.to={ queue = 'ordres' }",
+        expect![[r#"
         error: there is no queue `ordres`
          --> --set:1:32
           |
@@ -839,8 +1140,11 @@ fn overrides() {
           |                                ^^^^^^^^
           |
           = help: did you mean `orders`?
-    "#]]);
-    check_override("consumer.workers.service=20", expect![[r#"
+    "#]],
+    );
+    check_override(
+        "consumer.workers.service=20",
+        expect![[r#"
         error: expected a duration such as "20ms", or a table such as { dist = "exponential", mean = "20ms" }
          --> --set:1:26
           |
@@ -848,8 +1152,11 @@ fn overrides() {
           |                          ^^ found the integer 20
           |
           = help: say of what: "20us", "20ms", "20s" or "20m"
-    "#]]);
-    check_override("consumer.workers", expect![[r#"
+    "#]],
+    );
+    check_override(
+        "consumer.workers",
+        expect![[r#"
         error: an override is a path, `=` and a value
          --> --set:1:1
           |
@@ -857,8 +1164,11 @@ fn overrides() {
           | ^^^^^^^^^^^^^^^^
           |
           = help: for example: --set producer.checkout.count=80
-    "#]]);
-    check_override("=5", expect![[r#"
+    "#]],
+    );
+    check_override(
+        "=5",
+        expect![[r#"
         error: a part of the path is empty
          --> --set:1:1
           |
@@ -866,8 +1176,11 @@ fn overrides() {
           | ^
           |
           = help: for example: --set producer.checkout.count=80
-    "#]]);
-    check_override("a..b=5", expect![[r#"
+    "#]],
+    );
+    check_override(
+        "a..b=5",
+        expect![[r#"
         error: a part of the path is empty
          --> --set:1:3
           |
@@ -875,22 +1188,31 @@ fn overrides() {
           |   ^
           |
           = help: for example: --set producer.checkout.count=80
-    "#]]);
-    check_override("seed=[1", expect![[r#"
+    "#]],
+    );
+    check_override(
+        "seed=[1",
+        expect![[r#"
         error: this is not TOML: unclosed array, expected `]`
          --> --set:1:8
           |
         1 | seed=[1
           |        ^ here
-    "#]]);
-    check_override("queue.\"orders.max_length=5", expect![[r#"
+    "#]],
+    );
+    check_override(
+        "queue.\"orders.max_length=5",
+        expect![[r#"
         error: the quote is not closed
          --> --set:1:7
           |
         1 | queue."orders.max_length=5
           |       ^^^^^^^^^^^^^^^^^^^^
-    "#]]);
-    check_override("expect.7=no-loss", expect![[r#"
+    "#]],
+    );
+    check_override(
+        "expect.7=no-loss",
+        expect![[r#"
         error: there is no expect `7`
          --> --set:1:8
           |
@@ -898,7 +1220,8 @@ fn overrides() {
           |        ^
           |
           = help: address it by a number below 1
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -913,7 +1236,8 @@ struct Scratch(PathBuf);
 
 impl Scratch {
     fn new(name: &str) -> Scratch {
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
+        let path =
+            Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
         fs::create_dir_all(&path).unwrap();
         Scratch(path)
     }
@@ -942,23 +1266,47 @@ impl Drop for Scratch {
 fn files() {
     // Short, so that messages are not cut.
     let scratch = Scratch::new("f");
-    assert!(matches!(scratch.check("bin.toml", b"title = 1\n\x00\xff\xfe", expect![[r#"
+    assert!(matches!(
+        scratch.check(
+            "bin.toml",
+            b"title = 1\n\x00\xff\xfe",
+            expect![[r#"
         error: failed to read DIR/bin.toml: not UTF-8 text at line 2, byte 2
          |
-         = help: a scenario is a TOML file"#]]), Error::NotText { line: 2, column: 2, .. }));
+         = help: a scenario is a TOML file"#]]
+        ),
+        Error::NotText {
+            line: 2,
+            column: 2,
+            ..
+        }
+    ));
     assert!(matches!(scratch.check_path("none.toml", expect![[r#"
         error: failed to read DIR/none.toml: entity not found
          |
          = help: a scenario is a path to a .toml file or a library name: `queuelab list` shows these"#]]), Error::Unreadable { .. }));
-    assert!(matches!(scratch.check_path("", expect![[r#"
+    assert!(matches!(
+        scratch.check_path(
+            "",
+            expect![[r#"
         error: failed to read DIR/: it is a folder
          |
-         = help: name a .toml file in it"#]]), Error::Folder { .. }));
+         = help: name a .toml file in it"#]]
+        ),
+        Error::Folder { .. }
+    ));
     let brackets = vec![b'['; 2 * LARGEST_FILE as usize];
-    assert!(matches!(scratch.check("large.toml", &brackets, expect![[r#"
+    assert!(matches!(
+        scratch.check(
+            "large.toml",
+            &brackets,
+            expect![[r#"
         error: failed to read DIR/large.toml: it is larger than 1 MiB
          |
-         = help: a scenario is a short text; it was not parsed"#]]), Error::TooLarge { .. }));
+         = help: a scenario is a short text; it was not parsed"#]]
+        ),
+        Error::TooLarge { .. }
+    ));
     let most = &brackets[..LARGEST_FILE as usize];
     assert!(matches!(scratch.check("deep.toml", most, expect![[r#"
         error: this is not TOML: unquoted keys cannot be empty, expected letters, numbers, `-`, `_`
@@ -995,23 +1343,36 @@ fn large_files_are_refused_in_bounded_time_and_memory() {
         fill("duration='1s'\nphases=[", "{name='a',for='1s'},"),
         fill("duration='1s'\nexpect=[", "'a',"),
         fill("", "\n"),
-        numbered("", |n| format!("[[queue]]\nname='queue-{n}'\n[[consumer]]\nname='c{n}'\nfrom='queue{n}'\n")),
-        numbered("duration='1s'\n", |n| format!("[[queue]]\nname='queue-{n}'\ndead_letter='queue{n}'\n")),
+        numbered("", |n| {
+            format!("[[queue]]\nname='queue-{n}'\n[[consumer]]\nname='c{n}'\nfrom='queue{n}'\n")
+        }),
+        numbered("duration='1s'\n", |n| {
+            format!("[[queue]]\nname='queue-{n}'\ndead_letter='queue{n}'\n")
+        }),
     ] {
         let error = Scenario::parse("large.toml", &text, &[]).expect_err("it is bad");
         let rendered = error.to_string();
-        assert!(rendered.len() < 20_000, "{} bytes of message", rendered.len());
+        assert!(
+            rendered.len() < 20_000,
+            "{} bytes of message",
+            rendered.len()
+        );
     }
 }
 
 /// No panic; an error names a place that exists.
 fn reads_or_says_where(text: &str, overrides: &[String]) -> Result<(), TestCaseError> {
     if let Err(error) = Scenario::parse("any.toml", text, overrides) {
-        let Error::Invalid(invalid) = &error else { return Err(TestCaseError::fail(error.to_string())) };
+        let Error::Invalid(invalid) = &error else {
+            return Err(TestCaseError::fail(error.to_string()));
+        };
         prop_assert!(invalid.places().count() > 0);
         for (origin, line, column) in invalid.places() {
             prop_assert!(line >= 1 && column >= 1);
-            prop_assert!(origin == "--set" || line <= text.split('\n').count(), "{origin} {line}");
+            prop_assert!(
+                origin == "--set" || line <= text.split('\n').count(),
+                "{origin} {line}"
+            );
         }
         prop_assert!(!error.to_string().is_empty());
     }
@@ -1021,8 +1382,40 @@ fn reads_or_says_where(text: &str, overrides: &[String]) -> Result<(), TestCaseE
 /// A place in the library's texts, cut out and something else put in.
 fn mutation() -> impl Strategy<Value = (usize, usize, String)> {
     let words = prop::sample::select(vec![
-        "", "\"", "'", "[", "]", "{", "}", "=", "\n", ".", "-1", "0", "1e999", "nan", "-inf", "99999999999999999999", "\"0s\"", "\"-5s\"", "[]", "{}", "true", "\"\"",
-        "name", "rate = ", "[[queue]]\n", "[[fault]]\n", "\"n1\"", "1979-05-27", "\u{0}", "ü", "\"else\"", "\"closed\"", "\"ideal\"", "18446744073709551615",
+        "",
+        "\"",
+        "'",
+        "[",
+        "]",
+        "{",
+        "}",
+        "=",
+        "\n",
+        ".",
+        "-1",
+        "0",
+        "1e999",
+        "nan",
+        "-inf",
+        "99999999999999999999",
+        "\"0s\"",
+        "\"-5s\"",
+        "[]",
+        "{}",
+        "true",
+        "\"\"",
+        "name",
+        "rate = ",
+        "[[queue]]\n",
+        "[[fault]]\n",
+        "\"n1\"",
+        "1979-05-27",
+        "\u{0}",
+        "ü",
+        "\"else\"",
+        "\"closed\"",
+        "\"ideal\"",
+        "18446744073709551615",
     ]);
     (0..4_000_usize, 0..40_usize, words.prop_map(str::to_string))
 }

@@ -5,8 +5,12 @@ use queuelab_scenario::{Scenario, lint};
 
 fn check(text: &str, expected: Expect) {
     let text = format!("duration = '1m'\nexpect = ['no-loss']\n{text}");
-    let scenario = Scenario::parse("lint.toml", &text, &[]).unwrap_or_else(|error| panic!("{error}"));
-    let lines: String = lint(&scenario).iter().map(|warning| format!("{warning}\n")).collect();
+    let scenario =
+        Scenario::parse("lint.toml", &text, &[]).unwrap_or_else(|error| panic!("{error}"));
+    let lines: String = lint(&scenario)
+        .iter()
+        .map(|warning| format!("{warning}\n"))
+        .collect();
     expected.assert_eq(&lines);
 }
 
@@ -21,15 +25,21 @@ fn nothing_to_say() {
 
 #[test]
 fn loose_ends() {
-    check(QUEUE, expect![[r#"
+    check(
+        QUEUE,
+        expect![[r#"
         nobody publishes to the queue `q`; let a producer or a binding name it, or leave it out
         nobody consumes the queue `q`; let a consumer name it in `from`
         there is no producer; add [[producer]]
-    "#]]);
-    check(&[QUEUE, PRODUCER, CONSUMER, "[[exchange]]\nname = 'x'"].concat(), expect![[r#"
+    "#]],
+    );
+    check(
+        &[QUEUE, PRODUCER, CONSUMER, "[[exchange]]\nname = 'x'"].concat(),
+        expect![[r#"
         no queue is bound to the exchange `x`; add `bind` to a queue
         nobody publishes to the exchange `x`; let a producer name it in `to`, or leave it out
-    "#]]);
+    "#]],
+    );
     check(
         "exchange = [{ name = 'x', type = 'topic' }]
          queue = [{ name = 'q', bind = [{ exchange = 'x', key = 'a.*' }] }]
@@ -53,19 +63,34 @@ fn loose_ends() {
 
 #[test]
 fn overload_without_end() {
-    let overload = |queue: &str| format!("queue = [{{ name = 'q'{queue} }}]\nproducer = [{{ name = 'p', to = 'q', rate = '100/s' }}]\n{CONSUMER}");
-    check(&overload(""), expect![[r#"
-        the queue `q` is offered 100.0000/s at the end, its consumers can do 100.0000/s: the backlog grows without end; add a phase in which it drains, a bound, or consumers
-    "#]]);
+    let overload = |queue: &str| {
+        format!(
+            "queue = [{{ name = 'q'{queue} }}]\nproducer = [{{ name = 'p', to = 'q', rate = '100/s' }}]\n{CONSUMER}"
+        )
+    };
+    check(
+        &overload(""),
+        expect![[r#"
+            the queue `q` is offered 100.0/s at the end, its consumers can do 100.0/s: the backlog grows without end; add a phase in which it drains, a bound, or consumers
+        "#]],
+    );
     check(&overload(", max_length = 10"), expect![[""]]);
 }
 
 #[test]
 fn clients() {
-    check(&[QUEUE, PRODUCER, "consumer = [{ name = 'c', from = 'q', service = '10ms', prefetch = 0, weight = 2 }]"].concat(), expect![[r#"
+    check(
+        &[
+            QUEUE,
+            PRODUCER,
+            "consumer = [{ name = 'c', from = 'q', service = '10ms', prefetch = 0, weight = 2 }]",
+        ]
+        .concat(),
+        expect![[r#"
         `c` has no prefetch limit: one member may take the whole backlog into its buffer; write `prefetch`, about twice what it can serve within a round trip
         the weight of `c` has no effect; use dispatch = "weighted-round-robin" or "weighted-least-connections"
-    "#]]);
+    "#]],
+    );
     check(&[QUEUE, PRODUCER, "consumer = [{ name = 'c', from = 'q', service = '50ms', prefetch = 5_000, concurrency = 2 }]"].concat(), expect![[r#"
         a full prefetch of `c` holds 125 s of work: other members cannot help; write a smaller `prefetch`
     "#]]);
@@ -86,7 +111,16 @@ fn clients() {
 
 #[test]
 fn a_suggestion_is_tried_out() {
-    check(&[QUEUE, PRODUCER, CONSUMER, "try = [{ set = 'consumer.x.count=2', ask = '?' }]"].concat(), expect![[r#"
+    check(
+        &[
+            QUEUE,
+            PRODUCER,
+            CONSUMER,
+            "try = [{ set = 'consumer.x.count=2', ask = '?' }]",
+        ]
+        .concat(),
+        expect![[r#"
         the suggestion `consumer.x.count=2` does not work: there is no consumer `x`; correct it
-    "#]]);
+    "#]],
+    );
 }

@@ -1,11 +1,12 @@
 //! Files to scenarios: every key, defaults, overrides, the library.
 
 use expect_test::expect;
-use queuelab_scenario::{AnswerPart, Error, Scenario, lint, library, open, template};
+use queuelab_scenario::{AnswerPart, Error, Scenario, library, lint, open, template};
 
 #[test]
 fn every_key_is_read() {
-    let scenario = Scenario::parse("full.toml", include_str!("full.toml"), &[]).unwrap_or_else(|error| panic!("{error}"));
+    let scenario = Scenario::parse("full.toml", include_str!("full.toml"), &[])
+        .unwrap_or_else(|error| panic!("{error}"));
     expect![[r#"
         "full" "Everything" "Every key of the language at least once." seed 7
         Phase { name: "before", from: Time(0), until: Time(120000000000) }
@@ -45,7 +46,8 @@ fn every_key_is_read() {
 #[test]
 fn defaults() {
     let text = "duration = '1s'\nqueue = [{ name = 'q' }]\nproducer = [{ name = 'p', to = 'q', rate = '1/s' }]\nconsumer = [{ name = 'c', from = 'q' }]";
-    let scenario = Scenario::parse("small.toml", text, &[]).unwrap_or_else(|error| panic!("{error}"));
+    let scenario =
+        Scenario::parse("small.toml", text, &[]).unwrap_or_else(|error| panic!("{error}"));
     expect![[r#"
         "small" "small" "" seed 1
         Phase { name: "run", from: Time(0), until: Time(1000000000) }
@@ -62,9 +64,15 @@ fn shown(scenario: &Scenario) -> String {
     fn lines<T: std::fmt::Debug>(out: &mut String, items: &[T]) {
         items.iter().for_each(|item| *out += &format!("{item:?}\n"));
     }
-    let mut out = format!("{:?} {:?} {:?} seed {}\n", scenario.name, scenario.title, scenario.about, scenario.seed);
+    let mut out = format!(
+        "{:?} {:?} {:?} seed {}\n",
+        scenario.name, scenario.title, scenario.about, scenario.seed
+    );
     lines(&mut out, &scenario.phases);
-    out += &format!("{:?} {:?}\n{:?}\n", scenario.steady, scenario.answer, scenario.cluster);
+    out += &format!(
+        "{:?} {:?}\n{:?}\n",
+        scenario.steady, scenario.answer, scenario.cluster
+    );
     lines(&mut out, &scenario.expectations);
     lines(&mut out, &scenario.suggestions);
     lines(&mut out, &scenario.exchanges);
@@ -83,7 +91,9 @@ fn an_answer_has_holes() {
         .iter()
         .map(|part| match part {
             AnswerPart::Text(text) => text.clone(),
-            AnswerPart::Hole(metric) => format!("[{} {:?} {:?}]", metric.name, metric.of, metric.phase),
+            AnswerPart::Hole(metric) => {
+                format!("[{} {:?} {:?}]", metric.name, metric.of, metric.phase)
+            }
         })
         .collect();
     expect![[r#"The backlog peaked at [backlog.max Some("orders") Some("burst")], {and} was gone [drain_time None None] after."#]].assert_eq(&text);
@@ -93,26 +103,71 @@ fn an_answer_has_holes() {
 fn overrides_reach_everything() {
     let set = |overrides: &[&str]| {
         let overrides: Vec<_> = overrides.iter().map(|text| text.to_string()).collect();
-        Scenario::parse("full.toml", include_str!("full.toml"), &overrides).unwrap_or_else(|error| panic!("{error}"))
+        Scenario::parse("full.toml", include_str!("full.toml"), &overrides)
+            .unwrap_or_else(|error| panic!("{error}"))
     };
     assert_eq!(set(&["producer.checkout.count=80"]).producers[0].count, 80);
     assert_eq!(set(&["seed = 9"]).seed, 9);
-    assert_eq!(set(&["queue.\"orders\".max_length=5"]).queues[0].max_length, Some(5));
-    assert_eq!(set(&["queue.cache.max_length=5"]).queues[2].max_length, Some(5), "a new key");
-    assert_eq!(set(&["cluster.disk.fsync=3ms"]).cluster.disk.fsync.mean(), 0.003, "text needs no quotes");
-    assert_eq!(set(&["cluster.disk.fsync=\"3ms\""]).cluster.disk.fsync.mean(), 0.003);
-    assert_eq!(set(&["cluster.disk.fsync={ dist = 'exponential', mean = '2ms' }"]).cluster.disk.fsync.mean(), 0.002);
+    assert_eq!(
+        set(&["queue.\"orders\".max_length=5"]).queues[0].max_length,
+        Some(5)
+    );
+    assert_eq!(
+        set(&["queue.cache.max_length=5"]).queues[2].max_length,
+        Some(5),
+        "a new key"
+    );
+    assert_eq!(
+        set(&["cluster.disk.fsync=3ms"]).cluster.disk.fsync.mean(),
+        0.003,
+        "text needs no quotes"
+    );
+    assert_eq!(
+        set(&["cluster.disk.fsync=\"3ms\""])
+            .cluster
+            .disk
+            .fsync
+            .mean(),
+        0.003
+    );
+    assert_eq!(
+        set(&["cluster.disk.fsync={ dist = 'exponential', mean = '2ms' }"])
+            .cluster
+            .disk
+            .fsync
+            .mean(),
+        0.002
+    );
     assert_eq!(set(&["phases.burst.for=2m"]).end().as_secs_f64(), 480.0);
-    assert_eq!(set(&["fault.outage.at=10s"]).faults[0].at.as_secs_f64(), 10.0);
-    assert_eq!(set(&["fault.pause-consumer-2.at=10s"]).faults[3].at.as_secs_f64(), 10.0, "a numbered name");
-    assert_eq!(set(&["producer.checkout.rate.burst=5000/s"]).producers[0].arrivals, set(&["producer.checkout.rate={burst='5000/s', else='200/s'}"]).producers[0].arrivals);
-    assert_eq!(set(&["producer.spread.to.0.weight=9"]).producers[1].to[0].1, 9.0, "by number");
+    assert_eq!(
+        set(&["fault.outage.at=10s"]).faults[0].at.as_secs_f64(),
+        10.0
+    );
+    assert_eq!(
+        set(&["fault.pause-consumer-2.at=10s"]).faults[3]
+            .at
+            .as_secs_f64(),
+        10.0,
+        "a numbered name"
+    );
+    assert_eq!(
+        set(&["producer.checkout.rate.burst=5000/s"]).producers[0].arrivals,
+        set(&["producer.checkout.rate={burst='5000/s', else='200/s'}"]).producers[0].arrivals
+    );
+    assert_eq!(
+        set(&["producer.spread.to.0.weight=9"]).producers[1].to[0].1,
+        9.0,
+        "by number"
+    );
     assert_eq!(set(&["expect=[]"]).expectations.len(), 0);
     assert_eq!(set(&["seed=1", "seed=2"]).seed, 2, "the last one counts");
     assert_eq!(set(&["seed=1"]).overrides, ["seed=1"]);
     assert_eq!(set(&["title=5s"]).title, "5s");
     assert_eq!(set(&[]).digest_overrides(), None);
-    assert_ne!(set(&["seed=1"]).digest_overrides(), set(&["seed=2"]).digest_overrides());
+    assert_ne!(
+        set(&["seed=1"]).digest_overrides(),
+        set(&["seed=2"]).digest_overrides()
+    );
 }
 
 #[test]
@@ -121,30 +176,63 @@ fn the_library_is_sound() {
     for entry in library() {
         let scenario = open(entry.name, &[]).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(lint(&scenario), [], "{}", entry.name);
-        assert!(!scenario.about.is_empty() && scenario.title != scenario.name, "{}", entry.name);
-        assert!(!scenario.suggestions.is_empty() && !scenario.expectations.is_empty(), "{}", entry.name);
+        assert!(
+            !scenario.about.is_empty() && scenario.title != scenario.name,
+            "{}",
+            entry.name
+        );
+        assert!(
+            !scenario.suggestions.is_empty() && !scenario.expectations.is_empty(),
+            "{}",
+            entry.name
+        );
         assert!(!scenario.answer_parts().is_empty(), "{}", entry.name);
-        assert_eq!((entry.title.as_str(), entry.about.as_str()), (scenario.title.as_str(), scenario.about.as_str()));
+        assert_eq!(
+            (entry.title.as_str(), entry.about.as_str()),
+            (scenario.title.as_str(), scenario.about.as_str())
+        );
         for suggestion in &scenario.suggestions {
             open(entry.name, &suggestion.set).unwrap_or_else(|error| panic!("{error}"));
         }
         names.push(entry.name);
     }
-    assert_eq!(names, ["hello", "balancers", "bounded-buffer", "broker-crash", "flash-sale", "hot-key", "idle-consumers", "order-fanout", "overload"]);
+    assert_eq!(
+        names,
+        [
+            "hello",
+            "balancers",
+            "bounded-buffer",
+            "broker-crash",
+            "flash-sale",
+            "hot-key",
+            "idle-consumers",
+            "order-fanout",
+            "overload"
+        ]
+    );
 }
 
 #[test]
 fn a_template_is_a_scenario() {
     for name in ["my-test", "quotes \" and \\ and \n breaks"] {
-        let scenario = Scenario::parse("new.toml", &template(name), &[]).unwrap_or_else(|error| panic!("{error}"));
+        let scenario = Scenario::parse("new.toml", &template(name), &[])
+            .unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(lint(&scenario), []);
     }
 }
 
 #[test]
 fn names_and_paths() {
-    assert!(matches!(open("flashsale", &[]), Err(Error::UnknownScenario { suggestion: Some(name), .. }) if name == "flash-sale"));
-    assert!(matches!(open("hello.toml", &[]), Err(Error::Unreadable { .. })), "a .toml suffix makes it a path");
-    assert!(matches!(open("./hello", &[]), Err(Error::Unreadable { .. })));
+    assert!(
+        matches!(open("flashsale", &[]), Err(Error::UnknownScenario { suggestion: Some(name), .. }) if name == "flash-sale")
+    );
+    assert!(
+        matches!(open("hello.toml", &[]), Err(Error::Unreadable { .. })),
+        "a .toml suffix makes it a path"
+    );
+    assert!(matches!(
+        open("./hello", &[]),
+        Err(Error::Unreadable { .. })
+    ));
     assert!(matches!(open(".", &[]), Err(Error::Folder { .. })));
 }

@@ -5,7 +5,7 @@ use queuelab_record::{PART_NAMES, Parts, RunRecord, grouped};
 
 use super::figures::{self, AT_LEAST, NOTHING};
 use super::{INDENT, Page};
-use crate::layout::{Align, Cell, Style, chain, fits, table};
+use crate::layout::{Align, Cell, Style, chain, fits, table, wrap};
 
 /// The latencies of the whole run with what each means; then the parts of the mean journey.
 pub(super) fn section(page: &Page<'_>) -> Vec<String> {
@@ -51,7 +51,8 @@ pub(super) fn section(page: &Page<'_>) -> Vec<String> {
         .collect();
     lines.extend(where_it_went(page));
     if rows.iter().flatten().any(|text| text.starts_with(AT_LEAST)) {
-        lines.push(format!("{INDENT}{}", at_least(record)));
+        let reasons = wrap(&at_least(record), page.context.width - INDENT.len());
+        lines.extend(reasons.iter().map(|line| format!("{INDENT}{line}")));
     }
     lines
 }

@@ -7,7 +7,9 @@ pub fn scenario(model: &str, messages: f64) -> Option<String> {
         "durable" => (messages / 50_000.0, DURABLE),
         _ => return None,
     };
-    Some(format!("title = \"{model}\"\nabout = \"A benchmark.\"\nduration = \"{duration}s\"\n{rest}"))
+    Some(format!(
+        "title = \"{model}\"\nabout = \"A benchmark.\"\nduration = \"{duration}s\"\n{rest}"
+    ))
 }
 
 /// λ = 0.8, μ = 1, free hardware.

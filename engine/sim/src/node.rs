@@ -38,10 +38,8 @@ pub struct Node {
     busy: Span,
     /// Whether anything waits for the operating system alone.
     has_os_queues: bool,
-    /// The publish that is being handled.
-    publishing: Option<(u64, Stamps)>,
-    /// When the log progress that is being handled came about.
-    synced_at: Time,
+    /// The publish whose copies the broker makes at the moment.
+    publishing: Option<Publishing>,
     /// Queues whose depth may have changed, of which the first so many are in use.
     touched: Vec<QueueId>,
 }
@@ -65,6 +63,15 @@ enum Stage {
     Flush,
 }
 
+/// A publish in the broker's hands.
+#[derive(Clone, Copy, Debug)]
+struct Publishing {
+    tag: u64,
+    stamps: Stamps,
+    /// The broker has routed or refused it; otherwise it is parked.
+    answered: bool,
+}
+
 /// An input that waits for a core.
 #[derive(Clone, Debug)]
 enum Arrival {
@@ -84,9 +91,7 @@ enum Arrival {
         connection: u32,
         bytes: u64,
     },
-    Log {
-        at: Time,
-    },
+    Log,
 }
 
 impl Node {
@@ -108,7 +113,6 @@ impl Node {
                 .iter()
                 .any(|queue| queue.durability == Durability::Os),
             publishing: None,
-            synced_at: Time::ZERO,
             touched: Vec::new(),
         };
         node.boot(scenario, Recovered::default());
@@ -171,7 +175,7 @@ impl Node {
                 ..
             } => self.cpu.publish + per_kib(self.cpu.per_kib, message.size()),
             Arrival::Request { .. } | Arrival::Open { .. } | Arrival::Close { .. } => self.cpu.ack,
-            Arrival::Writable { .. } | Arrival::Log { .. } => Span::ZERO,
+            Arrival::Writable { .. } | Arrival::Log => Span::ZERO,
         }
     }
 }
@@ -215,7 +219,7 @@ impl World {
         if let Some(next) = self.node.disk.sync_done(now) {
             self.calendar.after(next, Event::Fsync { incarnation });
         }
-        self.arrives(Arrival::Log { at: now });
+        self.arrives(Arrival::Log);
     }
 
     #[inline]
@@ -384,22 +388,22 @@ impl World {
                 };
                 if let Request::Publish { message, .. } = &request {
                     let tag = message.tag;
-                    self.node.publishing = Some((tag, stamps));
+                    self.node.publishing = Some(Publishing {
+                        tag,
+                        stamps,
+                        answered: false,
+                    });
                     self.input(now, Input::Client { channel, request });
                     let sending = self.emit();
-                    // Still there: the broker has parked it, or its connection.
-                    if let Some((tag, stamps)) = self.node.publishing.take() {
-                        self.parked.insert(tag, (stamps, now));
-                    }
+                    self.park_current(now);
                     return sending;
                 }
                 self.input(now, Input::Client { channel, request });
             }
             Arrival::Open { connection } => {
+                // The answer goes ahead of the deliveries that the new consumers get at once.
+                self.send_down(connection, now, Down::Connected);
                 self.open(connection);
-                let sending = self.emit();
-                self.send_down(connection, now + sending, Down::Connected);
-                return sending;
             }
             Arrival::Close { connection } => self.input(
                 now,
@@ -416,8 +420,7 @@ impl World {
                     },
                 );
             }
-            Arrival::Log { at } => {
-                self.node.synced_at = at;
+            Arrival::Log => {
                 let (written, synced) = self.node.disk.progress();
                 self.input(now, Input::Log { written, synced });
             }
@@ -437,7 +440,6 @@ impl World {
                 return sending;
             }
             // The operating system has it: queues that wait for no more than that go on.
-            self.node.synced_at = now;
             let (written, synced) = self.node.disk.progress();
             self.input(now, Input::Log { written, synced });
             sending += self.emit();
@@ -562,7 +564,7 @@ impl World {
     fn observe(&mut self, now: Time, event: BrokerEvent) {
         match event {
             BrokerEvent::Routed { tag, copies } => {
-                self.settle_publish(tag);
+                self.answered(now, tag);
                 self.check.routed(Tag(tag), copies);
                 if copies == 0 {
                     let group = self.producers[Tag(tag).producer()].group as usize;
@@ -571,8 +573,8 @@ impl World {
                 }
             }
             BrokerEvent::Refused { tag, queue } => {
+                self.answered(now, tag);
                 let stamps = self.stamps_of(now, tag);
-                self.settle_publish(tag);
                 self.check.routed(Tag(tag), 0);
                 let phase = self.metrics.phase_of(stamps.intended);
                 let metrics = &mut self.metrics.queues[queue.index()];
@@ -586,10 +588,9 @@ impl World {
                 let phase = self.metrics.phase;
                 self.metrics.queues[copy.queue.index()].count(phase, |counts| counts.enqueued += 1);
                 self.metrics.littles.enter(now);
-                let synced_at = self.node.synced_at;
                 if let Some(journey) = self.journeys.get_mut(copy) {
                     journey.state = State::Ready;
-                    journey.synced = synced_at.clamp(journey.handled, now);
+                    journey.synced = now;
                     journey.committed = now;
                     journey.ready = now;
                     journey.entered = now;
@@ -609,7 +610,7 @@ impl World {
                 if let Some(journey) = self.journeys.get_mut(copy) {
                     if journey.state == State::Proposed {
                         // Its commit was cut short by the crash, but the disk has it.
-                        journey.synced = now.max(journey.handled);
+                        journey.synced = now;
                         journey.committed = now;
                         journey.entered = now;
                         self.metrics.littles.enter(now);
@@ -625,37 +626,49 @@ impl World {
         }
     }
 
-    /// When the publish in hand, or one that waited for room, was meant to be sent and so on.
+    /// When the publish in the broker's hands was meant to be sent and so on.
     #[inline]
     fn stamps_of(&self, now: Time, tag: u64) -> Stamps {
         match self.node.publishing {
-            Some((publishing, stamps)) if publishing == tag => stamps,
-            _ => match self.parked.get(&tag) {
-                // Back-pressure is the producer's wait: what came after it moves by as much.
-                Some((stamps, since)) => {
-                    let waited = now - *since;
-                    Stamps {
-                        intended: stamps.intended,
-                        sent: stamps.sent + waited,
-                        received: stamps.received + waited,
-                    }
-                }
-                None => Stamps {
-                    intended: now,
-                    sent: now,
-                    received: now,
-                },
+            Some(publishing) if publishing.tag == tag => publishing.stamps,
+            _ => Stamps {
+                intended: now,
+                sent: now,
+                received: now,
             },
         }
     }
 
+    /// The broker has routed or refused a publish: the one that it was handed, or one that had waited for room.
     #[inline]
-    fn settle_publish(&mut self, tag: u64) {
-        match self.node.publishing {
-            Some((publishing, _)) if publishing == tag => self.node.publishing = None,
-            _ => {
-                self.parked.remove(&tag);
-            }
+    fn answered(&mut self, now: Time, tag: u64) {
+        if let Some(publishing) = &mut self.node.publishing
+            && publishing.tag == tag
+        {
+            publishing.answered = true;
+        } else if let Some((stamps, since)) = self.parked.remove(&tag) {
+            // A publish that is being handled now and is not answered yet stays behind the parked ones.
+            self.park_current(now);
+            // Back-pressure is the producer's wait: what came after it moves by as much.
+            let waited = now - since;
+            let stamps = Stamps {
+                sent: stamps.sent + waited,
+                received: stamps.received + waited,
+                ..stamps
+            };
+            self.node.publishing = Some(Publishing {
+                tag,
+                stamps,
+                answered: true,
+            });
+        }
+    }
+
+    fn park_current(&mut self, now: Time) {
+        if let Some(current) = self.node.publishing.take()
+            && !current.answered
+        {
+            self.parked.insert(current.tag, (current.stamps, now));
         }
     }
 

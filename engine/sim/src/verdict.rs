@@ -159,11 +159,15 @@ fn hole_value(record: &RunRecord, hole: &str) -> Option<String> {
         .map(|measured| measured.to_string())
 }
 
-/// As a shell takes it.
+/// As a shell takes it, in the plainest quotes that do.
 fn quoted(set: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.=/:,+@%".contains(c);
     if set.chars().all(plain) {
         set.into()
+    } else if !set.contains('\'') {
+        format!("'{set}'")
+    } else if !set.contains(['"', '$', '`', '\\', '!']) {
+        format!("\"{set}\"")
     } else {
         format!("'{}'", set.replace('\'', r"'\''"))
     }
@@ -197,5 +201,9 @@ mod tests {
     fn suggestions_survive_a_shell() {
         assert_eq!(quoted("consumer.a.count=80"), "consumer.a.count=80");
         assert_eq!(quoted("queue.a.ttl=\"1 s\""), "'queue.a.ttl=\"1 s\"'");
+        assert_eq!(
+            quoted("producer.p.size={ dist = 'x' }"),
+            "\"producer.p.size={ dist = 'x' }\""
+        );
     }
 }

@@ -291,6 +291,7 @@ pub(crate) struct RawQueue {
     /// Where rejected and displaced messages go: a queue, an exchange, or a table.
     pub(crate) dead_letter: Option<At<RawTarget>>,
     /// How messages are spread over the consumers: "round-robin" (the default), "weighted-round-robin", "least-connections", "weighted-least-connections", "random", "power-of-2" (to "power-of-255"), "join-idle-queue".
+    #[schemars(extend("examples" = ["round-robin", "weighted-round-robin", "least-connections", "weighted-least-connections", "random", "power-of-2", "join-idle-queue"]))]
     pub(crate) dispatch: Option<At<String>>,
 }
 

@@ -46,7 +46,7 @@ impl<T: JsonSchema> JsonSchema for At<T> {
 
 /// A quantity that is written as text with its unit.
 macro_rules! quantity {
-    ($(#[$doc:meta])* $name:ident($inner:ty), $parse:path, $expecting:literal, $example:literal) => {
+    ($(#[$doc:meta])* $name:ident($inner:ty), $parse:path, $expecting:literal, $example:literal, $pattern:literal) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug)]
         pub(crate) struct $name(pub(crate) $inner);
@@ -75,7 +75,7 @@ macro_rules! quantity {
                 stringify!($name).into()
             }
             fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({ "type": "string", "examples": [$example] })
+                json_schema!({ "type": "string", "pattern": $pattern, "examples": [$example] })
             }
         }
     };
@@ -85,25 +85,29 @@ quantity!(
     Duration(Span),
     units::parse_duration,
     "a duration with its unit, such as \"20ms\"",
-    "20ms"
+    "20ms",
+    r"^([0-9][0-9_.]*\s*(ns|us|µs|μs|ms|s|m|h|d)\s*)+$"
 );
 quantity!(
     RateText(f64),
     units::parse_rate,
     "a rate, such as \"200/s\"",
-    "200/s"
+    "200/s",
+    r"^[0-9][0-9_.]*\s*/\s*(ns|us|µs|μs|ms|s|m|min|h|d)$"
 );
 quantity!(
     SizeText(u64),
     units::parse_size,
     "a size with its unit, such as \"700B\"",
-    "700B"
+    "700B",
+    r"^[0-9][0-9_.]*\s*(B|kB|KB|MB|GB|KiB|MiB|GiB)$"
 );
 quantity!(
     Bandwidth(Option<f64>),
     units::parse_bandwidth,
     "a bandwidth, such as \"500MB/s\"",
-    "500MB/s"
+    "500MB/s",
+    r"^(unlimited|[0-9][0-9_.]*\s*(B|kB|KB|MB|GB|KiB|MiB|GiB|bit|kbit|Kbit|Mbit|Gbit)/s)$"
 );
 
 /// A whole number, 0 or more.

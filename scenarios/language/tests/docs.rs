@@ -63,6 +63,11 @@ fn the_reference_mentions_every_word_of_the_schema() {
 }
 
 #[test]
+fn the_schema_knows_no_null() {
+    assert!(!schema().contains("null"));
+}
+
+#[test]
 fn every_key_of_the_schema_is_described() {
     fn check(schema: &Value, path: &str) {
         let Value::Object(map) = schema else { return };

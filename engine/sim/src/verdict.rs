@@ -1,7 +1,7 @@
 //! Verdicts: what became of the expectations, and the answer in a sentence.
 
 use queuelab_record::{ExpectationRecord, Measured, RunRecord, Verdict};
-use queuelab_scenario::{Claim, Comparison, Expectation, MetricRef, Scenario};
+use queuelab_scenario::{AnswerPart, Claim, Comparison, Expectation, MetricRef, Scenario};
 
 /// Fills in expectations, answer and suggestions. Before the run has `ended` nothing is decided.
 pub fn judge(record: &mut RunRecord, scenario: &Scenario, ended: bool) {
@@ -10,11 +10,7 @@ pub fn judge(record: &mut RunRecord, scenario: &Scenario, ended: bool) {
         .iter()
         .map(|expectation| expect(record, expectation, ended))
         .collect();
-    record.answer = scenario
-        .answer
-        .as_ref()
-        .filter(|_| ended)
-        .map(|template| fill(record, template));
+    record.answer = (ended && scenario.answer.is_some()).then(|| fill(record, scenario));
     let suggestions = scenario.suggestions.iter().map(|suggestion| {
         let overrides: Vec<String> = suggestion
             .set
@@ -124,39 +120,18 @@ fn invariant(
     (verdict, measured)
 }
 
-/// `{backlog.max of orders}` becomes what was measured; what is no metric stays as it is.
-fn fill(record: &RunRecord, template: &str) -> String {
-    let mut filled = String::new();
-    let mut rest = template;
-    while let Some(open) = rest.find('{') {
-        let Some(length) = rest[open..].find('}') else {
-            break;
-        };
-        let hole = &rest[open + 1..open + length];
-        filled.push_str(&rest[..open]);
-        match hole_value(record, hole) {
-            Some(value) => filled.push_str(&value),
-            None => filled.push_str(&rest[open..=open + length]),
+/// The author's answer with what was measured in its holes.
+fn fill(record: &RunRecord, scenario: &Scenario) -> String {
+    let parts = scenario.answer_parts().into_iter().map(|part| match part {
+        AnswerPart::Text(text) => text,
+        AnswerPart::Hole(hole) => {
+            match record.metric(&hole.name, hole.of.as_deref(), hole.phase.as_deref()) {
+                Ok(measured) => measured.to_string(),
+                Err(error) => error.to_string(),
+            }
         }
-        rest = &rest[open + length + 1..];
-    }
-    filled.push_str(rest);
-    filled
-}
-
-fn hole_value(record: &RunRecord, hole: &str) -> Option<String> {
-    let (hole, phase) = match hole.rsplit_once(" in ") {
-        Some((rest, phase)) => (rest, Some(phase.trim())),
-        None => (hole, None),
-    };
-    let (name, of) = match hole.split_once(" of ") {
-        Some((name, of)) => (name, Some(of.trim())),
-        None => (hole, None),
-    };
-    record
-        .metric(name.trim(), of, phase)
-        .ok()
-        .map(|measured| measured.to_string())
+    });
+    parts.collect()
 }
 
 /// As a shell takes it, in the plainest quotes that do.
@@ -189,12 +164,10 @@ mod tests {
 
     #[test]
     fn answers_are_filled_from_the_record() {
+        let mut scenario = queuelab_scenario::open("flash-sale", &[]).expect("it is shipped");
+        scenario.answer = Some("{{peak}} {backlog.max of orders}".into());
         let record = queuelab_record::fixture::flash_sale();
-        let filled = fill(&record, "peak {backlog.max of orders}, {no.metric} {open");
-        assert!(
-            filled.starts_with("peak 1") && filled.ends_with(", {no.metric} {open"),
-            "{filled}"
-        );
+        assert_eq!(fill(&record, &scenario), "{peak} 161,862");
     }
 
     #[test]

@@ -91,15 +91,15 @@ macro_rules! library {
 }
 
 library! {
-    hello: "hello", expect!["637349ead0175e33"];
-    balancers: "balancers", expect!["69edc787ff5b059d"];
-    bounded_buffer: "bounded-buffer", expect!["b1fb7100dc26745b"];
-    broker_crash: "broker-crash", expect!["cfad84c69579cfd3"];
-    flash_sale: "flash-sale", expect!["28e17de1e3a6daf9"];
-    hot_key: "hot-key", expect!["4b01cb1d352d5461"];
-    idle_consumers: "idle-consumers", expect!["893a72d00a99e242"];
-    order_fanout: "order-fanout", expect!["05b9b834a7b1cc19"];
-    overload: "overload", expect!["d99336c0071b4d9c"];
+    hello: "hello", expect!["8e3ef8e2f17d7df5"];
+    balancers: "balancers", expect!["815809ac84c72253"];
+    bounded_buffer: "bounded-buffer", expect!["c90c1287919cad3d"];
+    broker_crash: "broker-crash", expect!["2492fe4f6df67f39"];
+    flash_sale: "flash-sale", expect!["5515cea2925391fc"];
+    hot_key: "hot-key", expect!["707ce451b24eefe1"];
+    idle_consumers: "idle-consumers", expect!["85fa29f326c95160"];
+    order_fanout: "order-fanout", expect!["751809c6a49c1713"];
+    overload: "overload", expect!["f8d837d4230b6f31"];
 }
 
 #[test]

@@ -20,7 +20,7 @@ enum Shape {
     Constant(Span),
     Exponential { mean: f64 },
     Erlang { stage: f64, k: u32 },
-    Lognormal(Lognormal),
+    Lognormal(Box<Lognormal>),
     Uniform { low: u64, values: u64 },
 }
 
@@ -37,7 +37,7 @@ impl Sampler {
                 k: k.max(1),
             },
             Distribution::Lognormal { median, p99 } => {
-                Shape::Lognormal(Lognormal::new(median.0 as f64, p99.0 as f64))
+                Shape::Lognormal(Box::new(Lognormal::new(median.0 as f64, p99.0 as f64)))
             }
             Distribution::Uniform(low, high) => Shape::Uniform {
                 low: low.0,
@@ -93,11 +93,17 @@ impl rand_distr::Distribution<Span> for Sampler {
 }
 
 /// A lognormal variable, by its median and its 99 % quantile.
+///
+/// Network and disk draw it several times per message, so its quantile function is tabled where it is smooth: between
+/// neighbouring knots a straight line misses it by less than 0.003 % of the logarithm's standard deviation. The outer 2 %
+/// are computed.
 #[derive(Clone, Debug)]
 pub(crate) struct Lognormal {
     median: f64,
     /// Standard deviation of the logarithm.
     sigma: f64,
+    /// Quantiles at i / KNOTS, for i from 0 to KNOTS; the outer ones are not used.
+    quantiles: Vec<f64>,
 }
 
 impl Lognormal {
@@ -108,13 +114,33 @@ impl Lognormal {
         } else {
             0.0
         };
-        Lognormal { median, sigma }
+        let mut lognormal = Lognormal {
+            median,
+            sigma,
+            quantiles: Vec::new(),
+        };
+        let knots = (0..=KNOTS).map(|knot| match knot {
+            0 | KNOTS => 0.0,
+            _ => lognormal.quantile(f64::from(knot) / f64::from(KNOTS)),
+        });
+        lognormal.quantiles = knots.collect();
+        lognormal
     }
 
     #[inline]
     pub(crate) fn sample(&self, draw: &mut Draw) -> f64 {
         // The middles of 2^52 equal intervals: neither 0 nor 1 is among them.
         let p = ((draw.next_u64() >> 12) as f64 + 0.5) * (1.0 / (1u64 << 52) as f64);
+        let place = p * f64::from(KNOTS);
+        let knot = place as usize;
+        if !(TAIL..KNOTS as usize - TAIL).contains(&knot) {
+            return self.quantile(p);
+        }
+        let (below, above) = (self.quantiles[knot], self.quantiles[knot + 1]);
+        below + (above - below) * (place - knot as f64)
+    }
+
+    fn quantile(&self, p: f64) -> f64 {
         self.median * libm::exp(self.sigma * normal_quantile(p))
     }
 
@@ -122,6 +148,12 @@ impl Lognormal {
         self.median * libm::exp(self.sigma * self.sigma / 2.0)
     }
 }
+
+/// Intervals of a quantile table.
+const KNOTS: u32 = 4096;
+
+/// Intervals at either end that are too curved for a straight line.
+const TAIL: usize = 41;
 
 /// The nearest whole nanosecond; `as` saturates.
 #[inline]
@@ -133,6 +165,20 @@ fn nanos(value: f64) -> Span {
 mod tests {
     use super::*;
     use crate::random::Stream;
+
+    #[test]
+    fn the_quantile_table_is_smooth_and_close() {
+        let (median, p99) = (1e6, 8e6);
+        let lognormal = Lognormal::new(median, p99);
+        let stream = Stream::new(1, "table", 0);
+        for counter in 0..50_000 {
+            let drawn = lognormal.sample(&mut stream.at(counter));
+            let word = stream.at(counter).next_u64();
+            let p = ((word >> 12) as f64 + 0.5) / (1u64 << 52) as f64;
+            let error = libm::log(drawn / lognormal.quantile(p)).abs() / lognormal.sigma;
+            assert!(error < 3e-5, "at {p}: {error} standard deviations off");
+        }
+    }
 
     const N: usize = 100_000;
 

@@ -3,7 +3,12 @@
 //! `mm1` is M/M/1 at λ = 0.8 through the whole engine (memory queue, free hardware); `durable` is a durable queue with
 //! fsync, costs of a local network, confirms and manual acks.
 
-#![allow(clippy::disallowed_types, reason = "a benchmark reads the clock")]
+#![allow(
+    clippy::disallowed_types,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "a benchmark reads the clock, and prints what it says"
+)]
 
 use std::sync::Arc;
 use std::time::Instant;

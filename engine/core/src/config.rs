@@ -93,7 +93,9 @@ pub struct QueueConfig {
 }
 
 /// When a queue's commands take effect. An ordering: a later variant outlives more.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Durability {
     /// At once; nothing outlives the process.

@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 
-use crate::id::{ChannelId, ConnectionId, ConsumerId, ExchangeId, LogPosition, MessageCopy, QueueId};
+use crate::id::{
+    ChannelId, ConnectionId, ConsumerId, ExchangeId, LogPosition, MessageCopy, QueueId,
+};
 use crate::message::Message;
 
 /// What happened.
@@ -202,7 +204,11 @@ impl Entry {
     /// Bytes it takes in the log, about: a header per entry and command, and the bodies.
     pub fn size(&self) -> u64 {
         const HEADER: u64 = 32;
-        let commands: u64 = self.commands().iter().map(|command| HEADER + command.size()).sum();
+        let commands: u64 = self
+            .commands()
+            .iter()
+            .map(|command| HEADER + command.size())
+            .sum();
         HEADER + commands
     }
 }
@@ -235,7 +241,9 @@ impl Command {
     /// The copy that it is about.
     pub fn copy(&self) -> MessageCopy {
         match self {
-            Command::Enqueue { copy, .. } | Command::Remove { copy } | Command::Return { copy, .. } => *copy,
+            Command::Enqueue { copy, .. }
+            | Command::Remove { copy }
+            | Command::Return { copy, .. } => *copy,
         }
     }
 

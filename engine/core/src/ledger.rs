@@ -15,7 +15,10 @@ pub struct Ledger<T> {
 
 impl<T> Default for Ledger<T> {
     fn default() -> Self {
-        Ledger { slots: VecDeque::new(), live: 0 }
+        Ledger {
+            slots: VecDeque::new(),
+            live: 0,
+        }
     }
 }
 
@@ -75,7 +78,9 @@ impl<T> Ledger<T> {
 
     /// The smallest key and its value.
     pub fn front(&self) -> Option<(u64, &T)> {
-        self.slots.front().and_then(|(key, value)| Some((*key, value.as_ref()?)))
+        self.slots
+            .front()
+            .and_then(|(key, value)| Some((*key, value.as_ref()?)))
     }
 
     /// Takes the smallest key out.
@@ -90,12 +95,16 @@ impl<T> Ledger<T> {
     /// The smallest key that is `key` or more, with its value.
     pub fn at_or_after(&self, key: u64) -> Option<(u64, &T)> {
         let from = self.lower_bound(key);
-        self.slots.range(from..).find_map(|(key, value)| Some((*key, value.as_ref()?)))
+        self.slots
+            .range(from..)
+            .find_map(|(key, value)| Some((*key, value.as_ref()?)))
     }
 
     /// All values by key, ascending.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (u64, &T)> {
-        self.slots.iter().filter_map(|(key, value)| Some((*key, value.as_ref()?)))
+        self.slots
+            .iter()
+            .filter_map(|(key, value)| Some((*key, value.as_ref()?)))
     }
 
     /// Forgets everything, keeps the memory.
@@ -113,12 +122,16 @@ impl<T> Ledger<T> {
     /// Index of the first slot whose key is `key` or more.
     #[inline]
     fn lower_bound(&self, key: u64) -> usize {
-        let Some((first, _)) = self.slots.front() else { return 0 };
+        let Some((first, _)) = self.slots.front() else {
+            return 0;
+        };
         if key <= *first {
             return 0;
         }
         // Keys grow by at least one per slot, so the slot is at this distance or nearer.
-        let bound = usize::try_from(key - first).unwrap_or(usize::MAX).min(self.slots.len());
+        let bound = usize::try_from(key - first)
+            .unwrap_or(usize::MAX)
+            .min(self.slots.len());
         if bound < self.slots.len() && self.slots[bound].0 == key {
             return bound;
         }

@@ -115,6 +115,21 @@ impl<T> Ledger<T> {
 
     #[inline]
     fn find(&self, key: u64) -> Option<usize> {
+        // Dense keys, the usual case: the distance from the first is the place.
+        let (first, _) = self.slots.front()?;
+        let place = usize::try_from(key.checked_sub(*first)?).ok()?;
+        if self
+            .slots
+            .get(place)
+            .is_some_and(|(found, _)| *found == key)
+        {
+            return Some(place);
+        }
+        self.search(key)
+    }
+
+    #[cold]
+    fn search(&self, key: u64) -> Option<usize> {
         let at = self.lower_bound(key);
         (at < self.slots.len() && self.slots[at].0 == key).then_some(at)
     }

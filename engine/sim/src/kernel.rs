@@ -20,6 +20,8 @@ pub struct Calendar<E> {
     now: Time,
     sequence: u64,
     heap: Vec<Scheduled<E>>,
+    /// The heap's first entry has been popped, and its place waits for the next one pushed: one sift does for both.
+    vacant: bool,
     at_once: VecDeque<(u64, E)>,
     lanes: Vec<VecDeque<(Time, u64, E)>>,
 }
@@ -39,6 +41,7 @@ impl<E: Copy> Calendar<E> {
             now: Time::ZERO,
             sequence: 0,
             heap: Vec::new(),
+            vacant: false,
             at_once: VecDeque::new(),
             lanes: Vec::new(),
         }
@@ -62,12 +65,12 @@ impl<E: Copy> Calendar<E> {
             .iter()
             .map(|lane| lane.len().saturating_sub(1))
             .sum();
-        self.heap.len() + self.at_once.len() + behind
+        self.heap.len() - usize::from(self.vacant) + self.at_once.len() + behind
     }
 
     /// True when nothing waits.
     pub fn is_empty(&self) -> bool {
-        self.heap.is_empty() && self.at_once.is_empty()
+        self.heap.len() == usize::from(self.vacant) && self.at_once.is_empty()
     }
 
     /// Schedules `event` at `at`; an instant in the past counts as now.
@@ -130,12 +133,30 @@ impl<E: Copy> Calendar<E> {
         if !self.at_once.is_empty() {
             return Some(self.now);
         }
-        self.heap.first().map(|first| unpack(first.key))
+        let first = if self.vacant {
+            let children = self.heap.iter().skip(1).take(ARITY);
+            children.map(|entry| entry.key).min()
+        } else {
+            self.heap.first().map(|first| first.key)
+        };
+        first.map(unpack)
     }
 
     /// The next event, with its instant (now from here on) and its sequence.
     #[inline]
     pub fn pop(&mut self) -> Option<(Time, u64, E)> {
+        self.pop_until(Time::MAX)
+    }
+
+    /// The same, if that event is due at `until` or before.
+    #[inline]
+    pub fn pop_until(&mut self, until: Time) -> Option<(Time, u64, E)> {
+        if std::mem::take(&mut self.vacant) {
+            self.close_gap();
+        }
+        if self.now > until {
+            return None;
+        }
         if let Some((sequence, _)) = self.at_once.front() {
             let due_before = |first: &Scheduled<E>| first.key < pack(self.now, *sequence);
             if !self.heap.first().is_some_and(due_before) {
@@ -144,8 +165,11 @@ impl<E: Copy> Calendar<E> {
             }
         }
         let first = *self.heap.first()?;
+        if unpack(first.key) > until {
+            return None;
+        }
         if first.lane == NO_LANE {
-            self.pop_heap();
+            self.vacant = true;
         } else {
             let lane = &mut self.lanes[first.lane as usize];
             lane.pop_front();
@@ -158,7 +182,7 @@ impl<E: Copy> Calendar<E> {
                     };
                     self.sift_down(next);
                 }
-                None => self.pop_heap(),
+                None => self.vacant = true,
             }
         }
         self.now = unpack(first.key);
@@ -180,6 +204,9 @@ impl<E: Copy> Calendar<E> {
 
     #[inline]
     fn push(&mut self, entry: Scheduled<E>) {
+        if std::mem::take(&mut self.vacant) {
+            return self.sift_down(entry);
+        }
         let mut hole = self.heap.len();
         self.heap.push(entry);
         while hole > 0 {
@@ -194,7 +221,7 @@ impl<E: Copy> Calendar<E> {
     }
 
     #[inline]
-    fn pop_heap(&mut self) {
+    fn close_gap(&mut self) {
         let last = self.heap.pop().expect("the heap has a first entry");
         if !self.heap.is_empty() {
             self.sift_down(last);
@@ -211,13 +238,32 @@ impl<E: Copy> Calendar<E> {
             if first_child >= length {
                 break;
             }
-            let last_child = (first_child + ARITY).min(length);
-            let (mut smallest, mut key) = (first_child, self.heap[first_child].key);
-            for child in first_child + 1..last_child {
-                if self.heap[child].key < key {
-                    (smallest, key) = (child, self.heap[child].key);
+            let (smallest, key) = match self.heap.get(first_child..first_child + ARITY) {
+                // A tournament compiles to conditional moves: which child is the smallest cannot be predicted.
+                Some([a, b, c, d]) => {
+                    let left = if b.key < a.key {
+                        (1, b.key)
+                    } else {
+                        (0, a.key)
+                    };
+                    let right = if d.key < c.key {
+                        (3, d.key)
+                    } else {
+                        (2, c.key)
+                    };
+                    let (child, key) = if right.1 < left.1 { right } else { left };
+                    (first_child + child, key)
                 }
-            }
+                _ => {
+                    let (mut smallest, mut key) = (first_child, self.heap[first_child].key);
+                    for child in first_child + 1..length {
+                        if self.heap[child].key < key {
+                            (smallest, key) = (child, self.heap[child].key);
+                        }
+                    }
+                    (smallest, key)
+                }
+            };
             if entry.key <= key {
                 break;
             }
@@ -295,6 +341,7 @@ mod tests {
                     }
                 }
                 prop_assert_eq!(calendar.len(), model.len());
+                prop_assert_eq!(calendar.is_empty(), model.is_empty());
                 let next = model.first_key_value().map(|((at, _), _)| Time(*at));
                 prop_assert_eq!(calendar.next_at(), next);
             }

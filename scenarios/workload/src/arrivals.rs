@@ -135,6 +135,8 @@ struct Segment {
     until: Time,
     /// Arrivals per second at its start.
     rate: f64,
+    /// Nanoseconds between arrivals at that rate.
+    gap: f64,
     /// Change of the rate per second.
     slope: f64,
     /// Height at its start.
@@ -163,6 +165,7 @@ impl Curve {
                     from: phase.from,
                     until: phase.until,
                     rate: start,
+                    gap: 1e9 / start,
                     slope,
                     bottom,
                     top,
@@ -192,18 +195,18 @@ impl Segment {
     #[inline]
     fn time_at(&self, height: f64) -> Time {
         let arrivals = (height - self.bottom).max(0.0);
-        let seconds = if self.slope == 0.0 {
-            arrivals / self.rate
+        let nanos = if self.slope == 0.0 {
+            arrivals * self.gap
         } else {
             // The root of slope/2 x² + rate x = arrivals, in the form that loses no digits for a gentle slope.
             let root = (self.rate * self.rate + 2.0 * self.slope * arrivals)
                 .max(0.0)
                 .sqrt();
-            2.0 * arrivals / (self.rate + root)
+            2e9 * arrivals / (self.rate + root)
         };
         // `as` turns 0/0, the start of a ramp from nothing, into zero. The end belongs to the next segment.
         let last = self.until.since(self.from).0.saturating_sub(1);
-        Time(self.from.0 + ((seconds * 1e9) as u64).min(last))
+        Time(self.from.0 + (nanos as u64).min(last))
     }
 }
 

@@ -264,15 +264,21 @@ impl Check {
         }
     }
 
-    /// The broker's own counts of a queue against those of the journeys.
-    pub fn balance(&mut self, now: Time, queue: usize, what: &str, broker: u64, journeys: u64) {
+    /// Two counts of a queue's messages that should agree, each with its words.
+    pub fn balance(
+        &mut self,
+        now: Time,
+        queue: usize,
+        (one, what): (u64, &str),
+        (other, should): (u64, &str),
+    ) {
         if !self.enabled {
             return;
         }
         self.tallies[Invariant::Conservation as usize].compared += 1;
-        if broker != journeys {
+        if one != other {
             self.violation(Invariant::Conservation, queue, || {
-                format!("at {now}: the queue holds {broker} {what}, and {journeys} should be there")
+                format!("at {now}: {one} {what}, and {other} {should}")
             });
         }
     }
@@ -440,7 +446,7 @@ mod tests {
         check.depth(NOW, 0, 5, Some(5));
         check.depth(NOW, 0, 6, Some(5));
         assert_eq!(violations(&check, Invariant::DepthBound), 1);
-        check.balance(NOW, 0, "ready", 3, 4);
+        check.balance(NOW, 0, (3, "are ready"), (4, "should be"));
         assert_eq!(violations(&check, Invariant::Conservation), 1);
     }
 }

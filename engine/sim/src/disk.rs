@@ -124,14 +124,19 @@ impl Disk {
         }
         self.appended = survives;
         self.written = survives;
-        // A restarted node first syncs what it found.
-        self.synced = survives;
-        self.wanted = survives;
+        self.wanted = self.synced;
         self.bytes_unsynced = 0;
         (before - self.entries.len()) as u64
     }
 
-    /// What a restart finds.
+    /// What a restart finds, which it syncs first.
+    pub fn restart(&mut self) -> Recovered {
+        self.synced = self.written;
+        self.wanted = self.written;
+        self.recover()
+    }
+
+    /// What a restart would find.
     pub fn recover(&self) -> Recovered {
         Recovered {
             entries: self.entries.iter().cloned().collect(),

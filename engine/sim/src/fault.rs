@@ -1,6 +1,6 @@
 //! Faults: what begins, what ends, what they took.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use queuelab_core::{Command, MessageCopy, QueueId, Recovered, Request, Time};
 use queuelab_record::FaultRecord;
@@ -32,11 +32,11 @@ impl World {
             FaultKind::Crash => self.node_dies(false),
             FaultKind::PowerLoss => self.node_dies(true),
             FaultKind::SlowDisk { factor } => {
-                self.node.disk.factor *= factor;
+                self.set_factors();
                 format!("fsync took {factor} times as long")
             }
-            FaultKind::SlowConsumer { members, factor } => {
-                self.each_member(members, |world, consumer| world.slow_down(consumer, factor));
+            FaultKind::SlowConsumer { factor, .. } => {
+                self.set_factors();
                 format!("service took {factor} times as long")
             }
             FaultKind::PauseConsumer(members) => {
@@ -65,25 +65,18 @@ impl World {
     pub fn fault_ends(&mut self, fault: u32) {
         let now = self.calendar.now();
         let spec = self.scenario.faults[fault as usize].clone();
+        if let Some(at) = self.active.remove(&fault) {
+            self.faults[at].until = now;
+        }
         match spec.kind {
-            FaultKind::Crash | FaultKind::PowerLoss => self.node_restarts(fault),
-            FaultKind::SlowDisk { factor } => self.node.disk.factor /= factor,
-            FaultKind::SlowConsumer { members, factor } => {
-                self.each_member(members, |world, consumer| {
-                    world.slow_down(consumer, 1.0 / factor)
-                });
-            }
+            FaultKind::Crash | FaultKind::PowerLoss => self.node_restarts(),
+            FaultKind::SlowDisk { .. } | FaultKind::SlowConsumer { .. } => self.set_factors(),
             FaultKind::PauseConsumer(members) => {
                 self.each_member(members, |world, consumer| world.pause(consumer, false));
             }
-            FaultKind::ConsumerCrash(members) => self.each_member(members, |world, consumer| {
-                world.consumer_does(consumer, |machine, now, actions| {
-                    machine.restart(now, actions)
-                });
-            }),
-        }
-        if let Some(at) = self.active.remove(&fault) {
-            self.faults[at].until = now;
+            FaultKind::ConsumerCrash(members) => {
+                self.each_member(members, World::consumer_restarts);
+            }
         }
         self.say(format!("fault {} is over", spec.name));
     }
@@ -92,7 +85,15 @@ impl World {
     fn node_dies(&mut self, power: bool) -> String {
         let now = self.calendar.now();
         if self.node.broker.is_none() {
-            return "it was down already".into();
+            if !power {
+                return "it was down already".into();
+            }
+            // What the operating system kept of a dead process goes with the machine.
+            let entries = self.node.disk.crash(now, true);
+            let lost = self.lose_copies();
+            return format!(
+                "it was down already; that took {lost} messages and {entries} unsynced log entries"
+            );
         }
         for tag in self.node.die(now) {
             self.check.vanished(Tag(tag));
@@ -111,7 +112,7 @@ impl World {
                 .after(delay, Event::Reset { connection, epoch });
         }
         let lost = self.lose_copies();
-        format!("it took {lost} messages and {entries} unwritten log entries")
+        format!("it took {lost} messages and {entries} log entries")
     }
 
     /// Copies that are not in what the disk kept are lost. Returns how many.
@@ -131,8 +132,8 @@ impl World {
                 .filter(|(_, journey)| journey.state != State::Removed);
             let (kept, gone): (Vec<u64>, Vec<u64>) = in_broker
                 .map(|(serial, _)| serial)
-                .partition(|serial| log.holds.contains(&copy(*serial)));
-            self.metrics.queues[queue].set_ready(now, phase, kept.len() as u64);
+                .partition(|serial| log.holds.contains_key(&copy(*serial)));
+            self.metrics.queues[queue].came_back = 0;
             for serial in gone {
                 let copy = copy(serial);
                 let Some(journey) = self.journeys.end(copy) else {
@@ -140,12 +141,23 @@ impl World {
                 };
                 let tag = Tag(journey.tag);
                 if journey.state != State::Proposed {
-                    self.metrics.littles.leave(now, journey.entered);
+                    self.metrics.littles.leave(now, journey.committed);
                 }
                 // If the log has its removal, or its consumer was done and only the ack was under way, it is finished.
-                if log.removed.contains(&copy) || journey.served {
-                    self.metrics.queues[queue].count(phase, |counts| counts.acked += 1);
+                let metrics = &mut self.metrics.queues[queue];
+                if log.moved.contains(&copy) {
+                    metrics.dead_lettered += 1;
                     self.check.ended(tag);
+                } else if journey.served {
+                    metrics.count(phase, |counts| counts.acked += 1);
+                    self.check.ended(tag);
+                } else if log.removed.contains(&copy) {
+                    match journey.state {
+                        State::InFlight => metrics.rejected += 1,
+                        _ => metrics.dropped += 1,
+                    }
+                    self.check.ended(tag);
+                    self.consumed(journey.tag);
                 } else {
                     self.metrics.queues[queue].lost += 1;
                     total += 1;
@@ -153,19 +165,45 @@ impl World {
                     self.consumed(journey.tag);
                 }
             }
+            let kept = kept.len() as u64 + self.resurrect(queue, &log);
+            self.metrics.queues[queue].set_ready(now, phase, kept);
         }
         total
     }
 
-    fn node_restarts(&mut self, fault: u32) {
-        let keeps_down = |other: &u32| {
-            let kind = &self.scenario.faults[*other as usize].kind;
-            *other != fault && matches!(kind, FaultKind::Crash | FaultKind::PowerLoss)
+    /// Copies whose removal took effect, but not on the disk, are back. Returns how many.
+    fn resurrect(&mut self, queue: usize, log: &LogContents) -> u64 {
+        let now = self.calendar.now();
+        let back: Vec<(u64, u64)> = log
+            .holds
+            .iter()
+            .filter(|(copy, _)| copy.queue.index() == queue)
+            .filter(|(copy, _)| {
+                self.journeys
+                    .get(**copy)
+                    .is_none_or(|journey| journey.state == State::Removed)
+            })
+            .map(|(copy, tag)| (copy.serial, *tag))
+            .collect();
+        for (_, tag) in &back {
+            self.check.begun(Tag(*tag), true);
+            self.metrics.littles.enter(now);
+        }
+        self.metrics.queues[queue].resurrected += back.len() as u64;
+        self.journeys.resurrect(queue, now, &back);
+        back.len() as u64
+    }
+
+    /// Faults may overlap: the node stays down until the last one is over.
+    fn node_restarts(&mut self) {
+        let keeps_down = |fault: &u32| {
+            let kind = &self.scenario.faults[*fault as usize].kind;
+            matches!(kind, FaultKind::Crash | FaultKind::PowerLoss)
         };
         if self.active.keys().any(keeps_down) {
             return;
         }
-        let recovered = self.node.disk.recover();
+        let recovered = self.node.disk.restart();
         let scenario = self.scenario.clone();
         self.node.boot(&scenario, recovered);
         self.settle_node();
@@ -175,31 +213,74 @@ impl World {
         ));
     }
 
-    /// A consumer's process dies. Returns how many messages it held.
+    /// A consumer's process dies, if it has not already. Returns how many messages it held.
     fn consumer_dies(&mut self, consumer: u32) -> u64 {
+        let crashes = &mut self.consumers[consumer as usize].crashes;
+        *crashes += 1;
+        if *crashes > 1 {
+            return 0;
+        }
         let held = {
             let machine = &self.consumers[consumer as usize].machine;
             machine.buffered() + u64::from(machine.serving())
         };
         self.forget_held(consumer);
         let connection = self.consumer_connection(consumer);
-        let was_live = std::mem::replace(&mut self.connections[connection as usize].live, false);
+        let link = &mut self.connections[connection as usize];
+        link.live = false;
+        // What the node may answer to a connection that was being opened is void; the node hears that it is closed.
+        link.attempt += 1;
         self.consumer_does(consumer, |machine, now, actions| {
             machine.crash(now, actions)
         });
-        if was_live {
-            self.send_up(connection, Up::Close);
-        }
+        self.send_up(connection, Up::Close);
         held
     }
 
-    /// Faults may overlap: factors multiply.
-    fn slow_down(&mut self, consumer: u32, factor: f64) {
+    /// Faults may overlap: a consumer comes back when the last crash is over.
+    fn consumer_restarts(&mut self, consumer: u32) {
+        let crashes = &mut self.consumers[consumer as usize].crashes;
+        *crashes -= 1;
+        if *crashes == 0 {
+            self.consumer_does(consumer, |machine, now, actions| {
+                machine.restart(now, actions)
+            });
+        }
+    }
+
+    /// Faults may overlap: the factors of those that are on multiply, anew each time so that none leaves a rounding error.
+    fn set_factors(&mut self) {
         let now = self.calendar.now();
-        let slot = &mut self.consumers[consumer as usize];
-        slot.factor *= factor;
-        slot.machine.set_factor(now, slot.factor);
-        self.consumer_acts(consumer);
+        let scenario = self.scenario.clone();
+        let active: Vec<&FaultKind> = self
+            .active
+            .keys()
+            .map(|fault| &scenario.faults[*fault as usize].kind)
+            .collect();
+        let of_disk = active.iter().filter_map(|kind| match kind {
+            FaultKind::SlowDisk { factor } => Some(factor),
+            _ => None,
+        });
+        self.node.disk.factor = of_disk.product();
+        for consumer in 0..self.consumers.len() as u32 {
+            let group = self.consumers[consumer as usize].group as usize;
+            let member = consumer - self.groups[group].first;
+            let of_member = active.iter().filter_map(|kind| match kind {
+                FaultKind::SlowConsumer { members, factor }
+                    if members.group == group
+                        && members.count.is_none_or(|count| member < count) =>
+                {
+                    Some(factor)
+                }
+                _ => None,
+            });
+            let factor: f64 = of_member.product();
+            let slot = &mut self.consumers[consumer as usize];
+            if std::mem::replace(&mut slot.factor, factor) != factor {
+                slot.machine.set_factor(now, factor);
+                self.consumer_acts(consumer);
+            }
+        }
     }
 
     /// Faults may overlap: a consumer goes on when the last pause is over.
@@ -259,31 +340,42 @@ impl World {
 /// The copies that a log speaks of.
 #[derive(Default)]
 struct LogContents {
-    /// Enqueued and not removed.
-    holds: BTreeSet<MessageCopy>,
+    /// Enqueued and not removed, with their messages' tags.
+    holds: BTreeMap<MessageCopy, u64>,
     removed: BTreeSet<MessageCopy>,
+    /// Of the removed ones, those that went on as dead letters.
+    moved: BTreeSet<MessageCopy>,
 }
 
 impl LogContents {
     fn of(recovered: &Recovered) -> LogContents {
         let mut log = LogContents::default();
-        for command in recovered
-            .entries
-            .iter()
-            .flat_map(|(_, entry)| entry.commands())
-        {
-            match command {
-                Command::Enqueue { copy, .. } => {
-                    log.holds.insert(*copy);
+        for (_, entry) in &recovered.entries {
+            let begun: Vec<u64> = entry.commands().iter().filter_map(tag_of).collect();
+            for command in entry.commands() {
+                match command {
+                    Command::Enqueue { copy, message } => {
+                        log.holds.insert(*copy, message.tag);
+                    }
+                    Command::Remove { copy } => {
+                        let tag = log.holds.remove(copy);
+                        log.removed.insert(*copy);
+                        if tag.is_some_and(|tag| begun.contains(&tag)) {
+                            log.moved.insert(*copy);
+                        }
+                    }
+                    Command::Return { .. } => {}
                 }
-                Command::Remove { copy } => {
-                    log.holds.remove(copy);
-                    log.removed.insert(*copy);
-                }
-                Command::Return { .. } => {}
             }
         }
         log
+    }
+}
+
+fn tag_of(command: &Command) -> Option<u64> {
+    match command {
+        Command::Enqueue { message, .. } => Some(message.tag),
+        Command::Remove { .. } | Command::Return { .. } => None,
     }
 }
 

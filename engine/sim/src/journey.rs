@@ -1,5 +1,7 @@
 //! Where each copy of a message is and has been: stamps from its intended send to the end of its service.
 
+use std::collections::BTreeMap;
+
 use queuelab_core::{Ledger, MessageCopy, Span, Time};
 
 use crate::network::Stamps;
@@ -18,7 +20,11 @@ pub struct Journey {
     pub state: State,
     pub received_once: bool,
     pub served: bool,
-    /// How often it was dispatched.
+    /// It goes on from another copy, as a dead letter does, or had left the queue: what was before counts as earlier attempts.
+    pub moved: bool,
+    /// Ready again: it had been delivered, or a restart found it.
+    pub came_back: bool,
+    /// How often it was dispatched, as a dead letter's predecessors too: no two attempts draw the same chance.
     pub attempts: u32,
     /// Bytes of the body, as dispatched last.
     pub size: u32,
@@ -27,12 +33,11 @@ pub struct Journey {
     pub stamps: Stamps,
     pub handled: Time,
     pub synced: Time,
+    /// When it entered the queue.
     pub committed: Time,
     /// Ready for the last time.
     pub ready: Time,
     pub dispatched: Time,
-    /// When it entered the broker's queue, for Little's law; a dead letter enters anew.
-    pub entered: Time,
 }
 
 /// Where a copy is.
@@ -47,6 +52,9 @@ pub enum State {
     /// Has left its queue; a consumer still works on it (automatic acknowledgement).
     Removed,
 }
+
+/// The holder of what no consumer holds.
+pub const NOBODY: u32 = u32::MAX;
 
 impl Journeys {
     /// For so many queues.
@@ -75,6 +83,33 @@ impl Journeys {
         self.queues[copy.queue.index()].remove(copy.serial)
     }
 
+    /// Takes copies that are in the queue again although they had left it: (serial, tag), ascending.
+    ///
+    /// One that a consumer still works on goes on with its stamps. The others were served, so nothing of them is measured again.
+    pub fn resurrect(&mut self, queue: usize, now: Time, back: &[(u64, u64)]) {
+        if back.is_empty() {
+            return;
+        }
+        let mut all: BTreeMap<u64, Journey> = self.queues[queue]
+            .iter()
+            .map(|(serial, journey)| (serial, journey.clone()))
+            .collect();
+        for (serial, tag) in back {
+            let journey = all
+                .entry(*serial)
+                .or_insert_with(|| Journey::served_before(now, *tag));
+            journey.state = State::Ready;
+            journey.holder = NOBODY;
+            journey.ready = now;
+            journey.committed = now;
+            journey.moved = true;
+        }
+        self.queues[queue].clear();
+        for (serial, journey) in all {
+            self.queues[queue].push(serial, journey);
+        }
+    }
+
     /// The copies of one queue, oldest first.
     pub fn of_queue(&self, queue: usize) -> impl Iterator<Item = (u64, &Journey)> {
         self.queues[queue].iter()
@@ -82,15 +117,68 @@ impl Journeys {
 }
 
 impl Journey {
+    /// Of a copy that the broker begins.
+    #[inline]
+    pub fn new(now: Time, tag: u64, phase: u32, stamps: Stamps) -> Journey {
+        Journey {
+            tag,
+            phase,
+            state: State::Proposed,
+            received_once: false,
+            served: false,
+            moved: false,
+            came_back: false,
+            attempts: 0,
+            size: 0,
+            holder: NOBODY,
+            stamps,
+            handled: now,
+            synced: now,
+            committed: now,
+            ready: now,
+            dispatched: now,
+        }
+    }
+
+    /// Of the dead letter that replaces this copy.
+    pub fn moved(&self, now: Time) -> Journey {
+        Journey {
+            moved: true,
+            attempts: self.attempts,
+            handled: self.handled,
+            ..Journey::new(now, self.tag, self.phase, self.stamps)
+        }
+    }
+
+    /// Of a copy that is back after its service.
+    fn served_before(now: Time, tag: u64) -> Journey {
+        let stamps = Stamps {
+            intended: now,
+            sent: now,
+            received: now,
+        };
+        Journey {
+            received_once: true,
+            served: true,
+            attempts: 1,
+            ..Journey::new(now, tag, 0, stamps)
+        }
+    }
+
     /// What the journey's parts took, in the order of `queuelab_record::PART_NAMES`; they sum to `ended - intended`.
     pub fn parts(&self, received: Time, started: Time, ended: Time) -> [Span; 10] {
+        let (synced, committed) = if self.moved {
+            (self.handled, self.handled)
+        } else {
+            (self.synced, self.committed)
+        };
         let stamps = [
             self.stamps.intended,
             self.stamps.sent,
             self.stamps.received,
             self.handled,
-            self.synced,
-            self.committed,
+            synced,
+            committed,
             self.ready,
             self.dispatched,
             received,

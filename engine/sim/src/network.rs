@@ -11,8 +11,8 @@ use crate::kernel::LaneId;
 /// What travels from a client to the node.
 #[derive(Clone, Debug)]
 pub enum Up {
-    /// Connect.
-    Open,
+    /// Connect, for the so many-th time.
+    Open { attempt: u32 },
     /// The client is gone.
     Close,
     /// A request, with the stamps of a publish.
@@ -28,10 +28,10 @@ pub enum Up {
 /// What travels from the node to a client.
 #[derive(Clone, Copy, Debug)]
 pub enum Down {
-    /// The connection stands.
-    Connected,
+    /// The connection that was asked for stands.
+    Connected { attempt: u32 },
     /// Nobody listens.
-    Refused,
+    Refused { attempt: u32 },
     /// Publishes are accepted, or one is refused.
     Confirm {
         sequence: u64,
@@ -81,6 +81,8 @@ pub struct Connection {
     pub epoch: u32,
     /// Whether the client takes what comes.
     pub live: bool,
+    /// How often the client has tried to connect; an answer to an earlier attempt is void.
+    pub attempt: u32,
     /// To the node.
     pub up: Pipe<Up>,
     /// To the client.
@@ -158,8 +160,9 @@ impl<T> Pipe<T> {
         self.packets.pop_front()
     }
 
-    /// Everything under way is lost.
+    /// Everything under way is lost, and takes up no bandwidth any more.
     pub fn cut(&mut self) -> impl Iterator<Item = T> {
+        self.free_at = Time::ZERO;
         std::mem::take(&mut self.packets).into_iter()
     }
 }

@@ -1,7 +1,7 @@
 //! A node: the real broker behind a FIFO server that pays for what the broker does.
 //!
-//! A core that is free takes all inputs that wait. It handles each once its cost is paid, then flushes; outputs leave as
-//! their costs are paid.
+//! A core that is free takes all inputs that wait for it. It handles each once its cost is paid, then flushes; outputs
+//! leave as their costs are paid. A connection belongs to one core, so that its requests stay in order.
 
 use std::collections::VecDeque;
 
@@ -14,7 +14,7 @@ use queuelab_workload::Stream;
 
 use crate::check::Tag;
 use crate::disk::Disk;
-use crate::journey::{Journey, State};
+use crate::journey::{Journey, NOBODY, State};
 use crate::network::{Client, Delivered, Down, Stamps, Up};
 use crate::topology;
 use crate::world::{AUTO_ACK_WINDOW, Event, World};
@@ -32,7 +32,6 @@ pub struct Node {
     cpu: Cpu,
     /// Nothing costs CPU time.
     cpu_is_free: bool,
-    inbox: VecDeque<Arrival>,
     cores: Vec<Core>,
     outputs: Vec<Output>,
     busy: Span,
@@ -47,6 +46,7 @@ pub struct Node {
 /// A core: what it works on.
 #[derive(Clone, Debug, Default)]
 struct Core {
+    inbox: VecDeque<Arrival>,
     batch: VecDeque<Arrival>,
     stage: Stage,
     /// Until when what it does is paid for in `Node::busy`.
@@ -77,6 +77,7 @@ struct Publishing {
 enum Arrival {
     Open {
         connection: u32,
+        attempt: u32,
     },
     Close {
         connection: u32,
@@ -104,7 +105,6 @@ impl Node {
             seed,
             cpu: scenario.cluster.cpu,
             cpu_is_free: is_free(&scenario.cluster.cpu),
-            inbox: VecDeque::new(),
             cores: vec![Core::default(); scenario.cluster.cpu.cores.max(1) as usize],
             outputs: Vec::new(),
             busy: Span::ZERO,
@@ -155,8 +155,10 @@ impl Node {
             core.stage = Stage::Idle;
             core.paid_until = now;
             std::mem::take(&mut core.batch)
+                .into_iter()
+                .chain(std::mem::take(&mut core.inbox))
         });
-        for arrival in waiting.chain(std::mem::take(&mut self.inbox)) {
+        for arrival in waiting {
             if let Arrival::Request {
                 request: Request::Publish { message, .. },
                 ..
@@ -166,6 +168,23 @@ impl Node {
             }
         }
         lost
+    }
+
+    /// Whose work an input is: its connection's core, or any that is idle.
+    #[inline]
+    fn core_of(&self, arrival: &Arrival) -> usize {
+        match arrival {
+            _ if self.cores.len() == 1 => 0,
+            Arrival::Open { connection, .. }
+            | Arrival::Close { connection }
+            | Arrival::Request { connection, .. }
+            | Arrival::Writable { connection, .. } => *connection as usize % self.cores.len(),
+            Arrival::Log => self
+                .cores
+                .iter()
+                .position(|core| core.stage == Stage::Idle)
+                .unwrap_or(0),
+        }
     }
 
     fn cost(&self, arrival: &Arrival) -> Span {
@@ -186,13 +205,16 @@ impl World {
     pub fn node_receives(&mut self, connection: u32, packet: Up) {
         let now = self.calendar.now();
         if self.node.broker.is_none() {
-            if matches!(packet, Up::Open) {
-                self.send_down(connection, now, Down::Refused);
+            if let Up::Open { attempt } = packet {
+                self.send_down(connection, now, Down::Refused { attempt });
             }
             return;
         }
         let arrival = match packet {
-            Up::Open => Arrival::Open { connection },
+            Up::Open { attempt } => Arrival::Open {
+                connection,
+                attempt,
+            },
             Up::Close => Arrival::Close { connection },
             Up::Request {
                 channel,
@@ -230,13 +252,10 @@ impl World {
             self.flush();
             return;
         }
-        self.node.inbox.push_back(arrival);
-        if let Some(core) = self
-            .node
-            .cores
-            .iter()
-            .position(|core| core.stage == Stage::Idle)
-        {
+        let core = self.node.core_of(&arrival);
+        let slot = &mut self.node.cores[core];
+        slot.inbox.push_back(arrival);
+        if slot.stage == Stage::Idle {
             self.start_batch(core);
         }
     }
@@ -244,7 +263,7 @@ impl World {
     fn start_batch(&mut self, core: usize) {
         let slot = &mut self.node.cores[core];
         debug_assert!(slot.batch.is_empty());
-        std::mem::swap(&mut slot.batch, &mut self.node.inbox);
+        std::mem::swap(&mut slot.batch, &mut slot.inbox);
         slot.stage = Stage::Input;
         let cost = self.node.cpu.per_batch + self.node.cost(&self.node.cores[core].batch[0]);
         if !self.pay(core, Span::ZERO, cost) {
@@ -267,7 +286,7 @@ impl World {
             let cost = match (slot.stage, slot.batch.front()) {
                 (_, Some(_)) => self.node.cost(&self.node.cores[core].batch[0]),
                 (Stage::Flush, None) => {
-                    if self.node.inbox.is_empty() {
+                    if slot.inbox.is_empty() {
                         slot.stage = Stage::Idle;
                         if self.pay(core, sending, Span::ZERO) {
                             // The last outputs keep the core busy; nothing else is to be done when they have left.
@@ -275,7 +294,7 @@ impl World {
                         }
                         return;
                     }
-                    std::mem::swap(&mut slot.batch, &mut self.node.inbox);
+                    std::mem::swap(&mut slot.batch, &mut slot.inbox);
                     slot.stage = Stage::Input;
                     self.node.cpu.per_batch + self.node.cost(&self.node.cores[core].batch[0])
                 }
@@ -400,9 +419,12 @@ impl World {
                 }
                 self.input(now, Input::Client { channel, request });
             }
-            Arrival::Open { connection } => {
+            Arrival::Open {
+                connection,
+                attempt,
+            } => {
                 // The answer goes ahead of the deliveries that the new consumers get at once.
-                self.send_down(connection, now, Down::Connected);
+                self.send_down(connection, now, Down::Connected { attempt });
                 self.open(connection);
             }
             Arrival::Close { connection } => self.input(
@@ -461,11 +483,12 @@ impl World {
         let now = self.calendar.now();
         let mut outputs = std::mem::take(&mut self.node.outputs);
         let mut sending = Span::ZERO;
-        for output in outputs.drain(..) {
+        // By reference: outputs are large, and most of them are only looked at.
+        for output in &mut outputs {
             match output {
-                Output::Observe(event) => self.observe(now, event),
+                Output::Observe(event) => self.observe(now, *event),
                 Output::Client { channel, response } => {
-                    let packet = self.packet(now, channel, &response);
+                    let packet = self.packet(now, *channel, response);
                     if let Down::Deliver(delivered) = packet {
                         let size = u64::from(delivered.size);
                         sending += self.node.cpu.deliver + per_kib(self.node.cpu.per_kib, size);
@@ -473,20 +496,23 @@ impl World {
                     self.send_down(channel.connection.0, now + sending, packet);
                 }
                 Output::Reading { connection, on } => {
-                    self.send_down(connection.0, now + sending, Down::Reading { on });
+                    self.send_down(connection.0, now + sending, Down::Reading { on: *on });
                 }
-                Output::Persist { position, entry } => self.node.disk.append(position, entry),
+                Output::Persist { position, entry } => {
+                    self.node.disk.append(*position, std::mem::take(entry));
+                }
                 Output::Sync { through } => {
                     self.node.disk.write();
-                    if let Some(fsync) = self.node.disk.sync(now, through) {
+                    if let Some(fsync) = self.node.disk.sync(now + sending, *through) {
                         let incarnation = self.node.incarnation;
                         self.calendar
                             .after(sending + fsync, Event::Fsync { incarnation });
                     }
                 }
-                Output::Release { before } => self.node.disk.release(before),
+                Output::Release { before } => self.node.disk.release(*before),
             }
         }
+        outputs.clear();
         self.node.outputs = outputs;
         self.measure_depths(now);
         sending
@@ -552,6 +578,7 @@ impl World {
             if journey.state != State::Removed {
                 journey.state = State::InFlight;
             }
+            queue.came_back -= u64::from(std::mem::take(&mut journey.came_back));
             journey.dispatched = now;
             journey.attempts += 1;
             journey.size = size;
@@ -593,7 +620,6 @@ impl World {
                     journey.synced = now;
                     journey.committed = now;
                     journey.ready = now;
-                    journey.entered = now;
                 }
             }
             BrokerEvent::Returned { copy, .. } => {
@@ -602,6 +628,8 @@ impl World {
                     journey.state = State::Ready;
                     journey.ready = now;
                     journey.holder = NOBODY;
+                    journey.came_back = true;
+                    self.metrics.queues[copy.queue.index()].came_back += 1;
                 }
             }
             BrokerEvent::Removed { tag, copy, reason } => self.removed(now, tag, copy, reason),
@@ -612,7 +640,6 @@ impl World {
                         // Its commit was cut short by the crash, but the disk has it.
                         journey.synced = now;
                         journey.committed = now;
-                        journey.entered = now;
                         self.metrics.littles.enter(now);
                         let phase = self.metrics.phase;
                         self.metrics.queues[copy.queue.index()]
@@ -621,6 +648,8 @@ impl World {
                     journey.state = State::Ready;
                     journey.ready = now;
                     journey.holder = NOBODY;
+                    journey.came_back = true;
+                    self.metrics.queues[copy.queue.index()].came_back += 1;
                 }
             }
         }
@@ -676,31 +705,17 @@ impl World {
     fn proposed(&mut self, now: Time, tag: u64, copy: MessageCopy, from: Option<MessageCopy>) {
         self.check.begun(Tag(tag), from.is_some());
         let source = from.and_then(|from| self.journeys.get(from));
-        let (stamps, phase, handled) = match source {
-            Some(source) => (source.stamps, source.phase as usize, source.handled),
+        let journey = match source {
+            Some(source) => source.moved(now),
             None => {
                 let stamps = self.stamps_of(now, tag);
-                (stamps, self.metrics.phase_of(stamps.intended), now)
+                let phase = self.metrics.phase_of(stamps.intended);
+                Journey::new(now, tag, phase as u32, stamps)
             }
         };
-        self.metrics.queues[copy.queue.index()].phases[phase].offered += 1;
-        let journey = Journey {
-            tag,
-            phase: phase as u32,
-            state: State::Proposed,
-            received_once: false,
-            served: false,
-            attempts: 0,
-            size: 0,
-            holder: NOBODY,
-            stamps,
-            handled,
-            synced: now,
-            committed: now,
-            ready: now,
-            dispatched: now,
-            entered: now,
-        };
+        let queue = &mut self.metrics.queues[copy.queue.index()];
+        queue.begun += 1;
+        queue.phases[journey.phase as usize].offered += 1;
         self.journeys.begin(copy, journey);
     }
 
@@ -720,9 +735,22 @@ impl World {
             return;
         };
         if journey.state != State::Proposed {
-            self.metrics.littles.leave(now, journey.entered);
+            self.metrics.littles.leave(now, journey.committed);
         }
-        let being_served = reason == Removal::Acked && !journey.served;
+        if journey.state == State::Ready {
+            // It was displaced.
+            queue.came_back -= u64::from(std::mem::take(&mut journey.came_back));
+            queue.aged(phase, now - journey.committed);
+        }
+        let acks_by_itself = |holder: u32| {
+            let consumer = holder.checked_sub(self.producers.len() as u32);
+            consumer
+                .and_then(|consumer| self.consumers.get(consumer as usize))
+                .is_some_and(|slot| self.groups[slot.group as usize].auto_ack)
+        };
+        // A service comes after the acknowledgement if that is automatic; a copy that a crash brought back has one more.
+        let being_served =
+            reason == Removal::Acked && (!journey.served || acks_by_itself(journey.holder));
         if being_served {
             journey.state = State::Removed;
         } else {
@@ -752,7 +780,7 @@ impl World {
             self.check.depth(
                 now,
                 queue.index(),
-                ready,
+                ready.saturating_sub(self.metrics.queues[queue.index()].came_back),
                 self.scenario.queues[queue.index()].max_length,
             );
         }
@@ -772,8 +800,6 @@ fn is_free(cpu: &Cpu) -> bool {
 
 #[inline]
 fn per_kib(cost: Span, bytes: u64) -> Span {
-    Span(cost.0 * bytes / 1024)
+    let nanos = u128::from(cost.0) * u128::from(bytes) / 1024;
+    Span(u64::try_from(nanos).unwrap_or(u64::MAX))
 }
-
-/// The holder of what no consumer holds.
-const NOBODY: u32 = u32::MAX;

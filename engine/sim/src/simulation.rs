@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use queuelab_core::{QueueId, Span, Time};
+use queuelab_core::{Durability, QueueId, Span, Time};
 use queuelab_record::{
     ConsumerRecord, LittlesLaw, Load, NodeRecord, Outcomes, PhaseInfo, ProducerRecord, QueueRecord,
     RunRecord, SCHEMA_VERSION, ScenarioInfo, Trust,
@@ -101,24 +101,48 @@ impl Simulation {
         let world = &mut self.world;
         world.calendar.advance(world.end);
         let now = world.end;
-        let Some(broker) = &world.node.broker else {
-            return;
-        };
         for queue in 0..world.scenario.queues.len() {
-            let id = QueueId(queue as u32);
-            let count = |state: State| {
-                world
-                    .journeys
-                    .of_queue(queue)
-                    .filter(|(_, journey)| journey.state == state)
-                    .count()
-            };
+            let [mut proposed, mut ready, mut in_flight] = [0; 3];
+            for (_, journey) in world.journeys.of_queue(queue) {
+                match journey.state {
+                    State::Proposed => proposed += 1,
+                    State::Ready => ready += 1,
+                    State::InFlight => in_flight += 1,
+                    State::Removed => {}
+                }
+            }
+            let metrics = &world.metrics.queues[queue];
+            let left = metrics.counts.acked
+                + metrics.dead_lettered
+                + metrics.dropped
+                + metrics.rejected
+                + metrics.lost;
             world.check.balance(
                 now,
                 queue,
-                "ready messages",
-                broker.ready(id),
-                count(State::Ready) as u64,
+                (metrics.begun + metrics.resurrected, "copies came"),
+                (left + proposed + ready + in_flight, "left or are there"),
+            );
+            let Some(broker) = &world.node.broker else {
+                continue;
+            };
+            let id = QueueId(queue as u32);
+            // A displaced copy leaves the broker's ready ones at once, and the queue when the log has that.
+            let displaced = world.scenario.queues[queue].durability != Durability::None
+                && broker.ready(id) < ready;
+            if !displaced {
+                world.check.balance(
+                    now,
+                    queue,
+                    (broker.ready(id), "are ready"),
+                    (ready, "should be"),
+                );
+            }
+            world.check.balance(
+                now,
+                queue,
+                (broker.in_flight(id), "are in flight"),
+                (in_flight, "should be"),
             );
         }
     }

@@ -14,7 +14,7 @@ use queuelab_workload::{
 };
 
 use crate::check::{Check, Tag};
-use crate::journey::{Journeys, State};
+use crate::journey::{Journey, Journeys, State};
 use crate::kernel::Calendar;
 use crate::metrics::{Latency, Metrics};
 use crate::network::{Client, Connection, Costs, Delivered, Down, Pipe, Stamps, Up};
@@ -98,6 +98,8 @@ pub struct ConsumerSlot {
     pub group: u32,
     /// Its first subscription among all.
     pub subscriptions: u32,
+    /// Crashes that are on.
+    pub crashes: u32,
     /// Pauses that are on.
     pub pauses: u32,
     /// Product of the slow-downs that are on.
@@ -126,6 +128,7 @@ impl World {
                 client,
                 epoch: 0,
                 live: true,
+                attempt: 0,
                 up: Pipe::new(Stream::new(seed, "network/up", entity), calendar.lane()),
                 down: Pipe::new(Stream::new(seed, "network/down", entity), calendar.lane()),
             });
@@ -159,6 +162,7 @@ impl World {
                     machine: Consumer::new(plan.clone(), member),
                     group: group as u32,
                     subscriptions,
+                    crashes: 0,
                     pauses: 0,
                     factor: 1.0,
                     scheduled: Time::MAX,
@@ -211,10 +215,7 @@ impl World {
     /// Runs the next event, if it is due by `until`; false if none is.
     #[inline]
     pub fn step(&mut self, until: Time) -> bool {
-        if self.calendar.next_at().is_none_or(|at| at > until) {
-            return false;
-        }
-        let Some((now, sequence, event)) = self.calendar.pop() else {
+        let Some((now, sequence, event)) = self.calendar.pop_until(until) else {
             return false;
         };
         let (kind, target) = event.trace();
@@ -252,7 +253,9 @@ impl World {
                 }
             }
             Event::Reset { connection, epoch } => {
-                if self.connections[connection as usize].epoch == epoch {
+                // A client that came back sooner than that has noticed already.
+                let link = &self.connections[connection as usize];
+                if link.epoch == epoch && !link.live {
                     self.client_reset(connection);
                 }
             }
@@ -364,8 +367,13 @@ impl World {
     fn client_receives(&mut self, connection: u32, packet: Down) {
         let now = self.calendar.now();
         match packet {
-            Down::Connected => return self.client_connected(connection),
-            Down::Refused => return self.client_reset(connection),
+            Down::Connected { attempt } | Down::Refused { attempt }
+                if attempt != self.connections[connection as usize].attempt =>
+            {
+                return;
+            }
+            Down::Connected { .. } => return self.client_connected(connection),
+            Down::Refused { .. } => return self.client_reset(connection),
             _ if !self.connections[connection as usize].live => return,
             _ => {}
         }
@@ -463,7 +471,7 @@ impl World {
                 }
                 ProducerAction::Connect => {
                     let connection = self.producer_connection(producer);
-                    self.send_up(connection, Up::Open);
+                    self.connect(connection);
                 }
             }
         }
@@ -613,7 +621,7 @@ impl World {
                 }
                 ConsumerAction::Connect => {
                     let connection = self.consumer_connection(consumer);
-                    self.send_up(connection, Up::Open);
+                    self.connect(connection);
                 }
             }
         }
@@ -671,11 +679,11 @@ impl World {
             queue: QueueId(queue as u32),
             serial: delivery.serial,
         };
+        let connection = self.consumer_connection(consumer);
         if self.groups[group].auto_ack
             && let Some(journey) = self.journeys.get(copy)
         {
             let bytes = u64::from(journey.size) + queuelab_core::DELIVERY_OVERHEAD;
-            let connection = self.consumer_connection(consumer);
             self.send_up(connection, Up::Writable { bytes });
         }
         let Some(journey) = self.journeys.get_mut(copy) else {
@@ -685,9 +693,17 @@ impl World {
         };
         if journey.served {
             self.metrics.queues[queue].duplicates += 1;
+            if journey.state == State::Removed {
+                self.journeys.end(copy);
+            }
             return;
         }
         journey.served = true;
+        if journey.holder != connection {
+            // The queue has taken it back meanwhile: this service goes by the delivery that it began with.
+            journey.dispatched = journey.dispatched.min(received);
+            journey.ready = journey.ready.min(journey.dispatched);
+        }
         let (phase, intended, tag) = (journey.phase as usize, journey.stamps.intended, journey.tag);
         let parts = journey.parts(received.max(journey.dispatched), started, ended);
         let finished = journey.state == State::Removed;
@@ -712,7 +728,8 @@ impl World {
             return;
         }
         let connection = self.consumer_connection(consumer);
-        for &queue in &self.scenario.consumers[group].from {
+        let scenario = self.scenario.clone();
+        for &queue in &scenario.consumers[group].from {
             let held = |journey: &crate::journey::Journey| {
                 journey.state == State::Removed && journey.holder == connection
             };
@@ -720,9 +737,11 @@ impl World {
                 .journeys
                 .of_queue(queue)
                 .filter(|(_, journey)| held(journey))
-                .map(|(serial, _)| serial)
+                .map(|(serial, journey)| (serial, journey.tag))
                 .collect();
-            for serial in gone {
+            for (serial, tag) in gone {
+                // Acknowledged and never served: nobody will hear of it again.
+                self.consumed(tag);
                 self.journeys.end(queuelab_core::MessageCopy {
                     queue: QueueId(queue as u32),
                     serial,
@@ -736,7 +755,7 @@ impl World {
     pub fn send_up(&mut self, connection: u32, packet: Up) {
         let now = self.calendar.now();
         let link = &mut self.connections[connection as usize];
-        if !link.live && !matches!(packet, Up::Open | Up::Close) {
+        if !link.live && !matches!(packet, Up::Open { .. } | Up::Close) {
             // The client has not noticed yet that nobody listens.
             if let Up::Request {
                 request: queuelab_core::Request::Publish { message, .. },
@@ -757,6 +776,14 @@ impl World {
                 epoch: link.epoch,
             },
         );
+    }
+
+    /// Tries to connect; the answers to earlier attempts are void from now on.
+    fn connect(&mut self, connection: u32) {
+        let link = &mut self.connections[connection as usize];
+        link.attempt += 1;
+        let attempt = link.attempt;
+        self.send_up(connection, Up::Open { attempt });
     }
 
     /// Sends a packet to a client; it leaves the node at `at`.
@@ -793,14 +820,17 @@ impl World {
         let now = self.calendar.now();
         let (node, journeys) = (&self.node, &self.journeys);
         let samples = (0..self.scenario.queues.len() as u32).map(|queue| {
+            let age = |journey: Option<&Journey>| {
+                journey.map_or(Span::ZERO, |journey| now - journey.committed)
+            };
             let Some(broker) = &node.broker else {
-                return (0, Span::ZERO);
+                // What the log holds will be ready again.
+                let mut held = journeys.of_queue(queue as usize).map(|(_, held)| held);
+                return (0, age(held.find(|held| held.state != State::Removed)));
             };
             let oldest = broker.oldest_ready(QueueId(queue));
-            let age = oldest
-                .and_then(|copy| journeys.get(copy))
-                .map_or(Span::ZERO, |journey| now - journey.committed);
-            (broker.in_flight(QueueId(queue)), age)
+            let oldest = oldest.and_then(|copy| journeys.get(copy));
+            (broker.in_flight(QueueId(queue)), age(oldest))
         });
         self.metrics.end_window(now, samples);
         let window = self.window.0 as f64;

@@ -1,0 +1,483 @@
+//! Random small scenarios: whatever meets whatever, the laws hold.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use queuelab_core::{Durability, Time};
+use queuelab_record::{RunRecord, Verdict};
+use queuelab_scenario::{Ack, Arrivals, FaultKind, Scenario};
+use queuelab_sim::{Options, Simulation};
+
+/// A small generator of its own: the scenarios must not depend on what the simulator draws.
+struct Dice(u64);
+
+impl Dice {
+    fn next(&mut self) -> u64 {
+        // SplitMix64 (Steele, Lea, Flood 2014).
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+
+    /// True once in `n` times.
+    fn one_in(&mut self, n: u64) -> bool {
+        self.below(n) == 0
+    }
+
+    fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
+        from[self.below(from.len() as u64) as usize]
+    }
+}
+
+/// Load for a second, faults that are over after two and a half, four seconds to drain.
+fn scenario_text(dice: &mut Dice) -> String {
+    let mut text = String::from(
+        "phases = [{ name = \"load\", for = \"1s\" }, { name = \"drain\", for = \"4s\" }]\n[cluster]\n",
+    );
+    let ideal = dice.one_in(4);
+    writeln!(
+        text,
+        "profile = \"{}\"",
+        if ideal { "ideal" } else { "lan" }
+    )
+    .unwrap();
+    if dice.one_in(2) {
+        let cores = 1 + dice.below(4);
+        // Costs up to where batches are long and a fault meets them half done.
+        let cost = dice.pick(&["1us", "20us", "200us"]);
+        writeln!(
+            text,
+            "cpu = {{ publish = \"{cost}\", deliver = \"2us\", ack = \"{cost}\", per_batch = \"{cost}\", cores = {cores} }}"
+        )
+        .unwrap();
+    }
+    if dice.one_in(3) {
+        writeln!(text, "network = {{ bandwidth = \"200kB/s\" }}").unwrap();
+    }
+    if dice.one_in(2) {
+        writeln!(
+            text,
+            "disk = {{ fsync = \"{}\" }}",
+            dice.pick(&["0s", "3ms", "20ms"])
+        )
+        .unwrap();
+    }
+    writeln!(text, "[[exchange]]\nname = \"all\"\ntype = \"fanout\"").unwrap();
+    let queues = 1 + dice.below(3);
+    for queue in 0..queues {
+        self::queue(dice, &mut text, queue, queues);
+    }
+    for producer in 0..1 + dice.below(3) {
+        self::producer(dice, &mut text, producer, queues);
+    }
+    let consumers = dice.below(4);
+    for consumer in 0..consumers {
+        self::consumer(dice, &mut text, consumer, queues);
+    }
+    for _ in 0..dice.below(6) {
+        fault(dice, &mut text, consumers);
+    }
+    text
+}
+
+fn queue(dice: &mut Dice, text: &mut String, queue: u64, queues: u64) {
+    let kind = dice.pick(&[
+        "kind = \"memory\"",
+        "durability = \"os\"",
+        "durability = \"fsync\"",
+        "durability = \"fsync\"",
+    ]);
+    writeln!(text, "[[queue]]\nname = \"q{queue}\"\n{kind}").unwrap();
+    if dice.one_in(2) {
+        writeln!(text, "bind = [{{ exchange = \"all\" }}]").unwrap();
+    }
+    let target = (0..queues)
+        .map(|_| dice.below(queues))
+        .find(|target| *target != queue);
+    let dead_letter = target.filter(|_| dice.one_in(2));
+    match dead_letter {
+        Some(target) => writeln!(text, "dead_letter = \"q{target}\"").unwrap(),
+        None if dice.one_in(8) => writeln!(text, "dead_letter = {{ exchange = \"all\" }}").unwrap(),
+        None => {}
+    }
+    if dice.one_in(2) {
+        let overflow = dice.pick(&["drop-head", "reject-publish", "block", "dead-letter"]);
+        let overflow = match (overflow, dead_letter) {
+            ("dead-letter", None) => "drop-head",
+            (overflow, _) => overflow,
+        };
+        writeln!(text, "overflow = \"{overflow}\"").unwrap();
+        if dice.one_in(4) {
+            writeln!(text, "max_bytes = \"{}B\"", 500 + dice.below(3000)).unwrap();
+        } else {
+            writeln!(text, "max_length = {}", 1 + dice.below(30)).unwrap();
+        }
+    }
+    let dispatch = [
+        "round-robin",
+        "weighted-round-robin",
+        "least-connections",
+        "random",
+        "power-of-2",
+        "join-idle-queue",
+    ];
+    writeln!(text, "dispatch = \"{}\"", dice.pick(&dispatch)).unwrap();
+}
+
+fn producer(dice: &mut Dice, text: &mut String, producer: u64, queues: u64) {
+    let to = match dice.below(3) {
+        0 => "{ exchange = \"all\" }".into(),
+        _ => format!("\"q{}\"", dice.below(queues)),
+    };
+    let count = 1 + dice.below(3);
+    writeln!(
+        text,
+        "[[producer]]\nname = \"p{producer}\"\ncount = {count}\nto = {to}"
+    )
+    .unwrap();
+    if dice.one_in(3) {
+        let think = dice.pick(&["100us", "2ms", "10ms"]);
+        let limit = 1 + dice.below(60);
+        writeln!(
+            text,
+            "arrivals = \"closed\"\nthink = \"{think}\"\nlimit = {limit}"
+        )
+        .unwrap();
+    } else {
+        let arrivals = dice.pick(&["constant", "poisson"]);
+        let rate = 10 + dice.below(200);
+        writeln!(
+            text,
+            "arrivals = \"{arrivals}\"\nrate = {{ load = \"{rate}/s\", else = \"0/s\" }}"
+        )
+        .unwrap();
+    }
+    match dice.below(4) {
+        0 => writeln!(text, "confirm = false").unwrap(),
+        1 => writeln!(text, "confirm = true").unwrap(),
+        _ => {
+            let window = 5 + dice.below(10);
+            let timeout = dice.pick(&["", ", timeout = \"5ms\"", ", timeout = \"300ms\""]);
+            writeln!(text, "confirm = {{ window = {window}{timeout} }}").unwrap();
+        }
+    }
+    if dice.one_in(3) {
+        writeln!(
+            text,
+            "buffer = {}\nwhen_full = \"drop\"",
+            1 + dice.below(20)
+        )
+        .unwrap();
+    }
+    let reconnect = dice.pick(&["1ms", "100ms", "100ms", "never"]);
+    writeln!(text, "reconnect = \"{reconnect}\"").unwrap();
+    if dice.one_in(6) {
+        writeln!(text, "persistent = false").unwrap();
+    }
+    if dice.one_in(4) {
+        writeln!(
+            text,
+            "mandatory = true\nsize = {{ dist = \"uniform\", min = \"0B\", max = \"2KiB\" }}"
+        )
+        .unwrap();
+    }
+}
+
+fn consumer(dice: &mut Dice, text: &mut String, consumer: u64, queues: u64) {
+    let mut from: Vec<String> = (0..queues)
+        .filter(|_| dice.one_in(2))
+        .map(|queue| format!("\"q{queue}\""))
+        .collect();
+    if from.is_empty() {
+        from.push(format!("\"q{}\"", dice.below(queues)));
+    }
+    writeln!(
+        text,
+        "[[consumer]]\nname = \"c{consumer}\"\nfrom = [{}]\ncount = {}\nconcurrency = {}",
+        from.join(", "),
+        1 + dice.below(3),
+        1 + dice.below(2)
+    )
+    .unwrap();
+    let service = [
+        "\"0s\"",
+        "\"100us\"",
+        "\"1ms\"",
+        "{ dist = \"exponential\", mean = \"1ms\" }",
+    ];
+    writeln!(text, "service = {}", dice.pick(&service)).unwrap();
+    if dice.one_in(4) {
+        writeln!(text, "ack = \"auto\"").unwrap();
+    } else {
+        let every = 1 + dice.below(5);
+        let prefetch = if dice.one_in(5) {
+            0
+        } else {
+            every + dice.below(8)
+        };
+        writeln!(text, "every = {every}\nprefetch = {prefetch}").unwrap();
+        if dice.one_in(3) {
+            writeln!(
+                text,
+                "nack = {{ probability = 0.{}, requeue = {} }}",
+                1 + dice.below(4),
+                dice.one_in(2)
+            )
+            .unwrap();
+        }
+    }
+    let reconnect = dice.pick(&["1ms", "50ms", "50ms", "never"]);
+    writeln!(text, "reconnect = \"{reconnect}\"").unwrap();
+}
+
+fn fault(dice: &mut Dice, text: &mut String, consumers: u64) {
+    let kind = dice.pick(&[
+        "crash",
+        "power-loss",
+        "slow-disk",
+        "consumer-crash",
+        "slow-consumer",
+        "pause-consumer",
+    ]);
+    let of_consumers = kind.contains("consumer");
+    if of_consumers && consumers == 0 {
+        return;
+    }
+    // Coarse instants, so that faults also meet at one of them.
+    let at = dice.below(20) * 100;
+    let length = dice.pick(&["1ns", "20us", "300us", "10ms", "100ms", "500ms"]);
+    writeln!(
+        text,
+        "[[fault]]\nkind = \"{kind}\"\nat = \"{at}ms\"\nfor = \"{length}\""
+    )
+    .unwrap();
+    if of_consumers {
+        writeln!(text, "target = \"c{}\"", dice.below(consumers)).unwrap();
+        if dice.one_in(2) {
+            writeln!(text, "count = 1").unwrap();
+        }
+    }
+    if kind.starts_with("slow") {
+        writeln!(text, "factor = {}", dice.pick(&["0.3", "3", "49"])).unwrap();
+    }
+}
+
+fn run(scenario: &Arc<Scenario>, seed: u64, check: bool) -> RunRecord {
+    let mut simulation = Simulation::new(scenario.clone(), Options { seed, check });
+    simulation.run_until(simulation.end());
+    simulation.record()
+}
+
+/// What goes on from a copy taken halfway is what goes on without it.
+fn run_forked(scenario: &Arc<Scenario>, seed: u64) -> RunRecord {
+    let mut original = Simulation::new(scenario.clone(), Options { seed, check: true });
+    original.run_until(Time(original.end().0 / 7));
+    let mut fork = original.clone();
+    while original.step() {}
+    while fork.step() {}
+    assert_eq!(original.record(), fork.record(), "a fork goes its own way");
+    fork.record()
+}
+
+fn laws(scenario: &Scenario, record: &RunRecord) {
+    assert_eq!(
+        record.littles_law.integral, record.littles_law.sojourns,
+        "L = λW"
+    );
+    for invariant in &record.invariants {
+        if invariant.name != "no-loss" {
+            assert_eq!(
+                invariant.violations, 0,
+                "{}: {:?}",
+                invariant.name, invariant.examples
+            );
+        }
+    }
+    losses(scenario, record);
+    for (spec, producer) in scenario.producers.iter().zip(&record.producers) {
+        let outcomes = producer.outcomes;
+        let known =
+            outcomes.confirmed + outcomes.failed + outcomes.unknown + outcomes.dropped_by_producer;
+        let sent_off = if spec.confirm.is_none() {
+            outcomes.sent
+        } else {
+            0
+        };
+        assert_eq!(
+            outcomes.offered,
+            known + sent_off + outcomes.pending,
+            "{outcomes:?}"
+        );
+    }
+    let measured: u128 = record
+        .queues
+        .iter()
+        .flat_map(|queue| &queue.end_to_end)
+        .map(|latencies| latencies.sum())
+        .sum();
+    assert_eq!(
+        record.parts.nanos.iter().sum::<u128>(),
+        measured,
+        "the parts make up the latency"
+    );
+    assert!(
+        record
+            .consumers
+            .iter()
+            .all(|consumer| (0.0..=1.0).contains(&consumer.utilisation)),
+        "no consumer is busy for more than the whole time"
+    );
+}
+
+/// Only a crash loses what was confirmed, and never from an fsync queue whose messages are persistent.
+fn losses(scenario: &Scenario, record: &RunRecord) {
+    let Some(no_loss) = record.invariants.iter().find(|one| one.name == "no-loss") else {
+        return;
+    };
+    let crash = |kind: &FaultKind| matches!(kind, FaultKind::Crash | FaultKind::PowerLoss);
+    let crashes = scenario.faults.iter().any(|fault| crash(&fault.kind));
+    let power_losses = scenario
+        .faults
+        .iter()
+        .any(|fault| fault.kind == FaultKind::PowerLoss);
+    let transient = scenario
+        .producers
+        .iter()
+        .any(|producer| !producer.persistent);
+    let may_lose = |durability: Durability| match durability {
+        Durability::None => crashes,
+        Durability::Os => power_losses || transient && crashes,
+        Durability::Fsync => transient && crashes,
+    };
+    // What a weaker queue moves on as a dead letter is lost on its way.
+    let weak = scenario
+        .queues
+        .iter()
+        .any(|queue| queue.dead_letter.is_some() && may_lose(queue.durability));
+    for (queue, violations) in record.queues.iter().zip(&no_loss.by_queue) {
+        let may_lose = weak || may_lose(queue.durability);
+        assert!(
+            may_lose || *violations == 0,
+            "{} lost what was confirmed: {:?}",
+            queue.name,
+            no_loss.examples
+        );
+        assert!(crashes || queue.lost == 0, "{} lost a message", queue.name);
+    }
+}
+
+/// With all faults over and all arrivals done, a queue with consumers that come back runs empty.
+fn liveness(scenario: &Scenario, record: &RunRecord) {
+    for (number, queue) in record.queues.iter().enumerate() {
+        let served = scenario.consumers.iter().any(|consumer| {
+            consumer.from.contains(&number)
+                && consumer.reconnect.is_some()
+                && consumer.from.len() == 1
+        });
+        if served {
+            assert_eq!(
+                (queue.ready_end, queue.in_flight_end),
+                (0, 0),
+                "{} has not drained",
+                queue.name
+            );
+        }
+    }
+    let closed = |producer: &queuelab_scenario::Producer| {
+        matches!(producer.arrivals, Arrivals::Closed { .. })
+    };
+    let blocks = scenario.queues.iter().any(|queue| {
+        queue.overflow == queuelab_core::Overflow::Block
+            && (queue.max_length.is_some() || queue.max_bytes.is_some())
+    });
+    for (spec, producer) in scenario.producers.iter().zip(&record.producers) {
+        if spec.reconnect.is_some() && !closed(spec) && !blocks {
+            assert_eq!(
+                producer.outcomes.pending, 0,
+                "{} has not sent all",
+                producer.name
+            );
+        }
+    }
+}
+
+/// A run is at an end when nobody is left to judge it.
+fn holds(seed: u64) -> bool {
+    let mut dice = Dice(seed);
+    let text = scenario_text(&mut dice);
+    let Ok(scenario) = Scenario::parse("random.toml", &text, &[]) else {
+        // Such as a dead-letter target that blocks.
+        return false;
+    };
+    let scenario = Arc::new(scenario);
+    let judge = std::panic::AssertUnwindSafe(|| {
+        let record = run(&scenario, seed, true);
+        laws(&scenario, &record);
+        liveness(&scenario, &record);
+        assert_eq!(record, run_forked(&scenario, seed), "the same seed twice");
+        let unwatched = run(&scenario, seed, false);
+        assert_eq!(
+            unwatched.trace_hash, record.trace_hash,
+            "checkers change nothing"
+        );
+        assert!(
+            unwatched
+                .invariants
+                .iter()
+                .all(|invariant| invariant.verdict == Verdict::Undecided)
+        );
+    });
+    if let Err(panic) = std::panic::catch_unwind(judge) {
+        println!("seed {seed}:\n{text}");
+        std::panic::resume_unwind(panic);
+    }
+    true
+}
+
+fn all_hold(seeds: std::ops::Range<u64>) {
+    let count = seeds.end - seeds.start;
+    let ran = seeds.filter(|seed| holds(*seed)).count() as u64;
+    assert!(
+        ran * 2 > count,
+        "only {ran} of {count} scenarios were valid"
+    );
+}
+
+#[test]
+fn random_scenarios_keep_the_laws() {
+    all_hold(0..150);
+}
+
+#[test]
+fn more_random_scenarios_keep_the_laws() {
+    all_hold(1_000..1_150);
+}
+
+#[test]
+fn something_is_put_to_the_test() {
+    let scenarios: Vec<Scenario> = (0..150)
+        .filter_map(|seed| {
+            Scenario::parse("random.toml", &scenario_text(&mut Dice(seed)), &[]).ok()
+        })
+        .collect();
+    let some = |what: fn(&Scenario) -> bool| scenarios.iter().filter(|one| what(one)).count() >= 10;
+    assert!(some(|one| one
+        .faults
+        .iter()
+        .any(|fault| fault.kind == FaultKind::PowerLoss)));
+    assert!(some(|one| one
+        .consumers
+        .iter()
+        .any(|consumer| consumer.ack == Ack::Auto)));
+    assert!(some(|one| one
+        .queues
+        .iter()
+        .any(|queue| queue.dead_letter.is_some())));
+    assert!(some(|one| one.cluster.cpu.cores > 1));
+}

@@ -91,7 +91,7 @@ pub(crate) struct Run {
 #[derive(Debug, Args)]
 pub(crate) struct Variation {
     /// Seed of everything random, instead of the scenario's.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = seed, allow_negative_numbers = true)]
     pub(crate) seed: Option<u64>,
     /// Override a value of the scenario: consumer.workers.count=8. Can be given several times.
     #[arg(long, value_name = "KEY=VALUE")]
@@ -192,7 +192,7 @@ Exit status: 0 all met, 1 something not met, 2 wrong usage or bad input, 3 undec
 const WATCH: &str = "\
 Examples:
   queuelab watch flash-sale
-  queuelab watch hello --seed 8 --set producer.source.rate=500/s";
+  queuelab watch hello --seed 8 --set producer.sender.rate=90/s";
 
 const LIST: &str = "\
 Examples:
@@ -229,6 +229,12 @@ Examples:
   queuelab man | man -l -
   queuelab man --out ~/.local/share/man/man1";
 
+/// Any number of 64 bits.
+fn seed(text: &str) -> Result<u64, String> {
+    text.parse()
+        .map_err(|_| format!("a seed is a whole number from 0 to {}", u64::MAX))
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -250,5 +256,27 @@ mod tests {
             let example = format!("\n  queuelab {}", command.get_name());
             assert!(help.contains(&example), "{}", command.get_name());
         }
+    }
+
+    #[test]
+    fn examples_with_overrides_fit_their_scenarios() {
+        let mut found = 0;
+        for command in Cli::command().get_subcommands() {
+            let help = command.get_after_help().map(ToString::to_string);
+            for line in help.iter().flat_map(|help| help.lines()) {
+                let mut words = line.split_whitespace().skip(2);
+                let Some(scenario) = words.next().filter(|_| line.contains(" --set ")) else {
+                    continue;
+                };
+                let overrides: Vec<String> = words
+                    .filter(|word| word.contains('='))
+                    .map(String::from)
+                    .collect();
+                let opened = queuelab_scenario::open(scenario, &overrides);
+                assert!(opened.is_ok(), "{line}: {}", opened.unwrap_err());
+                found += 1;
+            }
+        }
+        assert!(found > 1);
     }
 }

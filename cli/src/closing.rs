@@ -3,7 +3,6 @@
 use queuelab_record::{RunRecord, Verdict};
 
 use crate::layout::{Align, Cell, Painter, Style, table};
-use crate::outcome;
 use crate::summary::{self, Context, wall};
 
 /// A line per run: verdict and the figures that one looks at first.
@@ -32,12 +31,12 @@ pub(crate) fn table_of(runs: &[(RunRecord, Context)], color: bool) -> String {
 }
 
 fn row(record: &RunRecord, context: &Context) -> Vec<Cell> {
-    let judgements = outcome::judgements(record);
+    let judgements = record.judgements();
     let met = judgements
         .iter()
         .filter(|judgement| judgement.verdict == Verdict::Pass)
         .count();
-    let (word, style) = match outcome::verdict(&judgements) {
+    let (word, style) = match record.verdict() {
         Verdict::Pass => ("pass", Style::Green),
         Verdict::Fail => ("FAIL", Style::Red),
         Verdict::Undecided => ("undecided", Style::Yellow),

@@ -3,7 +3,6 @@
 use queuelab_record::{Measured, RunRecord, Verdict};
 use serde_json::{Value, json};
 
-use crate::outcome;
 use crate::summary::Context;
 
 /// An object for one run, an array for several.
@@ -19,7 +18,6 @@ pub(crate) fn json(runs: &[(RunRecord, Context)]) -> String {
 }
 
 fn object(record: &RunRecord, context: &Context) -> Value {
-    let judgements = outcome::judgements(record);
     let expectations = record.expectations.iter().map(|expectation| {
         let verdict = word(expectation.verdict);
         json!({ "text": expectation.text, "verdict": verdict, "measured": expectation.measured })
@@ -33,7 +31,7 @@ fn object(record: &RunRecord, context: &Context) -> Value {
         "seed": record.seed,
         "set": record.scenario.overrides,
         "version": record.version,
-        "verdict": word(outcome::verdict(&judgements)),
+        "verdict": word(record.verdict()),
         "expectations": expectations.collect::<Vec<_>>(),
         "invariants": invariants.collect::<Vec<_>>(),
         "folder": context.files.as_ref().map(|files| files.folder.trim_end_matches('/')),

@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use queuelab_record::{Environment, RunRecord};
+use queuelab_record::{Environment, RunRecord, Verdict};
 use queuelab_scenario::Scenario;
 use queuelab_sim::{Options, Simulation};
 
 use crate::args::{Format, Run};
-use crate::outcome::{self, Status};
+use crate::outcome::Status;
 use crate::summary::{self, Context, Files};
 use crate::terminal::{self, ColorChoice};
 use crate::{closing, folder, machine, progress};
@@ -49,11 +49,7 @@ pub(crate) fn run(args: &Run, color: ColorChoice) -> anyhow::Result<Status> {
         }
         Format::Text => {}
     }
-    Ok(outcome::worst(
-        done.iter()
-            .map(|(record, _)| outcome::verdict(&outcome::judgements(record))),
-    )
-    .into())
+    Ok(Verdict::worst(done.iter().map(|(record, _)| record.verdict())).into())
 }
 
 /// A run that is about to be.
@@ -138,7 +134,7 @@ fn environment(wall_seconds: f64) -> Environment {
     Environment {
         wall_seconds,
         host,
-        commit: None,
+        commit: option_env!("QUEUELAB_COMMIT").map(str::to_string),
         profile: profile.into(),
         threads: 1,
     }

@@ -13,7 +13,6 @@ use std::time::Duration;
 use queuelab_record::{QueueRecord, RunRecord};
 
 use crate::layout::{Painter, Style, wrap};
-use crate::outcome;
 
 pub(crate) use figures::{metric, speed, wall};
 
@@ -217,10 +216,6 @@ impl<'a> Page<'a> {
     /// Whether figures need the name of their queue beside them.
     fn names_queues(&self) -> bool {
         self.record.queues.len() > 1
-    }
-
-    fn judgements(&self) -> Vec<outcome::Judgement> {
-        outcome::judgements(self.record)
     }
 }
 

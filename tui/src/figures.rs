@@ -1,9 +1,7 @@
 //! Figures that the screen reads off a record.
 
 use queuelab_core::{Span, Time};
-use queuelab_record::{
-    InvariantRecord, Latencies, LatencySeries, Load, QueueRecord, RunRecord, Verdict,
-};
+use queuelab_record::{Latencies, LatencySeries, Load, QueueRecord, RunRecord};
 
 /// A latency's percentiles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,27 +102,6 @@ pub(crate) fn whole_run(record: &RunRecord) -> [Option<Percentiles>; 3] {
         percentiles(record.queues.iter().flat_map(|queue| &queue.delivery)),
         percentiles(record.queues.iter().flat_map(|queue| &queue.end_to_end)),
     ]
-}
-
-/// The invariants that are violated although no expectation speaks of them: of the invariant, or of each queue that
-/// violates it.
-pub(crate) fn unexpected(record: &RunRecord) -> impl Iterator<Item = &InvariantRecord> {
-    let claims =
-        |text: &str, name: &str| text.trim().trim_start_matches("violates ").trim() == name;
-    let spoken_of = move |name: &str| {
-        record
-            .expectations
-            .iter()
-            .any(|expectation| claims(&expectation.text, name))
-    };
-    record.invariants.iter().filter(move |invariant| {
-        let queues = record.queues.iter().zip(&invariant.by_queue);
-        let mut violating = queues.filter(|(_, violations)| **violations > 0).peekable();
-        let each_spoken_of = violating.peek().is_some()
-            && violating
-                .all(|(queue, _)| spoken_of(&format!("{} of {}", invariant.name, queue.name)));
-        invariant.verdict == Verdict::Fail && !spoken_of(&invariant.name) && !each_spoken_of
-    })
 }
 
 /// Index and width in seconds of the latest window that says something: one that has only begun does not.

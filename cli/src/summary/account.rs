@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use queuelab_record::{Outcomes, QueueRecord, RunRecord, grouped};
+use queuelab_record::{Outcomes, QueueRecord, RunRecord, grouped, percent};
 
 use super::{LABEL, Page, figures};
 use crate::layout::{Align, Cell, chain, table};
@@ -11,7 +11,7 @@ use crate::layout::{Align, Cell, chain, table};
 pub(super) fn section(page: &Page<'_>) -> Vec<String> {
     let width = page.context.width - LABEL;
     let mut lines = page.labelled("consumers", consumers(page));
-    lines.extend(page.labelled("queues", chain(&shares(page.record), width)));
+    lines.extend(page.labelled("copies", chain(&shares(page.record), width)));
     lines.extend(page.labelled("nodes", nodes(page.record)));
     lines.extend(page.labelled("messages", chain(&messages(page.record), width)));
     lines
@@ -40,7 +40,7 @@ fn consumers(page: &Page<'_>) -> Vec<String> {
                 }
                 _ => String::new(),
             };
-            let busy = format!("{} busy", figures::percent(group.utilisation));
+            let busy = format!("{} busy", percent(group.utilisation));
             let served = format!("{} served", grouped(group.served));
             [group.name.clone(), members, busy, served, each]
                 .map(Cell::from)
@@ -74,10 +74,11 @@ fn shares(record: &RunRecord) -> Vec<String> {
         format!(
             "{} {}",
             queue.name,
-            figures::percent(queue.enqueued as f64 / total as f64)
+            percent(queue.enqueued as f64 / total as f64)
         )
     };
     let mut items: Vec<String> = queues.iter().take(SHARES_MAX).map(share).collect();
+    items[0] = format!("to {}", items[0]);
     let more = queues.len().saturating_sub(SHARES_MAX);
     if more > 0 {
         items.push(format!("{more} more"));
@@ -92,10 +93,10 @@ fn nodes(record: &RunRecord) -> Vec<String> {
         .iter()
         .filter(|node| node.cpu > 0.0 || node.disk > 0.0);
     busy.map(|node| {
-        let mut items = vec![format!("{} CPU {}", node.name, figures::percent(node.cpu))];
+        let mut items = vec![format!("{} CPU {}", node.name, percent(node.cpu))];
         if node.fsyncs > 0 {
             let group = node.synced as f64 / node.fsyncs as f64;
-            items.push(format!("disk {}", figures::percent(node.disk)));
+            items.push(format!("disk {}", percent(node.disk)));
             items.push(format!(
                 "{} log entries per fsync",
                 figures::count_f64(group)

@@ -1,7 +1,7 @@
 //! The backlog over time, a line of blocks per queue.
 
 use queuelab_core::Time;
-use queuelab_record::{QueueRecord, RunRecord, grouped, sparkline};
+use queuelab_record::{PART_NAMES, Parts, QueueRecord, RunRecord, grouped, sparkline};
 
 use super::{LABEL, Page, figures};
 use crate::layout::{Align, Cell, Style, table};
@@ -14,10 +14,7 @@ pub(super) fn section(page: &Page<'_>) -> Vec<String> {
         return Vec::new();
     }
     if queues.iter().all(|queue| queue.ready_max.0 == 0) {
-        return page.labelled(
-            "backlog",
-            vec!["none: no message had to wait in a queue".into()],
-        );
+        return page.labelled("backlog", vec![none(page.record).into()]);
     }
     let named = page.names_queues();
     let margin = if named {
@@ -65,6 +62,21 @@ pub(super) fn section(page: &Page<'_>) -> Vec<String> {
         more => lines.push(format!("and {more} quieter queues")),
     }
     page.labelled("backlog", lines)
+}
+
+/// Why there is no backlog: a prefetch may have moved the waiting to where the queue does not see it.
+fn none(record: &RunRecord) -> &'static str {
+    let Parts { copies, nanos } = &record.parts;
+    let buffer = PART_NAMES
+        .iter()
+        .position(|name| *name == "consumer buffer");
+    let buffered = buffer.map_or(0, |at| nanos[at]);
+    let total: u128 = nanos.iter().sum();
+    if *copies > 0 && buffered * 10 >= total {
+        "none in the broker: what waited did so at consumers, within their prefetch"
+    } else {
+        "none: no message had to wait in a queue"
+    }
 }
 
 fn peak(queue: &QueueRecord) -> String {

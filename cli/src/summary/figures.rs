@@ -55,14 +55,6 @@ pub(super) fn count_f64(value: f64) -> String {
     }
 }
 
-/// A share between 0 and 1: `98.9 %`.
-pub(super) fn percent(share: f64) -> String {
-    if share > 0.0 && share < 0.000_5 {
-        return "< 0.1 %".into();
-    }
-    format!("{} %", trimmed(share * 100.0, 1))
-}
-
 /// A metric as people read it; a dash where there was nothing to measure.
 pub(crate) fn metric(
     record: &RunRecord,
@@ -108,13 +100,5 @@ mod tests {
     fn words_survive_a_shell() {
         assert_eq!(shell_word("./my-design.toml"), "./my-design.toml");
         assert_eq!(shell_word("it's here.toml"), r"'it'\''s here.toml'");
-    }
-
-    #[test]
-    fn shares_do_not_vanish() {
-        assert_eq!(
-            [0.989, 0.2, 0.0001, 0.0, 1.0].map(percent),
-            ["98.9 %", "20 %", "< 0.1 %", "0 %", "100 %"]
-        );
     }
 }

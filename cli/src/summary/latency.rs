@@ -1,7 +1,7 @@
 //! The three latencies, and where the time went.
 
 use queuelab_core::Span;
-use queuelab_record::{PART_NAMES, Parts, RunRecord, grouped};
+use queuelab_record::{PART_NAMES, Parts, RunRecord, grouped, percent};
 
 use super::figures::{self, AT_LEAST, NOTHING};
 use super::{INDENT, Page};
@@ -108,7 +108,7 @@ fn where_it_went(page: &Page<'_>) -> Vec<String> {
     let (large, tiny): (Vec<_>, Vec<_>) = parts.into_iter().partition(|(_, share)| *share >= 0.001);
     let mut items: Vec<String> = large
         .iter()
-        .map(|(name, share)| format!("{name} {}", figures::percent(*share)))
+        .map(|(name, share)| format!("{name} {}", percent(*share)))
         .collect();
     if !tiny.is_empty() {
         let names: Vec<&str> = tiny.iter().map(|(name, _)| *name).collect();

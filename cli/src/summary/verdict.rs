@@ -1,15 +1,14 @@
 //! The answer, the expectations and the verdict.
 
 use queuelab_core::Time;
-use queuelab_record::{RunRecord, Verdict, grouped};
+use queuelab_record::{Judgement, RunRecord, Verdict, grouped, percent};
 
-use super::{INDENT, Page, figures};
+use super::{INDENT, Page};
 use crate::layout::{Align, Cell, Painter, Style, chain, table, wrap};
-use crate::outcome::{self, Judgement};
 
 /// The answer in a sentence or two: what is not met first, then the author's words or ours.
 pub(super) fn answer(page: &Page<'_>) -> Vec<String> {
-    let judgements = page.judgements();
+    let judgements = page.record.judgements();
     let mut text = headline(&judgements).unwrap_or_default();
     let words = page.record.answer.clone();
     let words = words.unwrap_or_else(|| match text.is_empty() {
@@ -20,7 +19,7 @@ pub(super) fn answer(page: &Page<'_>) -> Vec<String> {
         text.push(' ');
     }
     text.push_str(&words);
-    let style = match outcome::verdict(&judgements) {
+    let style = match page.record.verdict() {
         Verdict::Pass => Style::Bold,
         Verdict::Fail => Style::Red,
         Verdict::Undecided => Style::Yellow,
@@ -34,7 +33,7 @@ pub(super) fn answer(page: &Page<'_>) -> Vec<String> {
 
 /// Expectations with ✓, ✗ or ? and what was measured; then faults and what the figures rest on.
 pub(super) fn section(page: &Page<'_>) -> Vec<String> {
-    let judgements = page.judgements();
+    let judgements = page.record.judgements();
     let row = |judgement: &Judgement| {
         let (sign, style) = match judgement.verdict {
             Verdict::Pass => ("✓", Style::Green),
@@ -63,12 +62,12 @@ pub(super) fn section(page: &Page<'_>) -> Vec<String> {
 
 /// `PASS 4 of 4 · trace 5f1c9e02 · repeat with --seed 7`
 pub(super) fn line(record: &RunRecord, painter: Painter) -> String {
-    let judgements = outcome::judgements(record);
+    let judgements = record.judgements();
     let met = judgements
         .iter()
         .filter(|judgement| judgement.verdict == Verdict::Pass)
         .count();
-    let (word, style) = match outcome::verdict(&judgements) {
+    let (word, style) = match record.verdict() {
         Verdict::Pass => ("PASS", Style::Green),
         Verdict::Fail => ("FAIL", Style::Red),
         Verdict::Undecided => ("UNDECIDED", Style::Yellow),
@@ -88,7 +87,7 @@ pub(super) fn line(record: &RunRecord, painter: Painter) -> String {
 
 /// What is not met or cannot be said; `None` if all is well.
 fn headline(judgements: &[Judgement]) -> Option<String> {
-    let verdict = outcome::verdict(judgements);
+    let verdict = Verdict::worst(judgements.iter().map(|judgement| judgement.verdict));
     let word = match verdict {
         Verdict::Pass => return None,
         Verdict::Fail => "NOT MET",
@@ -139,6 +138,7 @@ fn backlog(record: &RunRecord) -> String {
 /// The first violations in words, where an invariant failed and no expectation wanted it to.
 fn examples(page: &Page<'_>) -> Vec<String> {
     let failed: Vec<String> = page
+        .record
         .judgements()
         .into_iter()
         .filter(|j| j.verdict == Verdict::Fail)
@@ -240,7 +240,7 @@ fn littles_law(record: &RunRecord) -> Option<String> {
     }
     let difference =
         law.integral.abs_diff(law.sojourns) as f64 / law.integral.max(law.sojourns) as f64;
-    Some(format!("L = λW off by {}", figures::percent(difference)))
+    Some(format!("L = λW off by {}", percent(difference)))
 }
 
 /// A sentence reads better in lines that are not too long.

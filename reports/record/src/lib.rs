@@ -8,6 +8,7 @@ pub mod fixture;
 mod hdr;
 mod histogram;
 mod json;
+mod judgement;
 mod metric;
 mod record;
 mod text;
@@ -18,6 +19,7 @@ pub use export::{Environment, FileError, latency_hgrm, read, series_csv, write_a
 pub use hdr::DecodeError;
 pub use histogram::{Bucket, Latencies};
 pub use json::RecordError;
+pub use judgement::Judgement;
 pub use metric::{METRICS, Measured, MetricError, Unit};
 pub use record::*;
-pub use text::{grouped, sparkline};
+pub use text::{grouped, percent, sparkline};

@@ -5,7 +5,7 @@ use std::fmt;
 use queuelab_core::{Span, Time};
 use thiserror::Error;
 
-use crate::text::decimal;
+use crate::text::{decimal, percent};
 use crate::{ConsumerRecord, Latencies, Outcomes, ProducerRecord, QueueRecord, RunRecord};
 
 /// Every metric; `pN` stands for a percentile such as `p50` or `p99.9`.
@@ -336,7 +336,7 @@ impl RunRecord {
 }
 
 impl fmt::Display for Measured {
-    /// As a person reads it: `3m45s`, `92 ms`, `1,204`, `201/s`, `0.87`, `≥ 12 s`, `never`, `no samples`.
+    /// As a person reads it: `3m45s`, `92 ms`, `1,204`, `201/s`, `87 %`, `≥ 12 s`, `never`, `no samples`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = match *self {
             Measured::Never => "never".to_string(),
@@ -350,7 +350,8 @@ impl fmt::Display for Measured {
                 match unit {
                     Unit::Time => format!("{bound}{}", Span::from_secs_f64(value)),
                     Unit::Rate => format!("{bound}{}/s", decimal(value)),
-                    Unit::Count | Unit::Ratio => format!("{bound}{}", decimal(value)),
+                    Unit::Count => format!("{bound}{}", decimal(value)),
+                    Unit::Ratio => format!("{bound}{}", percent(value)),
                 }
             }
         };

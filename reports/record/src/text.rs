@@ -31,6 +31,15 @@ pub fn sparkline(values: &[u64], width: usize) -> String {
         .collect()
 }
 
+/// A share between 0 and 1: `98.9 %`. What is there does not vanish: `< 0.1 %`.
+pub fn percent(share: f64) -> String {
+    if share > 0.0 && share < 0.000_5 {
+        return "< 0.1 %".into();
+    }
+    let text = format!("{:.1}", share * 100.0);
+    format!("{} %", text.trim_end_matches('0').trim_end_matches('.'))
+}
+
 /// A number that need not be whole, in about three figures: `0.87`, `20.5`, `1,204`.
 pub(crate) fn decimal(value: f64) -> String {
     let size = value.abs();
@@ -62,6 +71,14 @@ mod tests {
         ] {
             assert_eq!(grouped(number), text);
         }
+    }
+
+    #[test]
+    fn shares_do_not_vanish() {
+        assert_eq!(
+            [0.989, 0.2, 0.0001, 0.0, 1.0].map(percent),
+            ["98.9 %", "20 %", "< 0.1 %", "0 %", "100 %"]
+        );
     }
 
     #[test]

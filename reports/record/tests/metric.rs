@@ -74,7 +74,7 @@ fn every_metric_has_an_answer_in_the_whole_run() {
             count.lost: 0
             count.served: 407,546
             count.nacked: 0
-            utilisation: 0.42"#]],
+            utilisation: 41.7 %"#]],
     );
 }
 
@@ -106,26 +106,26 @@ fn names_and_phases_narrow_it_down() {
         &fixture::flash_sale(),
         &questions,
         expect![[r#"
-        backlog.max of orders: 161,862
-        backlog.max of payments: 401
-        backlog.max of orders in after: 3,495
-        backlog.max in burst: 161,866
-        backlog.mean of orders in burst: 87,706
-        backlog.end of orders in burst: 161,860
-        oldest_age.max of orders in burst: 2m59.8s
-        drain_time of orders: 4m05s
-        latency.end_to_end.p50 of orders in before: 17.9 ms
-        latency.end_to_end.p50 of orders in burst: 1m16.5s
-        latency.delivery.mean of payments in before: 3.99 ms
-        latency.confirm.p99 of checkout in burst: 16.2 ms
-        rate.published of payments: 45.0/s
-        rate.published of orders in burst: 3,598/s
-        rate.acked in burst: 1,297/s
-        count.acked of orders: 367,057
-        count.confirmed of checkout: 407,546
-        count.served of gateway: 40,489
-        utilisation of fulfilment: 0.45
-        utilisation of fulfilment in burst: 1"#]],
+            backlog.max of orders: 161,862
+            backlog.max of payments: 401
+            backlog.max of orders in after: 3,495
+            backlog.max in burst: 161,866
+            backlog.mean of orders in burst: 87,706
+            backlog.end of orders in burst: 161,860
+            oldest_age.max of orders in burst: 2m59.8s
+            drain_time of orders: 4m05s
+            latency.end_to_end.p50 of orders in before: 17.9 ms
+            latency.end_to_end.p50 of orders in burst: 1m16.5s
+            latency.delivery.mean of payments in before: 3.99 ms
+            latency.confirm.p99 of checkout in burst: 16.2 ms
+            rate.published of payments: 45.0/s
+            rate.published of orders in burst: 3,598/s
+            rate.acked in burst: 1,297/s
+            count.acked of orders: 367,057
+            count.confirmed of checkout: 407,546
+            count.served of gateway: 40,489
+            utilisation of fulfilment: 45.3 %
+            utilisation of fulfilment in burst: 100 %"#]],
     );
 }
 
@@ -295,7 +295,7 @@ fn figures_read_as_people_write_them() {
     assert_eq!(show(0.092, Unit::Time, true), "≥ 92 ms");
     assert_eq!(show(1_204.0, Unit::Count, false), "1,204");
     assert_eq!(show(200.7, Unit::Rate, false), "201/s");
-    assert_eq!(show(0.8701, Unit::Ratio, false), "0.87");
+    assert_eq!(show(0.8701, Unit::Ratio, false), "87 %");
     assert_eq!(
         format!("{:>7}|{:<7}|", Measured::Never, Measured::Never),
         "  never|never  |"

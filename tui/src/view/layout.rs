@@ -3,7 +3,6 @@
 use ratatui::layout::Rect;
 
 use crate::app::App;
-use crate::figures;
 
 /// Below this nothing useful fits.
 pub(crate) const LEAST_WIDTH: u16 = 40;
@@ -99,9 +98,8 @@ impl Layout {
 
 /// Lines of the panel that tells what became of the expectations.
 pub(crate) fn expectation_lines(app: &App) -> u16 {
-    let violated = figures::unexpected(&app.record).count();
     let answer = usize::from(app.finished() && app.record.answer.is_some());
-    u16::try_from(app.record.expectations.len() + violated + answer).unwrap_or(u16::MAX)
+    u16::try_from(app.record.judgements().len() + answer).unwrap_or(u16::MAX)
 }
 
 /// Stacks rows between header and footer: those of `least` that fit at (one of) their heights, grown by the steps of

@@ -1,6 +1,6 @@
 //! What is expected of the run, and what became of it.
 
-use queuelab_record::{Verdict, grouped};
+use queuelab_record::{ExpectationRecord, Judgement, Verdict};
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::style::Stylize;
@@ -8,7 +8,6 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
 use crate::app::App;
-use crate::figures;
 
 use super::layout::expectation_lines;
 use super::panels::titled;
@@ -19,18 +18,18 @@ pub(crate) fn expectations(app: &App, frame: &mut Frame, area: Rect) {
     if !app.finished() {
         return so_far(app, frame, area);
     }
-    let mut verdicts = verdicts(app);
+    let mut verdicts = app.record.judgements();
     let roomy = area.height > expectation_lines(app);
     if !roomy {
         // Bad news first, there is no room for all.
-        verdicts.sort_by_key(|(verdict, ..)| *verdict == Verdict::Pass);
+        verdicts.sort_by_key(|it| it.verdict == Verdict::Pass);
     }
     if area.height == 1 {
         let mut line = summary(app);
         line.spans.insert(0, Span::from(" "));
-        for (verdict, text, measured) in verdicts {
-            line.push_span(mark(verdict));
-            line.push_span(Span::from(format!("{text}  {measured}  ")));
+        for it in verdicts {
+            line.push_span(mark(it.verdict));
+            line.push_span(Span::from(format!("{}  {}  ", it.text, it.measured)));
         }
         return frame.render_widget(line, area);
     }
@@ -41,12 +40,13 @@ pub(crate) fn expectations(app: &App, frame: &mut Frame, area: Rect) {
         .collect();
     let longest = verdicts
         .iter()
-        .map(|(_, text, _)| text.chars().count())
+        .map(|it| it.text.chars().count())
         .max()
         .unwrap_or(0);
-    lines.extend(verdicts.into_iter().map(|(verdict, text, measured)| {
+    lines.extend(verdicts.into_iter().map(|it| {
+        let Judgement { text, measured, .. } = it;
         Line::from(vec![
-            mark(verdict),
+            mark(it.verdict),
             Span::from(format!("{text:<longest$}   {measured}")),
         ])
     }));
@@ -59,7 +59,7 @@ fn so_far(app: &App, frame: &mut Frame, area: Rect) {
     if area.height == 1 {
         let texts: Vec<String> = expectations
             .iter()
-            .map(|it| format!("{} ({})", it.text, it.measured))
+            .map(|it| format!("{} ({})", it.text, so_far_measured(it)))
             .collect();
         let line = format!(" expects  {}", texts.join(" · "));
         return frame.render_widget(Line::styled(line, theme::DIM), area);
@@ -73,41 +73,32 @@ fn so_far(app: &App, frame: &mut Frame, area: Rect) {
         .unwrap_or(0);
     let lines: Vec<Line> = expectations
         .iter()
-        .map(|it| Line::from(format!(" · {:<longest$}   {}", it.text, it.measured)))
+        .map(|it| {
+            Line::from(format!(
+                " · {:<longest$}   {}",
+                it.text,
+                so_far_measured(it)
+            ))
+        })
         .collect();
     frame.render_widget(Paragraph::new(lines), area);
 }
 
-/// Every expectation, and every invariant that was violated: verdict, text, measured.
-fn verdicts(app: &App) -> Vec<(Verdict, String, String)> {
-    let expectations = app
-        .record
-        .expectations
-        .iter()
-        .map(|it| (it.verdict, it.text.clone(), it.measured.clone()));
-    let violated = figures::unexpected(&app.record);
-    let violated = violated.map(|it| {
-        (
-            it.verdict,
-            it.name.clone(),
-            format!("{} violations", grouped(it.violations)),
-        )
-    });
-    expectations.chain(violated).collect()
+/// What an expectation measures now: what never came to pass may still do.
+fn so_far_measured(expectation: &ExpectationRecord) -> &str {
+    match expectation.measured.as_str() {
+        "never" => "not yet",
+        measured => measured,
+    }
 }
 
 fn summary(app: &App) -> Line<'static> {
-    let all = verdicts(app);
-    let met = all
-        .iter()
-        .filter(|(verdict, ..)| *verdict == Verdict::Pass)
-        .count();
-    let (word, style) = if all.iter().any(|(verdict, ..)| *verdict == Verdict::Fail) {
-        ("FAIL", theme::FAIL)
-    } else if met < all.len() {
-        ("UNDECIDED", theme::UNDECIDED)
-    } else {
-        ("PASS", theme::PASS)
+    let all = app.record.judgements();
+    let met = all.iter().filter(|it| it.verdict == Verdict::Pass).count();
+    let (word, style) = match app.record.verdict() {
+        Verdict::Fail => ("FAIL", theme::FAIL),
+        Verdict::Undecided => ("UNDECIDED", theme::UNDECIDED),
+        Verdict::Pass => ("PASS", theme::PASS),
     };
     Line::from(Span::styled(
         format!("{word} {met} of {}", all.len()),

@@ -83,12 +83,15 @@ pub(crate) fn durations(low: Span, high: Span) -> Vec<Tick> {
             72_000, 180_000, 360_000, 3_600_000,
         ],
     );
-    let coarse = around(&tens, low, high);
-    let nanos = if coarse.len() > 4 {
-        coarse
-    } else {
-        around(&fine, low, high)
-    };
+    let mut nanos = around(&fine, low, high);
+    if let [first, .., last] = nanos[..] {
+        let between = tens.iter().filter(|&&nanos| first < nanos && nanos < last);
+        let coarse: Vec<u64> = between.copied().collect();
+        if coarse.len() > 2 {
+            // The ends stay fine: up to a ten, most of a decade would be empty.
+            nanos = [vec![first], coarse, vec![last]].concat();
+        }
+    }
     nanos
         .into_iter()
         .map(|nanos| Tick {
@@ -158,7 +161,7 @@ mod tests {
     fn durations_enclose_their_range() {
         assert_eq!(
             labels(durations(Span::from_millis(3), Span::from_secs(180))),
-            "1 ms | 10 ms | 100 ms | 1 s | 10 s | 1m | 10m"
+            "2 ms | 10 ms | 100 ms | 1 s | 10 s | 1m | 5m"
         );
         assert_eq!(
             labels(durations(Span::from_millis(3), Span::from_millis(40))),

@@ -28,7 +28,7 @@ pub(crate) fn draw(record: &RunRecord) -> String {
     let legend: Vec<Entry> = stages
         .iter()
         .map(|(name, latencies, color, width)| Entry {
-            label: summary(name, latencies),
+            label: summary(record, name, latencies),
             color: *color,
             width: *width,
         })
@@ -79,15 +79,18 @@ pub(crate) fn draw(record: &RunRecord) -> String {
 }
 
 /// `confirm: p50 1.6 ms, p99 9.8 ms, max 31 ms`
-fn summary(name: &str, latencies: &Latencies) -> String {
-    match (
-        latencies.quantile(0.5),
-        latencies.quantile(0.99),
-        latencies.max(),
-    ) {
-        (Some(p50), Some(p99), Some(max)) => format!("{name}: p50 {p50}, p99 {p99}, max {max}"),
-        _ => format!("{name}: none"),
+fn summary(record: &RunRecord, name: &str, latencies: &Latencies) -> String {
+    if latencies.is_empty() {
+        return format!("{name}: none");
     }
+    // As metrics, they say where messages unfinished at the end make them lower bounds.
+    let metric = name.replace('-', "_");
+    let figures = ["p50", "p99", "max"].map(|figure| {
+        let measured = record.metric(&format!("latency.{metric}.{figure}"), None, None);
+        let measured = measured.map_or_else(|error| error.to_string(), |it| it.to_string());
+        format!("{figure} {measured}")
+    });
+    format!("{name}: {}", figures.join(", "))
 }
 
 /// Number of nines and latency there, up to the largest: of n messages, that is the one with a share of 1/n from it on.

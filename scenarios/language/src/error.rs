@@ -27,6 +27,12 @@ pub enum Error {
         /// Which.
         path: PathBuf,
     },
+    /// The path is neither a file nor a folder, but a named pipe, a socket or a device.
+    #[error("{}", self.render(false))]
+    NotAFile {
+        /// Which.
+        path: PathBuf,
+    },
     /// The file is larger than [`crate::LARGEST_FILE`]; it was not parsed.
     #[error("{}", self.render(false))]
     TooLarge {
@@ -90,13 +96,22 @@ impl Error {
         };
         match self {
             Error::Unreadable { path, kind } => plain(
-                format!("failed to read {}: {kind}", shown_path(path)),
+                match kind {
+                    io::ErrorKind::NotFound => {
+                        format!("failed to read {}: there is no such file", shown_path(path))
+                    }
+                    kind => format!("failed to read {}: {kind}", shown_path(path)),
+                },
                 (*kind == io::ErrorKind::NotFound)
                     .then(|| "a scenario is a path to a .toml file or a library name: `queuelab list` shows these".into()),
             ),
             Error::Folder { path } => plain(
                 format!("failed to read {}: it is a folder", shown_path(path)),
                 Some("name a .toml file in it".into()),
+            ),
+            Error::NotAFile { path } => plain(
+                format!("failed to read {}: it is a pipe, a socket or a device", shown_path(path)),
+                Some("a scenario is a file".into()),
             ),
             Error::TooLarge { path } => plain(
                 format!("failed to read {}: it is larger than 1 MiB", shown_path(path)),

@@ -130,8 +130,13 @@ fn read_text(path: &Path) -> Result<String, Error> {
         path: path.into(),
         kind: error.kind(),
     };
-    if std::fs::metadata(path).map_err(unreadable)?.is_dir() {
+    let kind = std::fs::metadata(path).map_err(unreadable)?;
+    if kind.is_dir() {
         return Err(Error::Folder { path: path.into() });
+    }
+    // A named pipe may never answer. Under /dev is what a shell hands over: `/dev/stdin`, `<(…)`.
+    if !kind.is_file() && !path.starts_with("/dev") {
+        return Err(Error::NotAFile { path: path.into() });
     }
     let mut bytes = Vec::new();
     // One byte more than is allowed tells whether there is more; a file without end is cut here too.

@@ -26,7 +26,7 @@ pub fn library() -> impl Iterator<Item = &'static LibraryEntry> {
     LIBRARY.iter()
 }
 
-/// Opens a scenario: one of the library if `scenario` is a plain name, else the file at that path.
+/// Opens a scenario: one of the library if `scenario` is the plain name of one, else the file at that path.
 pub fn open(scenario: &str, overrides: &[String]) -> Result<Scenario, Error> {
     let is_path = scenario.contains(['/', '\\'])
         || scenario.ends_with(".toml")
@@ -37,6 +37,7 @@ pub fn open(scenario: &str, overrides: &[String]) -> Result<Scenario, Error> {
     }
     match library().find(|entry| entry.name == scenario) {
         Some(entry) => Scenario::parse(&format!("{}.toml", entry.name), entry.source, overrides),
+        None if Path::new(scenario).exists() => Scenario::load(Path::new(scenario), overrides),
         None => Err(Error::UnknownScenario {
             name: scenario.to_string(),
             suggestion: closest(scenario, library().map(|entry| entry.name)).map(str::to_string),

@@ -1282,7 +1282,7 @@ fn files() {
         }
     ));
     assert!(matches!(scratch.check_path("none.toml", expect![[r#"
-        error: failed to read DIR/none.toml: entity not found
+        error: failed to read DIR/none.toml: there is no such file
          |
          = help: a scenario is a path to a .toml file or a library name: `queuelab list` shows these"#]]), Error::Unreadable { .. }));
     assert!(matches!(
@@ -1314,6 +1314,24 @@ fn files() {
           |
         1 | [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[...
           |   ^ here"#]]), Error::Invalid(_)));
+}
+
+/// As a named pipe that nobody writes to would be, if it were opened.
+#[cfg(unix)]
+#[test]
+fn what_is_no_file_is_not_opened() {
+    // Names of sockets are short.
+    let path = std::env::temp_dir().join(format!("queuelab-{}", std::process::id()));
+    let socket = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    let error = Scenario::load(&path, &[]).expect_err("it is no file");
+    drop(socket);
+    fs::remove_file(&path).unwrap();
+    assert!(matches!(error, Error::NotAFile { .. }), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("it is a pipe, a socket or a device")
+    );
 }
 
 #[test]

@@ -235,4 +235,8 @@ fn names_and_paths() {
         Err(Error::Unreadable { .. })
     ));
     assert!(matches!(open(".", &[]), Err(Error::Folder { .. })));
+    assert!(
+        matches!(open("tests", &[]), Err(Error::Folder { .. })),
+        "a plain name that the library lacks may be a path"
+    );
 }

@@ -4,7 +4,7 @@
 //! `queuelab_workload::Stream`), so that watching a run or leaving a fault out shifts nothing else.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use queuelab_core::{QueueId, Span, Time};
 use queuelab_record::{FaultRecord, Outcomes};
@@ -910,9 +910,25 @@ fn body(size: u32) -> bytes::Bytes {
     static PAGE: [u8; 1 << 16] = [0; 1 << 16];
     match PAGE.get(..size as usize) {
         Some(slice) => bytes::Bytes::from_static(slice),
-        None => bytes::Bytes::from(vec![0; size as usize]),
+        None => large_body(size),
     }
 }
+
+/// Large bodies share one allocation, or a backlog of them would not fit into memory. Nobody reads it, so that the
+/// operating system never has to find the pages.
+#[cold]
+fn large_body(size: u32) -> bytes::Bytes {
+    static LARGEST: OnceLock<bytes::Bytes> = OnceLock::new();
+    let largest = LARGEST.get_or_init(|| vec![0; LARGEST_BODY].into());
+    if size as usize <= LARGEST_BODY {
+        largest.slice(..size as usize)
+    } else {
+        vec![0; size as usize].into()
+    }
+}
+
+/// As the language has it.
+const LARGEST_BODY: usize = 128 << 20;
 
 /// Bytes that a connection with automatic acknowledgement takes before its client must have read some: a socket's buffers.
 pub const AUTO_ACK_WINDOW: u64 = 1 << 16;

@@ -12,7 +12,7 @@ pub(super) fn section(page: &Page<'_>) -> Vec<String> {
     let width = page.context.width - LABEL;
     let mut lines = page.labelled("consumers", consumers(page));
     lines.extend(page.labelled("copies", chain(&shares(page.record), width)));
-    lines.extend(page.labelled("nodes", nodes(page.record)));
+    lines.extend(page.labelled("nodes", nodes(page.record, width)));
     lines.extend(page.labelled("messages", chain(&messages(page.record), width)));
     lines
 }
@@ -87,12 +87,12 @@ fn shares(record: &RunRecord) -> Vec<String> {
 }
 
 /// What the machines had to do; nothing where they cost nothing.
-fn nodes(record: &RunRecord) -> Vec<String> {
+fn nodes(record: &RunRecord, width: usize) -> Vec<String> {
     let busy = record
         .nodes
         .iter()
         .filter(|node| node.cpu > 0.0 || node.disk > 0.0);
-    busy.map(|node| {
+    busy.flat_map(|node| {
         let mut items = vec![format!("{} CPU {}", node.name, percent(node.cpu))];
         if node.fsyncs > 0 {
             let group = node.synced as f64 / node.fsyncs as f64;
@@ -102,7 +102,7 @@ fn nodes(record: &RunRecord) -> Vec<String> {
                 figures::count_f64(group)
             ));
         }
-        items.join(" · ")
+        chain(&items, width)
     })
     .collect()
 }

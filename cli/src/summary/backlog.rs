@@ -4,7 +4,7 @@ use queuelab_core::Time;
 use queuelab_record::{PART_NAMES, Parts, QueueRecord, RunRecord, grouped, sparkline};
 
 use super::{LABEL, Page, figures};
-use crate::layout::{Align, Cell, Style, table};
+use crate::layout::{Align, Cell, Style, table, wrap};
 
 /// A sparkline per queue with its peak, and the times of the phases below.
 pub(super) fn section(page: &Page<'_>) -> Vec<String> {
@@ -14,7 +14,10 @@ pub(super) fn section(page: &Page<'_>) -> Vec<String> {
         return Vec::new();
     }
     if queues.iter().all(|queue| queue.ready_max.0 == 0) {
-        return page.labelled("backlog", vec![none(page.record).into()]);
+        return page.labelled(
+            "backlog",
+            wrap(none(page.record), page.context.width - LABEL),
+        );
     }
     let named = page.names_queues();
     let margin = if named {

@@ -25,9 +25,19 @@ pub(super) fn section(page: &Page<'_>) -> Vec<String> {
         table.extend(rows.iter().cloned());
         table
     };
+    let width = page.context.width - INDENT.len();
     let mut rows = with(HEADER);
-    if !fits(&rows, &align, page.context.width - INDENT.len()) {
-        rows = with(HEADER_NARROW);
+    for header in [HEADER_NARROW, HEADER_NARROWEST] {
+        if !fits(&rows, &align, width) {
+            rows = with(header);
+        }
+    }
+    // A column without text vanishes.
+    for column in SPARE {
+        if !fits(&rows, &align, width) {
+            rows.iter_mut()
+                .for_each(|row| row[column] = Cell::default());
+        }
     }
     let lines = table(&rows, &align, page.painter);
     lines
@@ -108,6 +118,10 @@ const HEADER: [&str; 9] = [
     "p99",
 ];
 
+/// Columns that a narrow terminal can do without: the axis above shows when phases begin, T and ρ follow
+/// from Σp and Σc.
+const SPARE: [usize; 3] = [1, 5, 6];
+
 /// For narrow terminals.
 const HEADER_NARROW: [&str; 9] = [
     "phase",
@@ -119,4 +133,9 @@ const HEADER_NARROW: [&str; 9] = [
     "ρ",
     "e2e p50",
     "p99",
+];
+
+/// For narrower ones.
+const HEADER_NARROWEST: [&str; 9] = [
+    "phase", "from", "queue", "Σp", "Σc", "T", "ρ", "e2e p50", "p99",
 ];

@@ -112,11 +112,11 @@ fn a_run_that_meets_them_on_a_narrow_terminal() {
               backlog   ▂▂▂▂▆██▇▇▆▅▄▃▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂   peak 161,862 of 200,000 at 3m
                         0s 2m        7m          15m
 
-              phase    from        Σp      Σc   T = Σp − Σc      ρ   e2e p50       p99
-              before   0s       180/s   900/s        −720/s   0.20   17.9 ms    147 ms
-              burst    2m     3,600/s   900/s      +2,700/s   4.00   1m16.5s   2m47.2s
-              drain    3m       180/s   900/s        −720/s   0.20     1m46s   3m00.1s
-              after    7m       180/s   900/s        −720/s   0.20   18.1 ms    7.75 s
+              phase    from        Σp      Σc          T      ρ   e2e p50       p99
+              before   0s       180/s   900/s     −720/s   0.20   17.9 ms    147 ms
+              burst    2m     3,600/s   900/s   +2,700/s   4.00   1m16.5s   2m47.2s
+              drain    3m       180/s   900/s     −720/s   0.20     1m46s   3m00.1s
+              after    7m       180/s   900/s     −720/s   0.20   18.1 ms    7.75 s
 
               latency (whole run)       p50       p99       max
               confirm               1.62 ms   96.3 ms      20 s
@@ -182,6 +182,23 @@ fn a_run_in_which_nothing_happened() {
             UNDECIDED 0 of 2 met · trace 5f1c9e02 · repeat with --seed 7
         "#]],
     );
+}
+
+#[test]
+fn the_load_keeps_to_the_narrowest_terminal() {
+    let record = fixture::flash_sale();
+    let narrow = Context {
+        width: 60,
+        ..context()
+    };
+    let page = Page {
+        record: &record,
+        context: &narrow,
+        painter: Painter { color: false },
+    };
+    for line in load::section(&page) {
+        assert!(figures::width(&line) <= 60, "{line}");
+    }
 }
 
 #[test]

@@ -192,6 +192,13 @@ pub enum Entry {
     Many(Box<[Command]>),
 }
 
+/// No commands, and no allocation.
+impl Default for Entry {
+    fn default() -> Entry {
+        Entry::Many(Box::default())
+    }
+}
+
 impl Entry {
     /// Its commands, in order.
     pub fn commands(&self) -> &[Command] {

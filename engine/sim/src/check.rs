@@ -55,6 +55,8 @@ struct Message {
     copies: u32,
     /// A queue that lost a copy.
     lost_in: Option<u32>,
+    /// A queue that did not take it.
+    refused_by: Option<u32>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -106,6 +108,14 @@ impl Check {
         self.update(tag, |message| {
             message.routed = true;
             message.promised = copies;
+        });
+    }
+
+    /// A full queue says no to a message.
+    pub fn refused(&mut self, tag: Tag, queue: usize) {
+        self.update(tag, |message| {
+            message.routed = true;
+            message.refused_by = Some(queue as u32);
         });
     }
 
@@ -162,6 +172,8 @@ impl Check {
         {
             if let Some(queue) = message.lost_in {
                 violated = Some((queue, "a queue had lost it"));
+            } else if let Some(queue) = message.refused_by {
+                violated = Some((queue, "a queue had refused it"));
             } else if !message.routed || message.made < message.promised {
                 violated = Some((0, "no queue held it"));
             }
@@ -262,6 +274,19 @@ impl Check {
                 format!("at {now}: {ready} were ready, and the bound is {bound}")
             });
         }
+    }
+
+    /// So many copies are back whose removal had been on the disk.
+    pub fn undead(&mut self, now: Time, queue: usize, copies: u64) {
+        self.balance(
+            now,
+            queue,
+            (
+                copies,
+                "copies are back for whose removal the log was awaited",
+            ),
+            (0, "should be"),
+        );
     }
 
     /// Two counts of a queue's messages that should agree, each with its words.
@@ -418,6 +443,18 @@ mod tests {
         check.sent(tag);
         check.routed(tag, 1);
         check.outcome(NOW, tag, true);
+        assert_eq!(violations(&check, Invariant::NoLoss), 1);
+    }
+
+    #[test]
+    fn a_confirm_of_what_was_refused_is_a_loss() {
+        let mut check = Check::new(true, 1, 0, 1);
+        for (sequence, confirmed) in [(0, false), (1, true)] {
+            let tag = Tag::new(0, sequence);
+            check.sent(tag);
+            check.refused(tag, 0);
+            check.outcome(NOW, tag, confirmed);
+        }
         assert_eq!(violations(&check, Invariant::NoLoss), 1);
     }
 

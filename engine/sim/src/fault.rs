@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use queuelab_core::{Command, MessageCopy, QueueId, Recovered, Request, Time};
+use queuelab_core::{Command, Durability, MessageCopy, QueueId, Recovered, Request, Time};
 use queuelab_record::FaultRecord;
-use queuelab_scenario::{FaultKind, Members};
+use queuelab_scenario::{Ack, FaultKind, Members};
 use queuelab_workload::{Consumer, ConsumerAction, Stream};
 
 use crate::check::Tag;
@@ -90,7 +90,7 @@ impl World {
             }
             // What the operating system kept of a dead process goes with the machine.
             let entries = self.node.disk.crash(now, true);
-            let lost = self.lose_copies();
+            let lost = self.lose_copies(true);
             return format!(
                 "it was down already; that took {lost} messages and {entries} unsynced log entries"
             );
@@ -111,12 +111,12 @@ impl World {
             self.calendar
                 .after(delay, Event::Reset { connection, epoch });
         }
-        let lost = self.lose_copies();
+        let lost = self.lose_copies(power);
         format!("it took {lost} messages and {entries} log entries")
     }
 
     /// Copies that are not in what the disk kept are lost. Returns how many.
-    fn lose_copies(&mut self) -> u64 {
+    fn lose_copies(&mut self, power: bool) -> u64 {
         let now = self.calendar.now();
         let phase = self.metrics.phase;
         let log = LogContents::of(&self.node.disk.recover());
@@ -165,14 +165,14 @@ impl World {
                     self.consumed(journey.tag);
                 }
             }
-            let kept = kept.len() as u64 + self.resurrect(queue, &log);
+            let kept = kept.len() as u64 + self.resurrect(queue, &log, power);
             self.metrics.queues[queue].set_ready(now, phase, kept);
         }
         total
     }
 
     /// Copies whose removal took effect, but not on the disk, are back. Returns how many.
-    fn resurrect(&mut self, queue: usize, log: &LogContents) -> u64 {
+    fn resurrect(&mut self, queue: usize, log: &LogContents, power: bool) -> u64 {
         let now = self.calendar.now();
         let back: Vec<(u64, u64)> = log
             .holds
@@ -188,6 +188,18 @@ impl World {
         for (_, tag) in &back {
             self.check.begun(Tag(*tag), true);
             self.metrics.littles.enter(now);
+        }
+        // Nobody waits for the log when acknowledgements are automatic.
+        let auto_ack = |group: &queuelab_scenario::Consumer| {
+            group.ack == Ack::Auto && group.from.contains(&queue)
+        };
+        let awaited = match self.scenario.queues[queue].durability {
+            Durability::None => false,
+            Durability::Os => !power,
+            Durability::Fsync => true,
+        };
+        if awaited && !self.scenario.consumers.iter().any(auto_ack) {
+            self.check.undead(now, queue, back.len() as u64);
         }
         self.metrics.queues[queue].resurrected += back.len() as u64;
         self.journeys.resurrect(queue, now, &back);

@@ -602,7 +602,7 @@ impl World {
             BrokerEvent::Refused { tag, queue } => {
                 self.answered(now, tag);
                 let stamps = self.stamps_of(now, tag);
-                self.check.routed(Tag(tag), 0);
+                self.check.refused(Tag(tag), queue.index());
                 let phase = self.metrics.phase_of(stamps.intended);
                 let metrics = &mut self.metrics.queues[queue.index()];
                 metrics.refused += 1;

@@ -481,3 +481,31 @@ fn something_is_put_to_the_test() {
         .any(|queue| queue.dead_letter.is_some())));
     assert!(some(|one| one.cluster.cpu.cores > 1));
 }
+
+/// A large message takes a core longer than a small one: the small one must not overtake it on its own connection.
+#[test]
+fn many_cores_keep_a_connection_in_order() {
+    let text = r#"
+duration = "1s"
+[cluster]
+cpu = { per_kib = "50us", per_batch = "10us", cores = 4 }
+[[queue]]
+name = "q"
+kind = "memory"
+[[producer]]
+name = "p"
+to = "q"
+rate = "2000/s"
+size = { dist = "uniform", min = "0B", max = "20KiB" }
+confirm = true
+[[consumer]]
+name = "c"
+from = "q"
+every = 5
+"#;
+    let scenario =
+        Scenario::parse("cores.toml", text, &[]).unwrap_or_else(|error| panic!("{error}"));
+    let record = run(&Arc::new(scenario.clone()), 1, true);
+    laws(&scenario, &record);
+    assert!(record.outcomes.confirmed > 500);
+}

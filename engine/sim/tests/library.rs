@@ -96,10 +96,10 @@ library! {
     bounded_buffer: "bounded-buffer", expect!["c90c1287919cad3d"];
     broker_crash: "broker-crash", expect!["2492fe4f6df67f39"];
     flash_sale: "flash-sale", expect!["5515cea2925391fc"];
-    hot_key: "hot-key", expect!["707ce451b24eefe1"];
+    hot_key: "hot-key", expect!["adf30b60ab8a9007"];
     idle_consumers: "idle-consumers", expect!["85fa29f326c95160"];
     order_fanout: "order-fanout", expect!["751809c6a49c1713"];
-    overload: "overload", expect!["f8d837d4230b6f31"];
+    overload: "overload", expect!["fdf600b9b3a3bfe9"];
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use queuelab_core::{Command, Durability, MessageCopy, QueueId, Recovered, Request, Time};
-use queuelab_record::FaultRecord;
+use queuelab_record::{FaultRecord, grouped};
 use queuelab_scenario::{Ack, FaultKind, Members};
 use queuelab_workload::{Consumer, ConsumerAction, Stream};
 
@@ -48,7 +48,7 @@ impl World {
                 self.each_member(members, |world, consumer| {
                     held += world.consumer_dies(consumer)
                 });
-                format!("{held} messages were in its hands")
+                format!("{} messages were in its hands", grouped(held))
             }
         };
         if let Some(record) = self
@@ -112,7 +112,11 @@ impl World {
                 .after(delay, Event::Reset { connection, epoch });
         }
         let lost = self.lose_copies(power);
-        format!("it took {lost} messages and {entries} log entries")
+        format!(
+            "it took {} messages and {} log entries",
+            grouped(lost),
+            grouped(entries)
+        )
     }
 
     /// Copies that are not in what the disk kept are lost. Returns how many.

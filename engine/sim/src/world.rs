@@ -457,7 +457,6 @@ impl World {
     /// Does what a producer asked for, and minds its deadline.
     #[inline]
     pub fn producer_acts(&mut self, producer: u32) {
-        let now = self.calendar.now();
         let mut actions = std::mem::take(&mut self.producer_actions);
         for action in actions.drain(..) {
             match action {
@@ -476,9 +475,16 @@ impl World {
             }
         }
         self.producer_actions = actions;
+        self.mind_producer(producer);
+    }
+
+    /// Sees to it that a producer's deadline is in the calendar; one that has moved leaves its event behind.
+    #[inline]
+    fn mind_producer(&mut self, producer: u32) {
+        let now = self.calendar.now();
         let slot = &mut self.producers[producer as usize];
         if let Some(deadline) = slot.machine.deadline()
-            && (deadline < slot.scheduled)
+            && deadline < slot.scheduled
         {
             slot.scheduled = deadline.max(now);
             self.calendar
@@ -571,13 +577,7 @@ impl World {
             let mut actions = Vec::new();
             slot.machine.consumed(now, tag.sequence(), &mut actions);
             debug_assert!(actions.is_empty(), "a closed loop thinks before it sends");
-            if let Some(deadline) = slot.machine.deadline()
-                && deadline < slot.scheduled
-            {
-                slot.scheduled = deadline.max(now);
-                self.calendar
-                    .schedule(slot.scheduled, Event::Producer(producer));
-            }
+            self.mind_producer(producer);
         }
     }
 

@@ -70,19 +70,17 @@ fn config(
     let exchanges = kind.map(|kind| ExchangeConfig {
         name: Bytes::from_static(b"shop"),
         kind,
+        alternate: None,
     });
     let queue = |queue| QueueConfig {
         name: Bytes::from(format!("shop.{queue}.order")),
         durability,
-        max_length: None,
-        max_bytes: None,
-        overflow: Overflow::DropHead,
-        dead_letter: None,
-        dispatch: Dispatch::RoundRobin,
+        ..QueueConfig::default()
     };
     let binding = |queue| Binding {
         exchange: ExchangeId(0),
-        queue: QueueId(queue),
+        to: QueueId(queue).into(),
+        headers: None,
         key: Bytes::from(pattern(queue)),
         weight: 1,
     };
@@ -93,8 +91,7 @@ fn config(
             .collect(),
         exchanges: exchanges.into_iter().collect(),
         queues: (0..queues).map(queue).collect(),
-        incarnation: 0,
-        observe: false,
+        ..BrokerConfig::default()
     }
 }
 
@@ -130,13 +127,11 @@ impl Rig {
         };
         rig.open(PUBLISHER, Request::ConfirmSelect);
         for queue in 0..rig.keys.len() as u32 {
-            let request = Request::Consume {
-                queue: QueueId(queue),
-                consumer: ConsumerId(queue),
+            let request = Request::Consume(Box::new(Consume {
                 prefetch: 100,
                 no_ack: false,
-                weight: 1,
-            };
+                ..Consume::new(QueueId(queue), ConsumerId(queue))
+            }));
             rig.open(channel(1 + queue), request);
         }
         rig.settle();
@@ -164,6 +159,7 @@ impl Rig {
                 persistent: true,
                 routing_key: self.keys[self.tag as usize % self.keys.len()].clone(),
                 body: Bytes::from_static(&[0; 100]),
+                properties: None,
             };
             let request = Request::Publish {
                 exchange: self.exchange,

@@ -12,8 +12,8 @@ use self::publish::Move;
 use crate::balance::Rng;
 use crate::channel::{Connections, Consumer};
 use crate::config::BrokerConfig;
-use crate::id::{ChannelId, ConnectionId, MessageCopy, QueueId};
-use crate::interface::{Event, Input, Output, QueueView, Recovered, Request, Response};
+use crate::id::{ChannelId, ConnectionId, GroupId, MessageCopy, QueueId};
+use crate::interface::{Event, GroupView, Input, Output, QueueView, Recovered, Request, Response};
 use crate::queue::Queue;
 use crate::route::Router;
 use crate::slab::Slab;
@@ -45,6 +45,7 @@ pub struct Broker {
     recovered: Vec<Event>,
     /// Emptied lists of targets, to be used again.
     target_lists: Vec<Vec<QueueId>>,
+    groups: Vec<GroupView>,
 }
 
 impl Broker {
@@ -82,6 +83,17 @@ impl Broker {
             answering: Vec::new(),
             recovered,
             target_lists: Vec::new(),
+            groups: config
+                .groups
+                .iter()
+                .map(|group| GroupView {
+                    name: group.name.clone(),
+                    members: 0,
+                    generation: 0,
+                    lag: 0,
+                    in_flight: 0,
+                })
+                .collect(),
         }
     }
 
@@ -101,6 +113,7 @@ impl Broker {
                     self.refresh_connection(connection);
                 }
             }
+            Input::Clock(_) | Input::Disk { .. } => {}
             Input::Log { written, synced } => {
                 self.log.advance(written, synced);
                 while let Some(effect) = self.log.next_committed() {
@@ -135,6 +148,20 @@ impl Broker {
                     .map(|before| Output::Release { before }),
             );
         }
+    }
+
+    /// Does what is due at `now`; nothing if nothing is.
+    pub fn tick(&mut self, _now: Time, _out: &mut Vec<Output>) {}
+
+    /// When to call [`Broker::tick`]; any other call may change it. One tick more does no harm.
+    #[inline]
+    pub fn deadline(&self) -> Option<Time> {
+        None
+    }
+
+    /// The state of a group.
+    pub fn group(&self, group: GroupId) -> GroupView {
+        self.groups[group.index()].clone()
     }
 
     /// The state of a queue.
@@ -201,15 +228,7 @@ impl Broker {
             } => {
                 self.publish(id, exchange, mandatory, message, resumed, out);
             }
-            Request::Consume {
-                queue,
-                consumer,
-                prefetch,
-                no_ack,
-                weight,
-            } => {
-                self.consume(id, queue, consumer, prefetch, no_ack, weight, out);
-            }
+            Request::Consume(request) => self.consume(id, *request, out),
             Request::Cancel { consumer } => self.cancel(id, consumer, out),
             Request::Ack { delivery, multiple } => {
                 self.settle(id, delivery, multiple, consume::Settlement::Ack, out)
@@ -226,6 +245,7 @@ impl Broker {
                 };
                 self.settle(id, delivery, multiple, settlement, out);
             }
+            _ => self.fail_channel(id, 540, "not implemented", out),
         }
     }
 

@@ -4,6 +4,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{ExchangeId, QueueId};
+use crate::message::Value;
+use crate::time::{Span, WallTime};
 
 /// Topology and limits of one broker.
 #[derive(Clone, Debug, Default)]
@@ -14,10 +16,25 @@ pub struct BrokerConfig {
     pub queues: Vec<QueueConfig>,
     /// Bindings, in order of declaration.
     pub bindings: Vec<Binding>,
+    /// Groups of consumers of streams; a [`crate::GroupId`] is an index.
+    pub groups: Vec<GroupConfig>,
+    /// What the whole broker can take.
+    pub limits: Limits,
     /// Which life of this node it is: 0 at first, one more after each restart.
     pub incarnation: u32,
     /// Whether `Output::Observe` is wanted.
     pub observe: bool,
+}
+
+/// What the whole broker can take. Above a limit publishers wait; nothing is lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// The memory alarm: bytes of bodies held in queues from which on connections that publish are no longer read, until they fall below it.
+    pub memory: Option<u64>,
+    /// The disk alarm: free bytes (see [`crate::Input::Disk`]) below which connections that publish are no longer read.
+    pub disk_free: Option<u64>,
+    /// Credit flow: so many publishes of a connection may wait for the log; then it is not read until half of them are committed.
+    pub publish_credit: Option<u32>,
 }
 
 /// An exchange.
@@ -27,6 +44,8 @@ pub struct ExchangeConfig {
     pub name: Bytes,
     /// How it routes.
     pub kind: ExchangeKind,
+    /// Where messages go that it routes nowhere.
+    pub alternate: Option<ExchangeId>,
 }
 
 /// How an exchange routes.
@@ -40,6 +59,10 @@ pub enum ExchangeKind {
     Topic,
     /// To one bound queue, by hash of the routing key; binding weights count.
     ConsistentHash(HashKind),
+    /// By the message's headers, see [`Binding::headers`].
+    Headers,
+    /// To one of the bound queues, in order of binding: jump hash of the routing key; messages without a key in turn.
+    Partition,
 }
 
 /// A consistent hash.
@@ -74,7 +97,7 @@ pub enum HashKind {
 }
 
 /// A queue.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct QueueConfig {
     /// Its name; unique. The default exchange routes by it.
     pub name: Bytes,
@@ -90,6 +113,173 @@ pub struct QueueConfig {
     pub dead_letter: Option<DeadLetter>,
     /// How messages are spread over the consumers.
     pub dispatch: Dispatch,
+    /// What else it does.
+    pub policy: QueuePolicy,
+}
+
+/// What a queue can do beyond keeping messages. The default is nothing of it, at no cost.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct QueuePolicy {
+    /// The highest priority, strictly served before lower ones, FIFO within each; higher ones count as this. 0: no priorities.
+    pub max_priority: u8,
+    /// How long a message may wait; the message's own limit counts too. Zero: it expires unless it is delivered at once.
+    pub ttl: Option<Span>,
+    /// A queue without consumers, gets and declarations for so long is deleted, with what it holds.
+    pub expires: Option<Span>,
+    /// Most unsuccessful deliveries; with one more, a message is dead-lettered (or dropped).
+    pub delivery_limit: Option<u32>,
+    /// How long a message that comes back waits before it is ready again.
+    pub retry_delay: Option<RetryDelay>,
+    /// Where a message that comes back waits for its next delivery.
+    pub requeue: Requeue,
+    /// How long a consumer may hold a message.
+    pub ack_timeout: Option<AckTimeout>,
+    /// Only one consumer at a time is served: the one registered first among those of the highest priority.
+    pub single_active: bool,
+    /// Messages with the same `group` go to one consumer, as long as it lives.
+    pub groups: bool,
+    /// Messages whose `id` was seen lately are confirmed and dropped.
+    pub deduplicate: Option<Deduplicate>,
+    /// Dead letters leave only once their targets have them; with full targets they wait.
+    pub dead_letter_at_least_once: bool,
+    /// An append-only log that is read without being emptied. Bounds, TTL and priorities do not apply: `retention` does.
+    pub stream: Option<Retention>,
+}
+
+/// How long a message waits before it is redelivered, by how often it came back. In nanoseconds of the broker's clock.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RetryDelay {
+    /// The first delay.
+    pub base: Span,
+    /// The longest.
+    pub max: Span,
+    /// How it grows.
+    pub growth: Growth,
+    /// How much of it is left to chance, 0 to 1: the delay is uniform between `(1 - jitter) · delay` and `delay`.
+    pub jitter: f64,
+}
+
+/// How a delay grows with the number of failures `n` (from 1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Growth {
+    /// `base`.
+    Fixed,
+    /// `base · n`.
+    #[default]
+    Linear,
+    /// `base · 2^(n - 1)`.
+    Exponential,
+}
+
+/// Where a message that comes back waits for its next delivery.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Requeue {
+    /// Where it was: before all that came after it (RabbitMQ's classic queues, ActiveMQ).
+    #[default]
+    Original,
+    /// Before all others, in the order of coming back (RabbitMQ's quorum queues: a queue of returns that is served first).
+    Head,
+    /// After all others (Redis lists, retry by publishing again).
+    Tail,
+}
+
+/// How long a consumer may hold a message, from its delivery or the last renewal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AckTimeout {
+    /// How long.
+    pub after: Span,
+    /// True: the channel is closed with 406, and all that it held comes back (RabbitMQ). False: that message comes back (SQS, JetStream, Kafka's share groups).
+    pub closes_channel: bool,
+}
+
+/// A window of message identities.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deduplicate {
+    /// For how long an identity is remembered, from its first message on.
+    pub window: Span,
+    /// How many at most: then the oldest is forgotten.
+    pub capacity: u32,
+}
+
+/// How much of a stream is kept. The head goes in whole segments.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Retention {
+    /// Most bytes of bodies.
+    pub max_bytes: Option<u64>,
+    /// Most messages.
+    pub max_length: Option<u64>,
+    /// How long messages are kept.
+    pub max_age: Option<Span>,
+    /// Messages per segment; at least 1.
+    pub segment: u32,
+    /// Only the last message of each routing key is kept (besides the open segment).
+    pub compact: bool,
+    /// What all groups have read is dropped.
+    pub interest: bool,
+}
+
+/// A group of consumers that share streams: the partitions of one topic, usually.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GroupConfig {
+    /// Its name; unique.
+    pub name: Bytes,
+    /// The streams.
+    pub streams: Vec<QueueId>,
+    /// Where it starts to read where it has committed nothing.
+    pub start: Offset,
+    /// How its members share the streams.
+    pub kind: GroupKind,
+}
+
+/// How the members of a group share streams.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum GroupKind {
+    /// Each stream has one reader (Kafka's consumer groups). Reading goes on at the committed offset after a change.
+    Partitioned {
+        /// Who gets which.
+        assignment: Assignment,
+        /// How long members come and go before streams are assigned anew; nobody reads meanwhile.
+        rebalance: Span,
+    },
+    /// All read all, record by record (Kafka's share groups, JetStream's and Redis' consumer groups).
+    Shared {
+        /// How long a record stays with a member: after that it is available again.
+        lock: Span,
+        /// Most deliveries of a record; then it is archived (dropped for this group). 0: no limit.
+        delivery_limit: u32,
+        /// How many records of a stream may be in flight or settled out of order.
+        window: u32,
+    },
+}
+
+/// Which member of a group reads which stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Assignment {
+    /// Neighbouring streams to one member.
+    #[default]
+    Range,
+    /// In turn.
+    RoundRobin,
+    /// Balanced, with as few changes as possible.
+    Sticky,
+    /// By consistent hash of the members (a ring): few changes, less balance.
+    ConsistentHash,
+}
+
+/// Where reading a stream starts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Offset {
+    /// At the oldest message that is kept.
+    First,
+    /// After the newest.
+    #[default]
+    Next,
+    /// At the newest message.
+    Last,
+    /// At this offset, or the first one kept after it.
+    At(u64),
+    /// At the first message that was appended at this instant or later.
+    Since(WallTime),
 }
 
 /// When a queue's commands take effect. An ordering: a later variant outlives more.
@@ -153,14 +343,40 @@ pub enum Dispatch {
 }
 
 /// A binding of a queue to an exchange.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Binding {
     /// From.
     pub exchange: ExchangeId,
     /// To.
-    pub queue: QueueId,
-    /// The binding key: a routing key, a topic pattern, or nothing that matters (fanout, hash).
+    pub to: Destination,
+    /// The binding key: a routing key, a topic pattern, or nothing that matters (fanout, hash, headers).
     pub key: Bytes,
     /// Weight in a consistent-hash exchange; 1 elsewhere.
     pub weight: u32,
+    /// In a headers exchange: what has to match. Absent: everything does.
+    pub headers: Option<HeadersMatch>,
+}
+
+/// Where a binding leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Destination {
+    /// To a queue.
+    Queue(QueueId),
+    /// On to another exchange.
+    Exchange(ExchangeId),
+}
+
+impl From<QueueId> for Destination {
+    fn from(queue: QueueId) -> Destination {
+        Destination::Queue(queue)
+    }
+}
+
+/// What a headers exchange compares.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HeadersMatch {
+    /// True: all must match; false: one is enough.
+    pub all: bool,
+    /// Headers with their values; without a value any will do.
+    pub headers: Vec<(Bytes, Option<Value>)>,
 }

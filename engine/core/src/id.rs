@@ -31,12 +31,26 @@ id! {
     ExchangeId(u32)
 }
 id! {
+    /// A group of consumers of streams, by its place in [`crate::BrokerConfig::groups`].
+    GroupId(u32)
+}
+id! {
     /// A consumer on its channel; the client chooses the number.
     ConsumerId(u32)
 }
 id! {
     /// A place in the node's log: dense, in the order of `Output::Persist`, from 1. Zero is before every entry.
     LogPosition(u64)
+}
+
+impl ConsumerId {
+    /// Under this name come the answers to `Get`.
+    pub const GET: ConsumerId = ConsumerId(u32::MAX);
+}
+
+impl QueueId {
+    /// The pseudo-queue of direct reply-to: who consumes from it gets the answers to what its channel asks.
+    pub const REPLY_TO: QueueId = QueueId(u32::MAX);
 }
 
 impl ExchangeId {

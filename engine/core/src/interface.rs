@@ -1,11 +1,16 @@
 //! What goes into the broker and what comes out of it.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
+use crate::config::{Binding, Offset};
 use crate::id::{
-    ChannelId, ConnectionId, ConsumerId, ExchangeId, LogPosition, MessageCopy, QueueId,
+    ChannelId, ConnectionId, ConsumerId, ExchangeId, GroupId, LogPosition, MessageCopy, QueueId,
 };
-use crate::message::Message;
+use crate::message::{Death, Message};
+use crate::selector::Selector;
+use crate::time::WallTime;
 
 /// What happened.
 #[derive(Clone, Debug)]
@@ -44,6 +49,13 @@ pub enum Input {
         /// The disk has all entries up to here.
         synced: LogPosition,
     },
+    /// The wall clock's reading: at the start, and when the clock steps. Until the first, wall time is the broker's own time.
+    Clock(WallTime),
+    /// How many bytes are free on the disk, when that has changed notably.
+    Disk {
+        /// Free bytes.
+        free: u64,
+    },
 }
 
 /// What a client can ask for.
@@ -61,18 +73,7 @@ pub enum Request {
         message: Message,
     },
     /// Deliver from a queue to this channel.
-    Consume {
-        /// From.
-        queue: QueueId,
-        /// The consumer's name on the channel; unused so far.
-        consumer: ConsumerId,
-        /// Most deliveries that may be unacknowledged; 0 is unlimited.
-        prefetch: u32,
-        /// A delivery counts as acknowledged when it is sent (and does not count against `prefetch`).
-        no_ack: bool,
-        /// Share in the weighted dispatches; at least 1.
-        weight: u32,
-    },
+    Consume(Box<Consume>),
     /// End a consumer. What it holds stays unacknowledged.
     Cancel {
         /// Which.
@@ -91,9 +92,101 @@ pub enum Request {
         delivery: u64,
         /// All up to it (0: all).
         multiple: bool,
-        /// Back to its original position; otherwise dead-lettered, or dropped if the queue has no target.
+        /// Back into the queue (where to says [`crate::Requeue`]); otherwise dead-lettered, or dropped if the queue has no target.
         requeue: bool,
     },
+    /// Still working: the ack timeout of a delivery starts anew. One that has run out is ignored.
+    Renew {
+        /// The delivery tag.
+        delivery: u64,
+    },
+    /// Most unacknowledged deliveries of the channel's consumers together, besides each consumer's own; 0 is unlimited. Answer: `Done`.
+    ChannelPrefetch {
+        /// The limit.
+        limit: u32,
+    },
+    /// Take the next message of a queue, if there is one. Answer: `Deliver` to [`ConsumerId::GET`], or `Empty`. Prefetch does not count.
+    Get {
+        /// From.
+        queue: QueueId,
+        /// It counts as acknowledged at once.
+        no_ack: bool,
+    },
+    /// From now on publishes and acknowledgements of this channel wait for `Commit`. Not on a channel with confirms, nor the reverse (406). Answer: `Done`.
+    TransactionSelect,
+    /// Carry out all that was gathered, in one atomic step, and go on gathering. Answer: `Done` once it is as durable as the queues ask;
+    /// if a queue refuses one of its publishes, nothing of it happens and the answer is `TransactionFailed`.
+    Commit,
+    /// Forget what was gathered (its deliveries stay unacknowledged). Answer: `Done`.
+    Rollback,
+    /// Make sure that a configured queue exists: one that was deleted or has expired comes back, empty, with its configured bindings. Answer: `Declared`.
+    Declare {
+        /// The queue.
+        queue: QueueId,
+    },
+    /// Drop all ready and delayed messages. Answer: `Declared` with what remains.
+    Purge {
+        /// The queue.
+        queue: QueueId,
+    },
+    /// Delete a queue, its bindings and its messages; its consumers are told (`Cancelled`). Answer: `Done`.
+    Delete {
+        /// The queue.
+        queue: QueueId,
+    },
+    /// Add a binding; one that exists already stays one. Answer: `Done`.
+    Bind(Box<Binding>),
+    /// Take a binding away. Answer: `Done`.
+    Unbind(Box<Binding>),
+    /// Join a group: streams are assigned (`Assigned`), and deliveries come under this consumer's name. Ends by `Cancel`.
+    Join {
+        /// The group.
+        group: GroupId,
+        /// The consumer's name on the channel.
+        consumer: ConsumerId,
+        /// Most unsettled deliveries; 0 is unlimited.
+        prefetch: u32,
+    },
+}
+
+/// What a consumer wants.
+#[derive(Clone, Debug)]
+pub struct Consume {
+    /// From where; [`QueueId::REPLY_TO`] for direct replies (`no_ack` only).
+    pub queue: QueueId,
+    /// The consumer's name on the channel.
+    pub consumer: ConsumerId,
+    /// Most deliveries that may be unacknowledged; 0 is unlimited.
+    pub prefetch: u32,
+    /// A delivery counts as acknowledged when it is sent (and does not count against `prefetch`).
+    pub no_ack: bool,
+    /// Share in the weighted dispatches; at least 1.
+    pub weight: u32,
+    /// Those of lower priority are served only while all of higher priority are busy.
+    pub priority: i32,
+    /// Nobody else may consume from the queue (403 for whoever comes second).
+    pub exclusive: bool,
+    /// Only messages that it accepts.
+    pub selector: Option<Arc<Selector>>,
+    /// Of a stream: where to start.
+    pub from: Offset,
+}
+
+impl Consume {
+    /// A plain consumer: manual acknowledgement, no limit.
+    pub fn new(queue: QueueId, consumer: ConsumerId) -> Consume {
+        Consume {
+            queue,
+            consumer,
+            prefetch: 0,
+            no_ack: false,
+            weight: 1,
+            priority: 0,
+            exclusive: false,
+            selector: None,
+            from: Offset::default(),
+        }
+    }
 }
 
 /// What the broker answers.
@@ -131,14 +224,40 @@ pub enum Response {
         /// Which.
         consumer: ConsumerId,
     },
-    /// The consumer has ended; nothing for it follows.
+    /// The consumer has ended, by its own wish or because its queue is gone; nothing for it follows.
     Cancelled {
         /// Which.
         consumer: ConsumerId,
     },
+    /// The queue had nothing for a `Get`.
+    Empty,
+    /// A request without a better answer is carried out.
+    Done,
+    /// A queue refused a publish of the transaction: nothing of it has happened.
+    TransactionFailed,
+    /// The queue exists.
+    Declared {
+        /// Ready messages.
+        ready: u64,
+        /// Consumers.
+        consumers: u32,
+    },
+    /// A member of a group reads these streams from now on, and no others.
+    Assigned {
+        /// Which member.
+        consumer: ConsumerId,
+        /// Grows with each assignment.
+        generation: u32,
+        /// The streams.
+        streams: Box<[QueueId]>,
+    },
+    /// An alarm is on: what this connection publishes is not read (on channel 0).
+    Blocked,
+    /// The alarm is over (on channel 0).
+    Unblocked,
     /// The channel is closed for a client's error, with AMQP's reply code; what it held is requeued. A later request reopens the number.
     ChannelClosed {
-        /// 404 not found, 406 precondition failed, 530 not allowed.
+        /// 403 access refused, 404 not found, 406 precondition failed, 530 not allowed.
         code: u16,
         /// For a person.
         reason: &'static str,
@@ -229,19 +348,65 @@ pub enum Command {
         copy: MessageCopy,
         /// The message.
         message: Message,
+        /// When it may be delivered.
+        times: Times,
     },
     /// A message leaves, for whatever reason.
     Remove {
         /// The copy.
         copy: MessageCopy,
     },
-    /// A delivered message is ready again, at its original position.
+    /// A delivered message is ready again, or will be.
     Return {
         /// The copy.
         copy: MessageCopy,
         /// How often it has been delivered without success.
         deliveries: u32,
+        /// When it is ready again.
+        due: WallTime,
     },
+    /// A stream's messages before this one are gone. The copy is the first that is kept.
+    Truncate {
+        /// The stream, and the first offset that is kept.
+        copy: MessageCopy,
+    },
+    /// A group has read a stream up to here. The copy is the first that it has not.
+    Advance {
+        /// The stream, and the group's next offset.
+        copy: MessageCopy,
+        /// The group.
+        group: GroupId,
+    },
+    /// A queue was deleted, with all that it held. The copy's serial is the first that it has not given out.
+    Delete {
+        /// The queue, and the next serial.
+        copy: MessageCopy,
+    },
+    /// A queue exists (again).
+    Declare {
+        /// The queue, and the next serial.
+        copy: MessageCopy,
+    },
+}
+
+/// When a message may be delivered: from `due` on, before `expires`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Times {
+    /// Not earlier; zero: at once.
+    pub due: WallTime,
+    /// Not from here on.
+    pub expires: WallTime,
+    /// When it entered. Only streams keep it (zero elsewhere).
+    pub entered: WallTime,
+}
+
+impl Times {
+    /// At any time.
+    pub const ANY: Times = Times {
+        due: WallTime::ZERO,
+        expires: WallTime::MAX,
+        entered: WallTime::ZERO,
+    };
 }
 
 impl Command {
@@ -250,7 +415,11 @@ impl Command {
         match self {
             Command::Enqueue { copy, .. }
             | Command::Remove { copy }
-            | Command::Return { copy, .. } => *copy,
+            | Command::Return { copy, .. }
+            | Command::Truncate { copy }
+            | Command::Advance { copy, .. }
+            | Command::Delete { copy }
+            | Command::Declare { copy } => *copy,
         }
     }
 
@@ -258,7 +427,7 @@ impl Command {
     pub fn size(&self) -> u64 {
         match self {
             Command::Enqueue { message, .. } => message.size() + message.routing_key.len() as u64,
-            Command::Remove { .. } | Command::Return { .. } => 0,
+            _ => 0,
         }
     }
 }
@@ -296,14 +465,14 @@ pub enum Event {
         /// The copy that it replaces, for a dead-letter move.
         from: Option<MessageCopy>,
     },
-    /// A copy is in its queue and ready.
+    /// A copy is in its queue; ready, unless `Delayed` follows at once.
     Enqueued {
         /// The message.
         tag: u64,
         /// The copy.
         copy: MessageCopy,
     },
-    /// A copy that was in flight is ready again.
+    /// A copy that was in flight is back; ready, unless `Delayed` follows at once.
     Returned {
         /// The message.
         tag: u64,
@@ -321,13 +490,96 @@ pub enum Event {
         /// Why.
         reason: Removal,
     },
-    /// A restart found this copy in the log.
+    /// A restart found this copy in the log; ready, unless `Delayed` follows at once.
     Recovered {
         /// The message.
         tag: u64,
         /// The copy.
         copy: MessageCopy,
     },
+    /// A copy that has just entered its queue, or come back, is not ready yet.
+    Delayed {
+        /// The message.
+        tag: u64,
+        /// The copy.
+        copy: MessageCopy,
+    },
+    /// A delayed copy is ready.
+    Due {
+        /// The message.
+        tag: u64,
+        /// The copy.
+        copy: MessageCopy,
+    },
+    /// A consumer held a copy for too long: `Returned` (or `Removed`) follows.
+    LeaseExpired {
+        /// The copy.
+        copy: MessageCopy,
+    },
+    /// A publish was confirmed and not enqueued: the queue has seen it already (its id, or its place in an idempotent producer's output).
+    Deduplicated {
+        /// The message.
+        tag: u64,
+        /// The queue.
+        queue: QueueId,
+    },
+    /// A member of a group got a record of a stream; nothing leaves the stream by that.
+    StreamDelivered {
+        /// The message.
+        tag: u64,
+        /// The stream and the offset.
+        copy: MessageCopy,
+        /// The group, if a group reads.
+        group: Option<GroupId>,
+    },
+    /// A group has finished a record: acknowledged (committed beyond it), or archived undelivered (`acked` false).
+    StreamSettled {
+        /// The message.
+        tag: u64,
+        /// The stream and the offset.
+        copy: MessageCopy,
+        /// The group.
+        group: GroupId,
+        /// Acknowledged, not given up.
+        acked: bool,
+    },
+    /// The streams of a group were assigned anew.
+    Rebalanced {
+        /// The group.
+        group: GroupId,
+        /// Which assignment.
+        generation: u32,
+        /// How many members.
+        members: u32,
+    },
+    /// Another consumer is served alone from now on.
+    Activated {
+        /// The queue.
+        queue: QueueId,
+        /// The consumer's channel.
+        channel: ChannelId,
+    },
+    /// A queue was deleted, or has expired; its copies were `Removed` before.
+    QueueDeleted {
+        /// The queue.
+        queue: QueueId,
+    },
+    /// A resource runs short, or no longer.
+    Alarm {
+        /// Which.
+        resource: Resource,
+        /// It does.
+        on: bool,
+    },
+}
+
+/// What can run short.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Resource {
+    /// Memory for bodies.
+    Memory,
+    /// Disk space.
+    Disk,
 }
 
 /// Why a copy left its queue.
@@ -335,12 +587,20 @@ pub enum Event {
 pub enum Removal {
     /// Acknowledged.
     Acked,
-    /// Moved to the dead-letter target, after a rejection or by overflow.
-    DeadLettered,
+    /// Moved to the dead-letter target.
+    DeadLettered(Death),
     /// Dropped at the bound (it may never have been ready: a newcomer without a head to drop).
     Dropped,
     /// Rejected without requeue, and no dead-letter target took it.
     Rejected,
+    /// Its time to live ran out, and no dead-letter target took it.
+    Expired,
+    /// Delivered too often without success, and no dead-letter target took it.
+    Exhausted,
+    /// Its queue was purged or deleted.
+    Purged,
+    /// Its stream keeps no more than it should.
+    Retired,
 }
 
 /// What a restart found in the log, in order.
@@ -361,12 +621,29 @@ pub struct QueueView {
     pub ready: u64,
     /// Delivered and not settled.
     pub in_flight: u64,
+    /// In the queue and not ready before some instant.
+    pub delayed: u64,
     /// Bytes of the ready ones.
     pub ready_bytes: u64,
     /// Publishes that wait for room.
     pub parked: u64,
     /// Consumers registered.
     pub consumers: u32,
+}
+
+/// The state of a group, for screens and checkers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupView {
+    /// The group's name.
+    pub name: Bytes,
+    /// How many members.
+    pub members: u32,
+    /// Which assignment.
+    pub generation: u32,
+    /// Records that it has not settled, all its streams together.
+    pub lag: u64,
+    /// Records that its members hold.
+    pub in_flight: u64,
 }
 
 /// What a delivery costs of a connection's window besides its body: method and header frames, about.

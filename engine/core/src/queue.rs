@@ -137,6 +137,7 @@ impl Queue {
             name: self.config.name.clone(),
             ready: self.ready,
             in_flight: self.in_flight,
+            delayed: 0,
             ready_bytes: self.ready_bytes,
             parked: self.parked.len() as u64,
             consumers: self.consumers.len() as u32,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use crate::config::{BrokerConfig, ExchangeKind};
+use crate::config::{BrokerConfig, Destination, ExchangeKind};
 use crate::hashing::{Placement, hash};
 use crate::id::{ExchangeId, QueueId};
 use crate::topic::{Scratch, Trie};
@@ -38,10 +38,11 @@ impl Router {
                 binding.exchange.index() < config.exchanges.len(),
                 "a binding's exchange is declared"
             );
-            assert!(
-                binding.queue.index() < config.queues.len(),
-                "a binding's queue is declared"
-            );
+            let declared = match binding.to {
+                Destination::Queue(queue) => queue.index() < config.queues.len(),
+                Destination::Exchange(exchange) => exchange.index() < config.exchanges.len(),
+            };
+            assert!(declared, "a binding's destination is declared");
         }
         let names = config.queues.iter().map(|queue| queue.name.clone());
         Router {
@@ -93,29 +94,30 @@ impl Exchange {
         let bindings = config
             .bindings
             .iter()
-            .filter(|binding| binding.exchange.index() == at);
+            .filter(|binding| binding.exchange.index() == at)
+            .filter_map(|binding| match binding.to {
+                Destination::Queue(queue) => Some((queue, binding)),
+                Destination::Exchange(_) => None,
+            });
         match config.exchanges[at].kind {
             ExchangeKind::Direct => {
                 let mut by_key = BTreeMap::<Bytes, Vec<QueueId>>::new();
-                for binding in bindings {
-                    insert_once(
-                        by_key.entry(binding.key.clone()).or_default(),
-                        binding.queue,
-                    );
+                for (queue, binding) in bindings {
+                    insert_once(by_key.entry(binding.key.clone()).or_default(), queue);
                 }
                 Exchange::Direct(by_key)
             }
-            ExchangeKind::Fanout => {
+            ExchangeKind::Fanout | ExchangeKind::Headers | ExchangeKind::Partition => {
                 let mut queues = Vec::new();
-                for binding in bindings {
-                    insert_once(&mut queues, binding.queue);
+                for (queue, _) in bindings {
+                    insert_once(&mut queues, queue);
                 }
                 Exchange::Fanout(queues)
             }
             ExchangeKind::Topic => {
                 let mut trie = Trie::default();
-                for binding in bindings {
-                    trie.insert(&binding.key, binding.queue);
+                for (queue, binding) in bindings {
+                    trie.insert(&binding.key, queue);
                 }
                 Exchange::Topic {
                     trie,
@@ -125,8 +127,8 @@ impl Exchange {
             ExchangeKind::ConsistentHash(kind) => {
                 // A queue that is bound twice is one node with both weights.
                 let mut weights = BTreeMap::<QueueId, u32>::new();
-                for binding in bindings {
-                    let weight = weights.entry(binding.queue).or_default();
+                for (queue, binding) in bindings {
+                    let weight = weights.entry(queue).or_default();
                     *weight = weight.saturating_add(binding.weight);
                 }
                 let queues: Vec<QueueId> = weights.keys().copied().collect();

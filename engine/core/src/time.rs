@@ -12,6 +12,13 @@ use serde::{Deserialize, Serialize};
 #[serde(transparent)]
 pub struct Time(pub u64);
 
+/// An instant that outlives a restart: nanoseconds since the Unix epoch, as this machine's wall clock has it.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct WallTime(pub u64);
+
 /// A length of time in nanoseconds.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
@@ -76,6 +83,25 @@ impl Span {
     /// True for a span of no time.
     pub const fn is_zero(self) -> bool {
         self.0 == 0
+    }
+}
+
+impl WallTime {
+    /// Before every instant that occurs.
+    pub const ZERO: WallTime = WallTime(0);
+    /// Later than every instant that occurs.
+    pub const MAX: WallTime = WallTime(u64::MAX);
+
+    /// The span since `earlier`; zero if `earlier` is later.
+    pub const fn since(self, earlier: WallTime) -> Span {
+        Span(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl Add<Span> for WallTime {
+    type Output = WallTime;
+    fn add(self, span: Span) -> WallTime {
+        WallTime(self.0.saturating_add(span.0))
     }
 }
 

@@ -53,6 +53,7 @@ fn pass(broker: &mut Broker, out: &mut Vec<Output>, inputs: &mut Vec<Input>, mes
                 persistent: true,
                 routing_key: Bytes::from_static(KEYS[nth as usize % KEYS.len()]),
                 body: Bytes::from_static(&[0; 100]),
+                properties: None,
             };
             let request = Request::Publish {
                 exchange: ExchangeId(0),
@@ -119,23 +120,26 @@ fn allocations(durability: Durability, kind: ExchangeKind, dispatch: Dispatch) -
         overflow: Overflow::Block,
         dead_letter: None,
         dispatch,
+        policy: QueuePolicy::default(),
     };
     let config = BrokerConfig {
         exchanges: vec![ExchangeConfig {
             name: Bytes::from_static(b"shop"),
             kind,
+            alternate: None,
         }],
         queues: vec![queue],
         bindings: ["shop.order", "shop.refund"]
             .map(|key| Binding {
                 exchange: ExchangeId(0),
-                queue: QueueId(0),
+                to: QueueId(0).into(),
+                headers: None,
                 key: Bytes::from_static(key.as_bytes()),
                 weight: 1,
             })
             .to_vec(),
-        incarnation: 0,
         observe: true,
+        ..Default::default()
     };
     let mut broker = Broker::new(config, Recovered::default(), 7);
     let (mut out, mut inputs) = (Vec::new(), Vec::new());
@@ -155,13 +159,12 @@ fn allocations(durability: Durability, kind: ExchangeKind, dispatch: Dispatch) -
         };
         let request = match connection.0 {
             0 => Request::ConfirmSelect,
-            _ => Request::Consume {
-                queue: QueueId(0),
-                consumer: ConsumerId(0),
+            _ => Request::Consume(Box::new(Consume {
                 prefetch: 5,
                 no_ack: false,
                 weight: connection.0,
-            },
+                ..Consume::new(QueueId(0), ConsumerId(0))
+            })),
         };
         broker.handle(Time::ZERO, Input::Client { channel, request }, &mut out);
     }

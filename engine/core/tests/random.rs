@@ -138,6 +138,7 @@ fn queue_options() -> impl Strategy<Value = QueueConfig> {
                 overflow,
                 dead_letter,
                 dispatch,
+                policy: QueuePolicy::default(),
             },
         )
 }
@@ -206,6 +207,7 @@ fn run(config: BrokerConfig, steps: Vec<Step>) {
                     persistent,
                     routing_key: Bytes::from_static(key.as_bytes()),
                     body: Bytes::from_static(&[0; 9][..size]),
+                    properties: None,
                 };
                 Input::Client {
                     channel,
@@ -224,13 +226,11 @@ fn run(config: BrokerConfig, steps: Vec<Step>) {
                 no_ack,
             } => {
                 let consumer = ConsumerId(consumer);
-                let request = Request::Consume {
-                    queue: QueueId(queue),
-                    consumer,
+                let request = Request::Consume(Box::new(Consume {
                     prefetch,
                     no_ack,
-                    weight: 1,
-                };
+                    ..Consume::new(QueueId(queue), consumer)
+                }));
                 Input::Client { channel, request }
             }
             Step::Cancel { channel, consumer } => Input::Client {

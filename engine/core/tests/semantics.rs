@@ -730,7 +730,7 @@ fn a_rejected_message_moves_to_the_dead_letter_queue_in_one_entry() {
             > written
             > synced
               * enqueued dead/0
-              * removed q/0: DeadLettered
+              * removed q/0: DeadLettered(Rejected)
             > power-loss
               * recovered dead/0 m1
             q: 0 ready, 0 in flight
@@ -803,11 +803,11 @@ fn overflow_to_the_dead_letter_queue_moves_the_oldest() {
               * m3 proposed q/2
               * m3 proposed dead/1 from q/2
               * enqueued dead/1
-              * removed q/2: DeadLettered
+              * removed q/2: DeadLettered(MaxLength)
               sync 2
               1 confirm 3
             > synced
-              * removed q/0: DeadLettered
+              * removed q/0: DeadLettered(MaxLength)
               * enqueued q/1
               1 confirm 2
             q: 1 ready, 0 in flight
@@ -841,7 +841,7 @@ fn a_full_dead_letter_target_that_refuses_loses_the_message() {
               * m1 proposed dead/0 from q/0
               * m2 proposed q/1
               * enqueued dead/0
-              * removed q/0: DeadLettered
+              * removed q/0: DeadLettered(MaxLength)
               * enqueued q/1
               * m3 routed, 1 copies
               * m3 proposed q/2

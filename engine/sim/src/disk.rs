@@ -171,6 +171,7 @@ mod tests {
         let costs = DiskCosts {
             fsync: Distribution::Constant(Span::from_millis(5)),
             bandwidth: None,
+            capacity: None,
         };
         Disk::new(&costs, Stream::new(1, "disk", 0))
     }

@@ -370,7 +370,7 @@ impl LogContents {
             let begun: Vec<u64> = entry.commands().iter().filter_map(tag_of).collect();
             for command in entry.commands() {
                 match command {
-                    Command::Enqueue { copy, message } => {
+                    Command::Enqueue { copy, message, .. } => {
                         log.holds.insert(*copy, message.tag);
                     }
                     Command::Remove { copy } => {
@@ -380,7 +380,7 @@ impl LogContents {
                             log.moved.insert(*copy);
                         }
                     }
-                    Command::Return { .. } => {}
+                    _ => {}
                 }
             }
         }
@@ -391,7 +391,7 @@ impl LogContents {
 fn tag_of(command: &Command) -> Option<u64> {
     match command {
         Command::Enqueue { message, .. } => Some(message.tag),
-        Command::Remove { .. } | Command::Return { .. } => None,
+        _ => None,
     }
 }
 

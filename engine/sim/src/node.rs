@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 use queuelab_core::{
-    Broker, ChannelId, ConnectionId, ConsumerId, Durability, Event as BrokerEvent, Input,
+    Broker, ChannelId, ConnectionId, Consume, ConsumerId, Durability, Event as BrokerEvent, Input,
     MessageCopy, Output, QueueId, Recovered, Removal, Request, Response, Span, Time,
 };
 use queuelab_scenario::{Ack, Cpu, Scenario};
@@ -373,13 +373,12 @@ impl World {
                         connection: id,
                         number: at as u16 + 1,
                     };
-                    let request = Request::Consume {
-                        queue: QueueId(spec.from[at] as u32),
-                        consumer: ConsumerId(0),
+                    let request = Request::Consume(Box::new(Consume {
                         prefetch: spec.prefetch,
                         no_ack: spec.ack == Ack::Auto,
                         weight: spec.weight,
-                    };
+                        ..Consume::new(QueueId(spec.from[at] as u32), ConsumerId(0))
+                    }));
                     self.input(now, Input::Client { channel, request });
                 }
             }
@@ -554,6 +553,13 @@ impl World {
             },
             Response::Consuming { .. }
             | Response::Cancelled { .. }
+            | Response::Empty
+            | Response::Done
+            | Response::TransactionFailed
+            | Response::Declared { .. }
+            | Response::Assigned { .. }
+            | Response::Blocked
+            | Response::Unblocked
             | Response::ChannelClosed { .. } => Down::Notice { bytes: 0 },
         }
     }
@@ -652,6 +658,7 @@ impl World {
                     self.metrics.queues[copy.queue.index()].came_back += 1;
                 }
             }
+            _ => {}
         }
     }
 
@@ -726,9 +733,10 @@ impl World {
         let queue = &mut self.metrics.queues[copy.queue.index()];
         match reason {
             Removal::Acked => queue.count(phase, |counts| counts.acked += 1),
-            Removal::DeadLettered => queue.dead_lettered += 1,
+            Removal::DeadLettered(_) => queue.dead_lettered += 1,
             Removal::Dropped => queue.dropped += 1,
             Removal::Rejected => queue.rejected += 1,
+            Removal::Expired | Removal::Exhausted | Removal::Purged | Removal::Retired => {}
         }
         self.check.ended(Tag(tag));
         let Some(journey) = self.journeys.get_mut(copy) else {

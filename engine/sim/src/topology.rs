@@ -16,12 +16,15 @@ pub fn broker_config(scenario: &Scenario, incarnation: u32) -> BrokerConfig {
             ExchangeType::Fanout => ExchangeKind::Fanout,
             ExchangeType::Topic => ExchangeKind::Topic,
             ExchangeType::ConsistentHash(hash) => ExchangeKind::ConsistentHash(hash),
+            ExchangeType::Headers => ExchangeKind::Headers,
         },
+        alternate: None,
     });
     let bindings = (0u32..).zip(&scenario.queues).flat_map(|(number, queue)| {
         queue.bind.iter().map(move |bind| Binding {
             exchange: ExchangeId(bind.exchange as u32),
-            queue: QueueId(number),
+            to: QueueId(number).into(),
+            headers: None,
             key: text(&bind.key),
             weight: bind.weight,
         })
@@ -36,6 +39,7 @@ pub fn broker_config(scenario: &Scenario, incarnation: u32) -> BrokerConfig {
         bindings: bindings.collect(),
         incarnation,
         observe: true,
+        ..BrokerConfig::default()
     }
 }
 
@@ -62,6 +66,7 @@ fn queue_config(scenario: &Scenario, queue: &Queue) -> QueueConfig {
             },
         }),
         dispatch: queue.dispatch,
+        policy: queue.policy.clone(),
     }
 }
 

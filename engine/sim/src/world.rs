@@ -468,6 +468,7 @@ impl World {
                 } => {
                     self.finished(producer, sequence, intended, outcome);
                 }
+                ProducerAction::Commit | ProducerAction::Disconnect { .. } => {}
                 ProducerAction::Connect => {
                     let connection = self.producer_connection(producer);
                     self.connect(connection);
@@ -506,6 +507,7 @@ impl World {
             persistent: spec.persistent,
             routing_key: self.producer_plans[group].routing_key(publish.target, publish.key),
             body: body(publish.size),
+            properties: None,
         };
         let request = queuelab_core::Request::Publish {
             exchange,
@@ -553,7 +555,7 @@ impl World {
             }
             Outcome::Failed => outcomes.failed += 1,
             Outcome::Unknown => outcomes.unknown += 1,
-            Outcome::Dropped => outcomes.dropped_by_producer += 1,
+            Outcome::Abandoned | Outcome::Dropped => outcomes.dropped_by_producer += 1,
         }
         let tag = Tag::new(producer as usize, sequence);
         if outcome != Outcome::Dropped {
@@ -619,6 +621,11 @@ impl World {
                     };
                     self.settle(consumer, subscription, delivery, false, request);
                 }
+                ConsumerAction::Disconnect { .. }
+                | ConsumerAction::Get { .. }
+                | ConsumerAction::Renew { .. }
+                | ConsumerAction::Forward { .. }
+                | ConsumerAction::Commit { .. } => {}
                 ConsumerAction::Connect => {
                     let connection = self.consumer_connection(consumer);
                     self.connect(connection);

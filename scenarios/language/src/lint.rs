@@ -419,7 +419,7 @@ fn is_bound(queue: &Queue, exchange: usize, kind: ExchangeType, key: &str) -> bo
         .any(|binding| match kind {
             ExchangeType::Direct => binding.key == key,
             ExchangeType::Topic => topic_matches(&binding.key, key),
-            ExchangeType::Fanout | ExchangeType::ConsistentHash(_) => true,
+            ExchangeType::Fanout | ExchangeType::ConsistentHash(_) | ExchangeType::Headers => true,
         })
 }
 

@@ -1,6 +1,11 @@
 //! A validated scenario: names are resolved, units are gone, the impossible cannot be written.
 
-use queuelab_core::{Dispatch, Durability, HashKind, Overflow, Span, Time};
+use std::sync::Arc;
+
+use queuelab_core::{
+    Dispatch, Durability, GroupKind, HashKind, HeadersMatch, Limits, Offset, Overflow, QueuePolicy,
+    Span, Time, Value,
+};
 
 /// One experiment.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,8 +42,21 @@ pub struct Scenario {
     pub producers: Vec<Producer>,
     /// Groups of consumers.
     pub consumers: Vec<Consumer>,
+    /// Groups of consumers of streams, in order of declaration.
+    pub groups: Vec<Group>,
     /// Faults.
     pub faults: Vec<Fault>,
+    /// When the run ends before its last phase does.
+    pub until: Option<Until>,
+}
+
+/// What ends a run early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// All queues are empty (none ready, delayed or in flight), no producer has anything more to send now, and at least one message was sent.
+    Empty,
+    /// Nothing was published, delivered or settled for so long.
+    Idle(Span),
 }
 
 impl Scenario {
@@ -151,6 +169,10 @@ pub struct Cluster {
     pub disk: Disk,
     /// The network.
     pub network: Network,
+    /// Alarms and credit flow.
+    pub limits: Limits,
+    /// The system whose defaults the whole cluster has, if one was named.
+    pub design: Option<Design>,
 }
 
 /// A cost profile.
@@ -189,6 +211,8 @@ pub struct Disk {
     pub fsync: Distribution,
     /// Bytes per second; `None` is unlimited.
     pub bandwidth: Option<f64>,
+    /// Bytes that the log may take; `None` is unlimited. What is free of it is what the disk alarm looks at.
+    pub capacity: Option<u64>,
 }
 
 /// The network between clients and node.
@@ -207,6 +231,10 @@ pub struct Exchange {
     pub name: String,
     /// How it routes.
     pub kind: ExchangeType,
+    /// Where messages go that it routes nowhere: an index into [`Scenario::exchanges`].
+    pub alternate: Option<usize>,
+    /// Bindings of this exchange to others (it is the destination).
+    pub bind: Vec<Binding>,
 }
 
 /// How an exchange routes.
@@ -220,6 +248,8 @@ pub enum ExchangeType {
     Topic,
     /// By hash of the key.
     ConsistentHash(HashKind),
+    /// By headers.
+    Headers,
 }
 
 /// A queue.
@@ -241,6 +271,40 @@ pub struct Queue {
     pub dead_letter: Option<Target>,
     /// How consumers are chosen.
     pub dispatch: Dispatch,
+    /// What else the queue does; `policy.stream` makes it a stream.
+    pub policy: QueuePolicy,
+    /// Partitions: 1 is the plain queue; more are queues `name/0` …, chosen by hash of the message's key. Bounds are of all together,
+    /// split evenly.
+    pub partitions: u32,
+    /// Messages that it holds when the run begins (without keys, of the size that its first producer sends).
+    pub backlog: u64,
+    /// It lies at its producers, without a broker (ZeroMQ's PUSH): `max_length` is the high-water mark of each.
+    pub brokerless: bool,
+    /// The system whose semantics it has, if one was named.
+    pub design: Option<Design>,
+}
+
+/// A system whose defaults a queue can take over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Design {
+    /// RabbitMQ's classic queues.
+    RabbitmqClassic,
+    /// RabbitMQ's quorum queues.
+    RabbitmqQuorum,
+    /// Kafka's topics.
+    Kafka,
+    /// Redis lists.
+    RedisList,
+    /// Redis streams.
+    RedisStream,
+    /// ActiveMQ Classic.
+    Activemq,
+    /// ZeroMQ's PUSH and PULL.
+    Zeromq,
+    /// NATS JetStream.
+    NatsJetstream,
+    /// Amazon SQS.
+    Sqs,
 }
 
 /// A binding of a queue.
@@ -252,6 +316,8 @@ pub struct Binding {
     pub key: String,
     /// Weight in a consistent-hash exchange.
     pub weight: u32,
+    /// In a headers exchange.
+    pub headers: Option<HeadersMatch>,
 }
 
 /// Where a message goes.
@@ -297,6 +363,138 @@ pub struct Producer {
     pub mandatory: bool,
     /// Most messages of the whole group.
     pub limit: Option<u64>,
+    /// What messages carry besides key and body.
+    pub properties: MessageMix,
+    /// So many messages come at each arrival (`rate` counts messages).
+    pub burst: BurstSize,
+    /// Messages wait on the client to be sent together.
+    pub batch: Option<Batch>,
+    /// Publishes per transaction.
+    pub transaction: Option<u32>,
+    /// What happens after a nack, a timeout or a reset; `None` gives up at once.
+    pub retry: Option<Retry>,
+    /// How long a message may wait at the client; after that it is given up (an impatient producer).
+    pub patience: Option<Distribution>,
+    /// Messages are numbered so that the broker recognises repetitions.
+    pub idempotent: bool,
+    /// Each member starts after such a time.
+    pub start: Distribution,
+    /// How often a member closes its connection and comes back.
+    pub churn: Option<Churn>,
+}
+
+/// What messages carry besides key and body. Each choice is drawn per message.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct MessageMix {
+    /// Priorities with weights; empty: 0.
+    pub priority: Vec<(u8, f64)>,
+    /// Time to live.
+    pub ttl: Option<Distribution>,
+    /// How long after its entry a message is to be delivered.
+    pub delay: Option<Distribution>,
+    /// The message's group is its key.
+    pub group_by_key: bool,
+    /// Headers: name, and values with weights.
+    pub headers: Vec<(String, Vec<(Value, f64)>)>,
+    /// Messages carry an identity (unique, but the same for each attempt).
+    pub id: bool,
+    /// How often a message repeats the identity of its predecessor, 0 to 1.
+    pub duplicates: f64,
+}
+
+impl MessageMix {
+    /// True if messages carry nothing more.
+    pub fn is_empty(&self) -> bool {
+        *self == MessageMix::default()
+    }
+}
+
+/// How many messages come at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum BurstSize {
+    /// One.
+    #[default]
+    One,
+    /// Always so many.
+    Fixed(u32),
+    /// At least one, geometrically distributed.
+    Geometric {
+        /// At least 1.
+        mean: f64,
+    },
+}
+
+/// Messages sent together: when the batch is full, or its first message has waited for `linger`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Batch {
+    /// Messages.
+    pub size: u32,
+    /// Longest wait of the first.
+    pub linger: Span,
+}
+
+/// Sending again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Retry {
+    /// The first wait; zero retries at once.
+    pub base: Span,
+    /// The longest wait.
+    pub max: Span,
+    /// Each wait is twice the one before, up to `max`; otherwise all are `base`.
+    pub exponential: bool,
+    /// How much of the wait is left to chance.
+    pub jitter: Jitter,
+    /// Most sends of one message, the first included.
+    pub attempts: u32,
+    /// A token bucket: each first send puts `ratio` tokens in (up to `burst`), each retry takes one; without a token the message fails.
+    pub budget: Option<Budget>,
+    /// A circuit breaker.
+    pub breaker: Option<Breaker>,
+    /// A message that timed out is still at the broker; true: the repetition comes on top of it (as it does in reality).
+    pub keeps_waiting: bool,
+}
+
+/// How much of a wait is left to chance.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Jitter {
+    /// Nothing.
+    None,
+    /// All: uniform from zero to the wait.
+    #[default]
+    Full,
+    /// Half: uniform from half of the wait to the wait.
+    Equal,
+}
+
+/// A token bucket for retries.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Budget {
+    /// Tokens per first send.
+    pub ratio: f64,
+    /// Most tokens.
+    pub burst: f64,
+}
+
+/// A circuit breaker: after `failures` in a row nothing is sent for `open`, then one message tries.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Breaker {
+    /// Failures in a row.
+    pub failures: u32,
+    /// How long nothing is sent.
+    pub open: Span,
+}
+
+/// Connections that come and go.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Churn {
+    /// Time between two departures of a member.
+    pub every: Distribution,
+    /// How long it stays away.
+    pub away: Distribution,
+    /// It is killed, rather than closing its connection in peace: what it holds comes back when the broker notices.
+    pub crash: bool,
+    /// On its return it declares its queues and binds them again (two requests more per queue).
+    pub declare: bool,
 }
 
 /// When messages are to be sent.
@@ -310,7 +508,66 @@ pub enum Arrivals {
     Closed {
         /// Think time.
         think: Distribution,
+        /// Members join evenly over this time (ramping users).
+        ramp: Span,
     },
+    /// As many as the window, the buffer and back-pressure let through.
+    Max,
+    /// A renewal process: gaps of this shape, scaled so that the rate is met.
+    Renewal {
+        /// The rate.
+        rate: Rate,
+        /// The gap's shape; only its ratio to its mean counts.
+        gap: Distribution,
+    },
+    /// Poisson with a rate that jumps between states (each left after an exponential time, for the next in the list); it starts in the stationary phase.
+    /// With several members each has its own state, and its share of the rates.
+    Mmpp {
+        /// (messages per second, mean time in the state), of the whole group.
+        states: Vec<(f64, Span)>,
+    },
+    /// Poisson at `rate` during `on` times, silent during `off` times, per member. Pareto times give bursts at all scales.
+    OnOff {
+        /// Messages per second while on, of the whole group if all were on.
+        rate: f64,
+        /// Time on.
+        on: Distribution,
+        /// Time off.
+        off: Distribution,
+    },
+    /// Poisson with rate `mean · (1 + amplitude · sin(2π (t / period + phase)))`.
+    Diurnal {
+        /// Mean messages per second.
+        mean: f64,
+        /// 0 to 1.
+        amplitude: f64,
+        /// Length of a day.
+        period: Span,
+        /// Where in the day the run begins, 0 to 1.
+        phase: f64,
+    },
+    /// Recorded send times (dealt out to the members in turn).
+    Trace(Arc<Trace>),
+}
+
+/// A recorded workload.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trace {
+    /// The file, as written in the scenario.
+    pub file: String,
+    /// Ascending.
+    pub messages: Vec<TraceMessage>,
+}
+
+/// A message of a recorded workload.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TraceMessage {
+    /// When it is sent.
+    pub at: Time,
+    /// Its key, if the file has a column for it.
+    pub key: Option<String>,
+    /// Its size in bytes, if the file has a column for it.
+    pub size: Option<u32>,
 }
 
 /// A rate over time: one segment per phase, in order.
@@ -351,6 +608,17 @@ pub enum Keys {
         /// Their share, 0 to 1.
         share: f64,
     },
+    /// As `Hot`, and every `every` the hot keys move on to the next `hot` ones.
+    Shifting {
+        /// How many.
+        keys: u32,
+        /// How many of them are hot at a time.
+        hot: u32,
+        /// Their share, 0 to 1.
+        share: f64,
+        /// How long they stay hot.
+        every: Span,
+    },
     /// These words with weights: `["order.created", "order.paid"]`.
     Words(Vec<(String, f64)>),
 }
@@ -369,6 +637,17 @@ pub enum Size {
         /// 99 % quantile, above the median.
         p99: f64,
     },
+    /// One of two sizes.
+    Bimodal {
+        /// The usual size.
+        small: u64,
+        /// The other one.
+        large: u64,
+        /// How often it is `large`, 0 to 1.
+        share: f64,
+    },
+    /// These sizes, with weights.
+    Empirical(Vec<(u64, f64)>),
 }
 
 /// Publisher confirms.
@@ -411,6 +690,82 @@ pub struct Consumer {
     pub weight: u32,
     /// Wait before connecting again after a reset; `None` stays away.
     pub reconnect: Option<Span>,
+    /// Service times by phase, if they change; `service` is the first phase's.
+    pub service_by_phase: Vec<Distribution>,
+    /// Most unacknowledged deliveries of a member over all its queues (one channel for all of them).
+    pub channel_prefetch: Option<u32>,
+    /// Lower ones are served only while all higher ones are busy.
+    pub priority: i32,
+    /// Nobody else may consume from its queues.
+    pub exclusive: bool,
+    /// Only messages that this expression accepts.
+    pub selector: Option<String>,
+    /// It asks for messages, rather than being sent them.
+    pub pull: Option<Pull>,
+    /// It renews the lock of what it holds so often.
+    pub renew: Option<Span>,
+    /// An index into [`Scenario::groups`]; `from` names the group's streams.
+    pub group: Option<usize>,
+    /// Of streams without a group: where to start.
+    pub offset: Offset,
+    /// Messages that fail however often they are served: chosen by identity, 0 to 1. They are nacked as `nack` says, requeued if it says nothing.
+    pub poison: f64,
+    /// Most messages per second of one member.
+    pub rate_cap: Option<f64>,
+    /// Some members are slow.
+    pub slow: Option<Slow>,
+    /// Each member starts after such a time.
+    pub start: Distribution,
+    /// How often a member goes away and comes back.
+    pub churn: Option<Churn>,
+    /// An impatient consumer: after so long without a message it goes away (for good, unless `churn` or `reconnect` brings it back).
+    pub patience: Option<Distribution>,
+    /// What it publishes when a service ends well.
+    pub then: Option<Then>,
+}
+
+/// Asking for messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pull {
+    /// How long it waits after an empty answer.
+    pub every: Span,
+    /// Most messages that it asks for at a time.
+    pub batch: u32,
+}
+
+/// Some members of a group are slow.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Slow {
+    /// The first `ceil(share · count)` members, 0 to 1.
+    pub share: f64,
+    /// Their services take so many times as long.
+    pub factor: f64,
+}
+
+/// What a consumer publishes when a service ends well.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Then {
+    /// Where to, with weights; one is drawn for each message. `None` is out: nothing is published.
+    pub to: Vec<(Option<Target>, f64)>,
+    /// The message and the acknowledgement in one transaction; otherwise the ack follows the confirm.
+    pub transaction: bool,
+    /// Only when all copies of the message (forked by an exchange) were served: the join of a fork.
+    pub join: bool,
+    /// The body's size; `None` keeps it.
+    pub size: Option<Size>,
+}
+
+/// A group of consumers of streams.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Group {
+    /// Its name.
+    pub name: String,
+    /// Indexes into [`Scenario::queues`]: streams, each with all its partitions.
+    pub streams: Vec<usize>,
+    /// Where it starts.
+    pub start: Offset,
+    /// How its members share the streams.
+    pub kind: GroupKind,
 }
 
 /// How a consumer acknowledges.
@@ -459,6 +814,45 @@ pub enum Distribution {
     },
     /// Evenly between.
     Uniform(Span, Span),
+    /// Gamma by mean and coefficient of variation.
+    Gamma {
+        /// Mean.
+        mean: Span,
+        /// Standard deviation over mean, above 0.
+        cv: f64,
+    },
+    /// Two exponentials with balanced means, by mean and coefficient of variation.
+    Hyperexponential {
+        /// Mean.
+        mean: Span,
+        /// At least 1.
+        cv: f64,
+    },
+    /// Pareto by mean and tail index: P(X > x) = (m / x)^alpha from the minimum m = mean · (alpha − 1) / alpha on.
+    Pareto {
+        /// Mean.
+        mean: Span,
+        /// Above 1.
+        alpha: f64,
+    },
+    /// Weibull by mean and shape.
+    Weibull {
+        /// Mean.
+        mean: Span,
+        /// Above 0; below 1 heavier than exponential.
+        shape: f64,
+    },
+    /// Triangular.
+    Triangular {
+        /// Lowest.
+        low: Span,
+        /// Most likely.
+        mode: Span,
+        /// Highest.
+        high: Span,
+    },
+    /// These values, with weights summing to anything positive.
+    Empirical(Arc<[(Span, f64)]>),
 }
 
 impl Distribution {
@@ -474,6 +868,21 @@ impl Distribution {
                 median * libm::exp(sigma * sigma / 2.0)
             }
             Distribution::Uniform(low, high) => (low.as_secs_f64() + high.as_secs_f64()) / 2.0,
+            Distribution::Gamma { mean, .. }
+            | Distribution::Hyperexponential { mean, .. }
+            | Distribution::Pareto { mean, .. }
+            | Distribution::Weibull { mean, .. } => mean.as_secs_f64(),
+            Distribution::Triangular { low, mode, high } => {
+                (low.as_secs_f64() + mode.as_secs_f64() + high.as_secs_f64()) / 3.0
+            }
+            Distribution::Empirical(values) => {
+                let total: f64 = values.iter().map(|(_, weight)| weight).sum();
+                let sum: f64 = values
+                    .iter()
+                    .map(|(value, weight)| value.as_secs_f64() * weight)
+                    .sum();
+                sum / total
+            }
         }
     }
 }

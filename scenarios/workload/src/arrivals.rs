@@ -26,7 +26,13 @@ impl Schedule {
         let pattern = match arrivals {
             Arrivals::Constant(rate) => Pattern::Constant(Curve::new(rate, phases, members)),
             Arrivals::Poisson(rate) => Pattern::Poisson(Curve::new(rate, phases, members)),
-            Arrivals::Closed { think } => Pattern::Closed {
+            Arrivals::Max
+            | Arrivals::Renewal { .. }
+            | Arrivals::Mmpp { .. }
+            | Arrivals::OnOff { .. }
+            | Arrivals::Diurnal { .. }
+            | Arrivals::Trace(_) => unimplemented!(),
+            Arrivals::Closed { think, .. } => Pattern::Closed {
                 think: Sampler::new(think),
             },
         };

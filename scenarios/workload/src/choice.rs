@@ -92,6 +92,7 @@ impl KeyChoice {
                     numbered(*keys),
                 )
             }
+            Keys::Shifting { .. } => unimplemented!(),
             Keys::Words(words) => {
                 let weights = words.iter().map(|(_, weight)| *weight).collect();
                 let names = words
@@ -161,6 +162,7 @@ pub(crate) enum SizeChoice {
 impl SizeChoice {
     pub(crate) fn new(size: &Size) -> SizeChoice {
         match *size {
+            Size::Bimodal { .. } | Size::Empirical(_) => unimplemented!(),
             Size::Fixed(bytes) => SizeChoice::Fixed(saturate(bytes)),
             Size::Uniform(low, high) => SizeChoice::Uniform {
                 low,

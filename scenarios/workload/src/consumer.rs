@@ -153,6 +153,39 @@ pub enum ConsumerAction {
     },
     /// Open the connection again, then call [`Consumer::connected`], or [`Consumer::reset`] if it fails.
     Connect,
+    /// Leave: close the connection in peace, or (`crash`) without a word. `Connect` follows when it is time.
+    Disconnect {
+        /// Without a word.
+        crash: bool,
+    },
+    /// Ask for a message; answered by [`Consumer::deliver`] or [`Consumer::empty`].
+    Get {
+        /// The channel.
+        subscription: u32,
+    },
+    /// Still working on a delivery.
+    Renew {
+        /// The channel.
+        subscription: u32,
+        /// The delivery tag.
+        delivery: u64,
+    },
+    /// Publish on (`then`): what comes next for a message that was served well. In a transaction the ack and `Commit` follow at once; otherwise the
+    /// driver publishes on a confirming channel of its own and calls [`Consumer::forwarded`], and only then comes the ack. A join
+    /// (`Then::join`) is the driver's: it publishes only with the last copy, and says `forwarded` for the others at once.
+    Forward {
+        /// Of what.
+        delivery: Delivery,
+        /// Index into `then.to`.
+        target: u32,
+        /// The body's size; `None` keeps it.
+        size: Option<u32>,
+    },
+    /// Commit the publish and the ack since the last commit on this channel, then call [`Consumer::committed`].
+    Commit {
+        /// The channel.
+        subscription: u32,
+    },
 }
 
 impl Consumer {
@@ -242,6 +275,29 @@ impl Consumer {
                 .reconnect_at
                 .or(self.plan.reconnect.map(|wait| now + wait));
         }
+    }
+
+    /// A `Get` found nothing.
+    pub fn empty(&mut self, _now: Time, _subscription: u32, _out: &mut Vec<ConsumerAction>) {}
+
+    /// What was published on for this delivery is confirmed (or not `accepted`: the delivery goes back).
+    pub fn forwarded(
+        &mut self,
+        _now: Time,
+        _delivery: Delivery,
+        _accepted: bool,
+        _out: &mut Vec<ConsumerAction>,
+    ) {
+    }
+
+    /// The answer to a commit; if it failed, the delivery goes back.
+    pub fn committed(
+        &mut self,
+        _now: Time,
+        _subscription: u32,
+        _accepted: bool,
+        _out: &mut Vec<ConsumerAction>,
+    ) {
     }
 
     /// The process dies, until [`Consumer::restart`].

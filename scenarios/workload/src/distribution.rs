@@ -43,6 +43,7 @@ impl Sampler {
                 low: low.0,
                 values: (high - low).0.saturating_add(1),
             },
+            _ => unimplemented!(),
         };
         Sampler { shape }
     }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use queuelab_core::{Ledger, Span, Time};
+use queuelab_core::{Ledger, Properties, Span, Time};
 use queuelab_scenario::{Scenario, Target, WhenFull};
 
 use crate::arrivals::{Cursor, Schedule};
@@ -77,6 +77,11 @@ impl ProducerPlan {
         }
     }
 
+    /// What a message carries besides key and body; nothing, for most producers.
+    pub fn properties(&self, _member: u32, _publish: &Publish) -> Option<Properties> {
+        None
+    }
+
     /// The name of a message key: `k0`, `k1`, … or the word.
     pub fn key_name(&self, key: u32) -> Bytes {
         self.keys.name(key)
@@ -135,6 +140,8 @@ pub struct Publish {
     pub key: u32,
     /// Body size in bytes.
     pub size: u32,
+    /// How often it was sent before.
+    pub attempt: u32,
 }
 
 /// What a producer wants done, in order.
@@ -153,6 +160,15 @@ pub enum ProducerAction {
     },
     /// Open the connection again, then call [`Producer::connected`], or [`Producer::reset`] if it fails.
     Connect,
+    /// Commit the publishes since the last commit, then call [`Producer::committed`] with the answer. (The channel of a producer with
+    /// transactions is a transactional one.)
+    Commit,
+    /// Leave: close the connection in peace, or (`crash`) without a word. `Connect` follows when it is time. With `declare` in the plan the
+    /// driver declares and binds the queues of the producer's targets again after the next connection.
+    Disconnect {
+        /// Without a word.
+        crash: bool,
+    },
 }
 
 /// What a producer knows in the end about a message.
@@ -168,6 +184,8 @@ pub enum Outcome {
     Unknown,
     /// Never sent: the buffer was full.
     Dropped,
+    /// Given up while it waited at the client: patience, retry budget or circuit breaker.
+    Abandoned,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -319,6 +337,9 @@ impl Producer {
         self.ended(now, sequence);
     }
 
+    /// The answer to a commit: all of its publishes are confirmed, or (`accepted` false) failed.
+    pub fn committed(&mut self, _now: Time, _accepted: bool, _out: &mut Vec<ProducerAction>) {}
+
     /// How many messages were to be sent so far.
     pub fn offered(&self) -> u64 {
         self.next.index
@@ -397,6 +418,7 @@ impl Producer {
             target: plan.targets.choose(&self.streams.targets, sequence),
             key: plan.keys.choose(&self.streams.keys, self.member, sequence),
             size: plan.sizes.choose(&self.streams.sizes, sequence),
+            attempt: 0,
         }));
         if plan.window.is_some() {
             self.channel_sequence += 1;

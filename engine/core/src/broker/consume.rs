@@ -4,7 +4,8 @@ use super::Broker;
 use super::commit::Effect;
 use crate::channel::{Channel, Consumer, Unacked};
 use crate::id::{ChannelId, ConnectionId, ConsumerId, MessageCopy, QueueId};
-use crate::interface::{Command, Event, Output, Removal, Response};
+use crate::interface::{Command, Consume, Event, Output, Removal, Response};
+use crate::time::WallTime;
 
 /// What a client does with a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,17 +17,15 @@ pub(super) enum Settlement {
 
 /// Consumers.
 impl Broker {
-    #[expect(clippy::too_many_arguments, reason = "the request's fields")]
-    pub(super) fn consume(
-        &mut self,
-        id: ChannelId,
-        queue: QueueId,
-        consumer: ConsumerId,
-        prefetch: u32,
-        no_ack: bool,
-        weight: u32,
-        out: &mut Vec<Output>,
-    ) {
+    pub(super) fn consume(&mut self, id: ChannelId, request: Consume, out: &mut Vec<Output>) {
+        let Consume {
+            queue,
+            consumer,
+            prefetch,
+            no_ack,
+            weight,
+            ..
+        } = request;
         if queue.index() >= self.queues.len() {
             return self.fail_channel(id, 404, "no such queue", out);
         }
@@ -278,7 +277,11 @@ impl Broker {
             }
             Settlement::Requeue => {
                 let deliveries = slot.deliveries.saturating_add(1);
-                let command = logged.then_some(Command::Return { copy, deliveries });
+                let command = logged.then_some(Command::Return {
+                    copy,
+                    deliveries,
+                    due: WallTime::ZERO,
+                });
                 self.commit_one(Effect::Return { copy, deliveries }, command, out);
             }
             Settlement::Reject => {

@@ -4,8 +4,8 @@ use super::Broker;
 use super::commit::{Effect, Origin};
 use crate::config::Overflow;
 use crate::id::{ChannelId, ConnectionId, ExchangeId, LogPosition, MessageCopy, QueueId};
-use crate::interface::{Command, Event, Output, Removal, Request, Response};
-use crate::message::Message;
+use crate::interface::{Command, Event, Output, Removal, Request, Response, Times};
+use crate::message::{Death, Message};
 
 /// Most dead-letter moves that one publish or rejection sets off in a row: queues may dead-letter in a circle.
 const HOPS: u32 = 16;
@@ -31,6 +31,7 @@ pub(super) struct Move {
     entered: bool,
     /// Who waits for the source.
     origin: Origin,
+    death: Death,
     /// How many commands are not committed.
     waiting: u32,
 }
@@ -359,7 +360,11 @@ impl Broker {
         let serial = state.propose(message, if logged { next } else { LogPosition(0) });
         let copy = MessageCopy { queue, serial };
         self.observe(Event::Proposed { tag, copy, from }, out);
-        let command = for_log.map(|message| Command::Enqueue { copy, message });
+        let command = for_log.map(|message| Command::Enqueue {
+            copy,
+            message,
+            times: Times::ANY,
+        });
         (Effect::Enqueue { copy, origin }, command)
     }
 
@@ -457,14 +462,20 @@ impl Broker {
                 logged,
                 origin,
                 hops,
+                otherwise,
                 ..
             } = departure;
+            let death = match otherwise {
+                Removal::Rejected => Death::Rejected,
+                _ => Death::MaxLength,
+            };
             let waiting = targets.len() as u32 + u32::from(logged);
             let moving = self.moves.insert(Move {
                 tag: message.tag,
                 source,
                 entered,
                 origin,
+                death,
                 waiting,
             });
             if logged {
@@ -532,6 +543,7 @@ impl Broker {
             source,
             entered,
             origin,
+            death,
             ..
         } = self.moves.remove(key);
         if entered {
@@ -541,7 +553,7 @@ impl Broker {
             Event::Removed {
                 tag,
                 copy: source,
-                reason: Removal::DeadLettered,
+                reason: Removal::DeadLettered(death),
             },
             out,
         );

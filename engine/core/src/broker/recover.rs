@@ -43,6 +43,10 @@ pub(super) fn recover(queues: &mut [Queue], recovered: Recovered) -> Vec<Event> 
                         survivor.deliveries = deliveries;
                     }
                 }
+                Command::Truncate { .. }
+                | Command::Advance { .. }
+                | Command::Delete { .. }
+                | Command::Declare { .. } => {}
             }
         }
     }

@@ -13,12 +13,7 @@ pub(crate) mod model;
 pub(crate) fn queue(name: &'static str) -> QueueConfig {
     QueueConfig {
         name: Bytes::from_static(name.as_bytes()),
-        durability: Durability::None,
-        max_length: None,
-        max_bytes: None,
-        overflow: Overflow::DropHead,
-        dead_letter: None,
-        dispatch: Dispatch::RoundRobin,
+        ..QueueConfig::default()
     }
 }
 
@@ -39,12 +34,17 @@ pub(crate) fn exchange(
 ) {
     let exchange = ExchangeId(config.exchanges.len() as u32);
     let name = Bytes::from(format!("x{}", exchange.0));
-    config.exchanges.push(ExchangeConfig { name, kind });
+    config.exchanges.push(ExchangeConfig {
+        name,
+        kind,
+        alternate: None,
+    });
     config
         .bindings
         .extend(bindings.iter().map(|(queue, key, weight)| Binding {
             exchange,
-            queue: QueueId(*queue),
+            to: QueueId(*queue).into(),
+            headers: None,
             key: Bytes::from_static(key.as_bytes()),
             weight: *weight,
         }));
@@ -227,6 +227,7 @@ impl Rig {
                     persistent,
                     routing_key: Bytes::from(key.to_string()),
                     body: Bytes::from(vec![0; number(4).unwrap_or(1) as usize]),
+                    properties: None,
                 };
                 Request::Publish {
                     exchange,
@@ -234,13 +235,14 @@ impl Rig {
                     message,
                 }
             }
-            "consume" => Request::Consume {
-                queue: self.find_queue(words[2]),
-                consumer: ConsumerId(number(3).unwrap_or(0) as u32),
+            "consume" => Request::Consume(Box::new(Consume {
                 prefetch: number(4).unwrap_or(0) as u32,
                 no_ack,
-                weight: 1,
-            },
+                ..Consume::new(
+                    self.find_queue(words[2]),
+                    ConsumerId(number(3).unwrap_or(0) as u32),
+                )
+            })),
             "cancel" => Request::Cancel {
                 consumer: ConsumerId(number(2).unwrap() as u32),
             },
@@ -327,6 +329,7 @@ fn print(config: &BrokerConfig, output: &Output, text: &mut String) {
                 Response::Consuming { .. } => return,
                 Response::Cancelled { consumer } => format!("cancelled {}", consumer.0),
                 Response::ChannelClosed { code, reason } => format!("closed {code}: {reason}"),
+                other => format!("{other:?}"),
             };
             let (connection, number) = (channel.connection.0, channel.number);
             let dot = if number == 1 {
@@ -345,16 +348,20 @@ fn print(config: &BrokerConfig, output: &Output, text: &mut String) {
         }
         Output::Persist { position, entry } => {
             let command = |command: &Command| match command {
-                Command::Enqueue { copy: it, message } => {
+                Command::Enqueue {
+                    copy: it, message, ..
+                } => {
                     format!("enqueue {} m{}", copy(it), message.tag)
                 }
                 Command::Remove { copy: it } => format!("remove {}", copy(it)),
                 Command::Return {
                     copy: it,
                     deliveries,
+                    ..
                 } => {
                     format!("return {} after {deliveries}", copy(it))
                 }
+                other => format!("{other:?}"),
             };
             let commands: Vec<_> = entry.commands().iter().map(command).collect();
             format!("log {}: {}", position.0, commands.join(" + "))
@@ -385,6 +392,7 @@ fn print(config: &BrokerConfig, output: &Output, text: &mut String) {
                 copy: it, reason, ..
             } => format!("* removed {}: {reason:?}", copy(it)),
             Event::Recovered { tag, copy: it } => format!("* recovered {} m{tag}", copy(it)),
+            other => format!("* {other:?}"),
         },
     };
     writeln!(text, "  {line}").unwrap();

@@ -109,6 +109,7 @@ struct Move {
     source: MessageCopy,
     tag: u64,
     origin: Origin,
+    death: Death,
     waiting: usize,
 }
 
@@ -141,7 +142,7 @@ impl Model {
                     "memory queues are not logged"
                 );
                 match command {
-                    Command::Enqueue { copy, message } => state.copies.push(Copy {
+                    Command::Enqueue { copy, message, .. } => state.copies.push(Copy {
                         serial: copy.serial,
                         message: message.clone(),
                         logged: true,
@@ -152,7 +153,9 @@ impl Model {
                     Command::Remove { copy } => {
                         state.copies.retain(|other| other.serial != copy.serial);
                     }
-                    Command::Return { copy, deliveries } => {
+                    Command::Return {
+                        copy, deliveries, ..
+                    } => {
                         for other in state
                             .copies
                             .iter_mut()
@@ -161,6 +164,7 @@ impl Model {
                             other.deliveries = *deliveries;
                         }
                     }
+                    _ => {}
                 }
             }
             for copy in &state.copies {
@@ -226,6 +230,7 @@ impl Model {
                     *window += i128::from(bytes);
                 }
             }
+            Input::Clock(_) | Input::Disk { .. } => {}
             Input::Log { written, synced } => {
                 (self.written, self.synced) = (written, synced);
                 while self
@@ -339,6 +344,7 @@ impl Model {
                 name: self.config.queues[at].name.clone(),
                 ready: count(&[State::Ready]) as u64,
                 in_flight: count(&[State::InFlight, State::Settling]) as u64,
+                delayed: 0,
                 ready_bytes: ready.map(|copy| copy.message.size()).sum(),
                 parked: queue.parked.len() as u64,
                 consumers: queue.consumers.len() as u32,
@@ -527,13 +533,14 @@ impl Model {
             } => {
                 self.publish(id, exchange, mandatory, message, resumed);
             }
-            Request::Consume {
-                queue,
-                consumer,
-                prefetch,
-                no_ack,
-                ..
-            } => {
+            Request::Consume(request) => {
+                let Consume {
+                    queue,
+                    consumer,
+                    prefetch,
+                    no_ack,
+                    ..
+                } = *request;
                 if queue.index() >= self.queues.len() {
                     return self.fail(id, 404, "no such queue");
                 }
@@ -576,6 +583,7 @@ impl Model {
                 multiple,
                 requeue,
             } => self.settle(id, delivery, multiple, Some(requeue)),
+            _ => self.fail(id, 540, "not implemented"),
         }
     }
 
@@ -699,6 +707,7 @@ impl Model {
                 self.commands.extend(logged.then_some(Command::Return {
                     copy: name,
                     deliveries,
+                    due: WallTime::ZERO,
                 }));
             }
             Some(false) => {
@@ -852,8 +861,11 @@ impl Model {
         });
         self.observe(Event::Proposed { tag, copy, from });
         self.effects.push((Effect::Enqueue(copy, origin), logged));
-        self.commands
-            .extend(logged.then_some(Command::Enqueue { copy, message }));
+        self.commands.extend(logged.then_some(Command::Enqueue {
+            copy,
+            message,
+            times: Times::ANY,
+        }));
     }
 
     #[expect(clippy::too_many_arguments, reason = "flat on purpose")]
@@ -871,6 +883,10 @@ impl Model {
         let to = self.config.queues[source.queue.index()].dead_letter.clone();
         let Some(to) = to.filter(|_| hops < 16 && self.consequent_moves < 256) else {
             return self.discard(source, tag, logged, entered, origin, otherwise);
+        };
+        let death = match otherwise {
+            Removal::Rejected => Death::Rejected,
+            _ => Death::MaxLength,
         };
         self.consequent_moves += u32::from(hops > 0);
         message.exchange = to.exchange;
@@ -890,6 +906,7 @@ impl Model {
             source,
             tag,
             origin,
+            death,
             waiting: targets.len() + usize::from(logged),
         });
         if logged {
@@ -936,7 +953,7 @@ impl Model {
         ids.filter(|id| {
             bindings
                 .iter()
-                .any(|it| it.exchange == message.exchange && it.queue == *id)
+                .any(|it| it.exchange == message.exchange && it.to == Destination::Queue(*id))
         })
         .collect()
     }
@@ -1066,6 +1083,7 @@ impl Model {
                         source,
                         tag,
                         origin,
+                        death,
                         ..
                     } = self.moves[at];
                     // A newcomer never was in its queue.
@@ -1075,7 +1093,7 @@ impl Model {
                     self.observe(Event::Removed {
                         tag,
                         copy: source,
-                        reason: Removal::DeadLettered,
+                        reason: Removal::DeadLettered(death),
                     });
                     self.resolve(origin);
                 }

@@ -10,11 +10,11 @@ use crate::raw::{
     RawTargets, RawWhenFull, RawWord, SizeKind,
 };
 use crate::scenario::{
-    Ack, Arrivals, Confirm, Consumer, Distribution, Keys, Nack, Phase, Producer, Rate, Size,
-    Target, WhenFull,
+    Ack, Arrivals, BurstSize, Confirm, Consumer, Distribution, Keys, MessageMix, Nack, Phase,
+    Producer, Rate, Size, Target, WhenFull,
 };
 use crate::shape::{At, Named, RateText, SizeText};
-use queuelab_core::Span;
+use queuelab_core::{Offset, Span};
 
 pub(super) fn producers(
     check: &mut Check<'_>,
@@ -83,6 +83,15 @@ fn producer(
             .limit
             .is_some()
             .then(|| check.count("limit", &raw.limit, 1, 1..=1_000_000_000_000)),
+        properties: MessageMix::default(),
+        burst: BurstSize::One,
+        batch: None,
+        transaction: None,
+        retry: None,
+        patience: None,
+        idempotent: false,
+        start: Distribution::Constant(Span::ZERO),
+        churn: None,
         to,
     }
 }
@@ -183,6 +192,7 @@ fn arrivals(check: &mut Check<'_>, at: &At<RawProducer>, phases: &[Phase]) -> Ar
                 .map_or(Distribution::Constant(Span::ZERO), |think| {
                     distribution(check, think)
                 }),
+            ramp: Span::ZERO,
         };
     }
     check.misplaced(&raw.think, "`think` belongs to arrivals = \"closed\"");
@@ -488,6 +498,22 @@ fn consumer(check: &mut Check<'_>, raw: &RawConsumer, places: &Places<'_>) -> Co
         ack: ack(check, raw),
         weight: check.count32("weight", &raw.weight, 1, 1..=1_000_000),
         reconnect: check.reconnect(&raw.reconnect),
+        service_by_phase: Vec::new(),
+        channel_prefetch: None,
+        priority: 0,
+        exclusive: false,
+        selector: None,
+        pull: None,
+        renew: None,
+        group: None,
+        offset: Offset::default(),
+        poison: 0.0,
+        rate_cap: None,
+        slow: None,
+        start: Distribution::Constant(Span::ZERO),
+        churn: None,
+        patience: None,
+        then: None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! The cluster with its cost profile, distributions of times, and faults.
 
-use queuelab_core::{Span, Time};
+use queuelab_core::{Limits, Span, Time};
 
 use super::{Check, Index};
 use crate::error::{Problem, suggest};
@@ -50,6 +50,7 @@ pub(super) fn cluster(check: &mut Check<'_>, raw: &RawCluster) -> Cluster {
                 .as_ref()
                 .map_or(defaults.disk.fsync, |given| distribution(check, given)),
             bandwidth: bandwidth(raw.disk.bandwidth, defaults.disk.bandwidth),
+            capacity: None,
         },
         network: Network {
             clients: raw
@@ -59,6 +60,8 @@ pub(super) fn cluster(check: &mut Check<'_>, raw: &RawCluster) -> Cluster {
                 .map_or(defaults.network.clients, |given| distribution(check, given)),
             bandwidth: bandwidth(raw.network.bandwidth, defaults.network.bandwidth),
         },
+        limits: Limits::default(),
+        design: None,
     }
 }
 
@@ -82,11 +85,14 @@ impl Cluster {
                 disk: Disk {
                     fsync: free,
                     bandwidth: None,
+                    capacity: None,
                 },
                 network: Network {
                     clients,
                     bandwidth: None,
                 },
+                limits: Limits::default(),
+                design: None,
             },
             Profile::Lan | Profile::Wan => Cluster {
                 profile,
@@ -101,11 +107,14 @@ impl Cluster {
                 disk: Disk {
                     fsync: lognormal(Span::from_millis(1), Span::from_millis(8)),
                     bandwidth: Some(500e6),
+                    capacity: None,
                 },
                 network: Network {
                     clients,
                     bandwidth: Some(1.25e9),
                 },
+                limits: Limits::default(),
+                design: None,
             },
         }
     }

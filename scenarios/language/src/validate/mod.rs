@@ -112,7 +112,9 @@ pub(crate) fn validate(
         queues,
         producers,
         consumers,
+        groups: Vec::new(),
         faults,
+        until: None,
     };
     if check.problems.is_empty() {
         rules::check(&mut check, &raw, &scenario);

@@ -126,7 +126,7 @@ fn time_that_stands_still(check: &mut Check<'_>, raw: &RawScenario, scenario: &S
         return;
     }
     for (producer, raw) in scenario.producers.iter().zip(&raw.producer) {
-        let Arrivals::Closed { think } = &producer.arrivals else {
+        let Arrivals::Closed { think, .. } = &producer.arrivals else {
             continue;
         };
         if !no_time(think) || producer.limit.is_some() {

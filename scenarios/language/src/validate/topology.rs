@@ -1,6 +1,6 @@
 //! Exchanges, queues, and where messages go.
 
-use queuelab_core::{Dispatch, Durability, HashKind, Overflow};
+use queuelab_core::{Dispatch, Durability, HashKind, Overflow, QueuePolicy};
 
 use super::{Check, Index, grouped, not_known};
 use crate::error::{Problem, suggest};
@@ -36,6 +36,8 @@ pub(super) fn exchange(check: &mut Check<'_>, raw: &RawExchange) -> Exchange {
     Exchange {
         name: raw.name.value.clone(),
         kind,
+        alternate: None,
+        bind: Vec::new(),
     }
 }
 
@@ -160,6 +162,11 @@ fn queue(
             .dispatch
             .as_ref()
             .map_or(Dispatch::RoundRobin, |text| dispatch(check, text)),
+        policy: QueuePolicy::default(),
+        partitions: 1,
+        backlog: 0,
+        brokerless: false,
+        design: None,
     }
 }
 
@@ -200,6 +207,7 @@ fn binding(
         exchange,
         key,
         weight: check.count32("weight", &raw.weight, 1, 1..=1_000),
+        headers: None,
     })
 }
 

@@ -2,13 +2,14 @@
 
 mod commit;
 mod consume;
+mod dead_letter;
 mod publish;
 mod recover;
 
 use rand::SeedableRng as _;
 
 use self::commit::{Log, Origin, Transaction};
-use self::publish::Move;
+use self::dead_letter::Move;
 use crate::balance::Rng;
 use crate::channel::{Connections, Consumer};
 use crate::config::BrokerConfig;

@@ -228,6 +228,7 @@ fn build(world: &World) -> RunRecord {
         trace_hash: world.trace.hash(),
         events: world.trace.events(),
         suggestions: Vec::new(),
+        predictions: Vec::new(),
     }
 }
 

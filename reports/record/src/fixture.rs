@@ -111,6 +111,7 @@ pub fn flash_sale() -> RunRecord {
             "queuelab run flash-sale --set consumer.fulfilment.count=72".into(),
             "Is ρ = 1 during the burst enough?".into(),
         )],
+        predictions: Vec::new(),
         queues: vec![queue("orders", Some(200_000), orders), queue("payments", None, payments)],
     }
 }

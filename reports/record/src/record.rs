@@ -59,6 +59,36 @@ pub struct RunRecord {
     pub events: u64,
     /// What became of `try`: commands to type, with their questions.
     pub suggestions: Vec<(String, String)>,
+    /// What theory says that the scenario's metrics come to; whoever composes a run fills it in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub predictions: Vec<PredictionRecord>,
+}
+
+/// What theory says that a metric comes to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PredictionRecord {
+    /// What the scenario was recognised as: `M/M/5`.
+    pub model: String,
+    /// The metric's name: `latency.end_to_end.p99`.
+    pub metric: String,
+    /// Of a queue, producer or consumer; of all together if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<String>,
+    /// In a phase; in the whole run if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<String>,
+    /// Seconds, 1/s, a count or a ratio, as the metric is measured.
+    pub value: f64,
+    /// `exact`, `approximation`, `lower bound`, `upper bound` or `fluid`.
+    pub kind: String,
+    /// Where the formula comes from.
+    pub source: String,
+    /// Which parts of a latency it includes; empty where there is nothing to say.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub covers: String,
+    /// What the scenario has that the model lacks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub assumptions: Vec<String>,
 }
 
 /// What ran.

@@ -32,6 +32,9 @@ use std::path::Path;
 pub use error::{Error, Invalid, Problem};
 pub use library::{LibraryEntry, library, open, template};
 pub use lint::{Warning, lint};
+/// Types of the core that a [`Scenario`] is made of.
+pub use queuelab_core::{Dispatch, Durability, Overflow, QueuePolicy, Requeue, Span, Time};
+
 pub use metrics::{
     INVARIANTS, Invariant, METRICS, Metric, MetricScope, MetricUnit, metric_unit, percentile,
 };

@@ -359,36 +359,39 @@ fn offered_at_end(scenario: &Scenario, queue: usize) -> Option<f64> {
         let (_, rate) = rate.segments.last()?;
         let total: f64 = producer.to.iter().map(|(_, weight)| weight).sum();
         for (target, weight) in &producer.to {
-            offered += rate * weight / total * share(scenario, producer, target, queue)?;
+            offered += rate * weight / total * scenario.share(producer, target, queue)?;
         }
     }
     Some(offered)
 }
 
-/// Which share of the messages to `target` comes to `queue`.
-fn share(scenario: &Scenario, producer: &Producer, target: &Target, queue: usize) -> Option<f64> {
-    let yes = |is: bool| Some(if is { 1.0 } else { 0.0 });
-    match target {
-        Target::Queue(index) => yes(*index == queue),
-        Target::Exchange { exchange, key } => {
-            let kind = scenario.exchanges[*exchange].kind;
-            let bound = |key: &str| is_bound(&scenario.queues[queue], *exchange, kind, key);
-            match (kind, key, &producer.message_key) {
-                (ExchangeType::Fanout, _, _) => yes(bound("")),
-                (ExchangeType::ConsistentHash(_), _, _) => None,
-                (_, Some(key), _) => yes(bound(key)),
-                (_, None, Keys::None) => yes(bound("")),
-                (_, None, Keys::Words(words)) => {
-                    let weight = |wanted: bool| {
-                        words
-                            .iter()
-                            .filter(|(word, _)| !wanted || bound(word))
-                            .map(|(_, weight)| weight)
-                            .sum::<f64>()
-                    };
-                    Some(weight(true) / weight(false))
+impl Scenario {
+    /// Which share of the messages that `producer` sends to `target` comes to `queue`, an index into [`Scenario::queues`]; `None` if
+    /// that depends on a hash or on random keys.
+    pub fn share(&self, producer: &Producer, target: &Target, queue: usize) -> Option<f64> {
+        let yes = |is: bool| Some(if is { 1.0 } else { 0.0 });
+        match target {
+            Target::Queue(index) => yes(*index == queue),
+            Target::Exchange { exchange, key } => {
+                let kind = self.exchanges[*exchange].kind;
+                let bound = |key: &str| is_bound(&self.queues[queue], *exchange, kind, key);
+                match (kind, key, &producer.message_key) {
+                    (ExchangeType::Fanout, _, _) => yes(bound("")),
+                    (ExchangeType::ConsistentHash(_), _, _) => None,
+                    (_, Some(key), _) => yes(bound(key)),
+                    (_, None, Keys::None) => yes(bound("")),
+                    (_, None, Keys::Words(words)) => {
+                        let weight = |wanted: bool| {
+                            words
+                                .iter()
+                                .filter(|(word, _)| !wanted || bound(word))
+                                .map(|(_, weight)| weight)
+                                .sum::<f64>()
+                        };
+                        Some(weight(true) / weight(false))
+                    }
+                    _ => None,
                 }
-                _ => None,
             }
         }
     }

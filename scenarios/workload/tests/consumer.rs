@@ -135,6 +135,21 @@ fn note(now: Time, out: &mut Vec<ConsumerAction>, log: &mut String) {
                 )
             }
             ConsumerAction::Connect => "connect!".into(),
+            ConsumerAction::Disconnect { crash: true } => "crash!".into(),
+            ConsumerAction::Disconnect { crash: false } => "leave".into(),
+            ConsumerAction::Get { subscription } => format!("get {}", queue(subscription)),
+            ConsumerAction::Renew {
+                subscription,
+                delivery,
+            } => format!("renew {}{delivery}", queue(subscription)),
+            ConsumerAction::Forward {
+                delivery, target, ..
+            } => format!(
+                "forward {}{} to {target}",
+                queue(delivery.subscription),
+                delivery.delivery
+            ),
+            ConsumerAction::Commit { subscription } => format!("commit {}", queue(subscription)),
         };
         writeln!(log, "{:<3} {what}", now.0 / 1_000_000).expect("a string takes any text");
     }
@@ -582,7 +597,7 @@ impl Watcher {
                     prop_assert!(self.unsettled[subscription as usize].remove(&delivery));
                     prop_assert_eq!(self.served.remove(&(subscription, delivery)), Some(false));
                 }
-                ConsumerAction::Connect => {}
+                _ => {}
             }
         }
         Ok(())

@@ -48,6 +48,9 @@ impl Bench {
                     sequence, outcome, ..
                 } => format!("{outcome:?} {sequence}"),
                 ProducerAction::Connect => "connect!".into(),
+                ProducerAction::Commit => "commit".into(),
+                ProducerAction::Disconnect { crash: true } => "crash!".into(),
+                ProducerAction::Disconnect { crash: false } => "leave".into(),
             };
             writeln!(self.log, "{:<3} {what}", now.0 / 1_000_000).expect("a string takes any text");
         }
@@ -364,7 +367,10 @@ fn nothing_is_published_while_the_broker_does_not_read() {
 fn closed(think: u64) -> Spec {
     let think = Distribution::Constant(Span::from_millis(think));
     Spec {
-        arrivals: Arrivals::Closed { think },
+        arrivals: Arrivals::Closed {
+            think,
+            ramp: Span::ZERO,
+        },
         ..producer()
     }
 }
@@ -598,7 +604,7 @@ fn being_held_up_or_dropping_changes_no_message() {
                         assert_eq!(intended, smooth[sequence as usize].intended);
                         dropped += 1;
                     }
-                    ProducerAction::Connect => panic!("nobody reset it"),
+                    other => panic!("nobody asked for {other:?}"),
                 }
             }
             assert!(producer.unconfirmed() <= 3);

@@ -5,7 +5,7 @@
     reason = "each test file uses its own part"
 )]
 
-use queuelab_core::{Dispatch, Durability, Overflow, Span, Time};
+use queuelab_core::{Dispatch, Durability, Limits, Offset, Overflow, QueuePolicy, Span, Time};
 use queuelab_scenario::*;
 
 /// A scenario of `seconds` with queues `a` and `b`, one exchange, and no clients.
@@ -19,6 +19,11 @@ pub fn scenario(seconds: u64) -> Scenario {
         overflow: Overflow::default(),
         dead_letter: None,
         dispatch: Dispatch::default(),
+        policy: QueuePolicy::default(),
+        partitions: 1,
+        backlog: 0,
+        brokerless: false,
+        design: None,
     };
     let free = Distribution::Constant(Span::ZERO);
     Scenario {
@@ -43,20 +48,27 @@ pub fn scenario(seconds: u64) -> Scenario {
             disk: Disk {
                 fsync: free.clone(),
                 bandwidth: None,
+                capacity: None,
             },
             network: Network {
                 clients: free,
                 bandwidth: None,
             },
+            limits: Limits::default(),
+            design: None,
         },
         exchanges: vec![Exchange {
             name: "x".into(),
             kind: ExchangeType::Topic,
+            alternate: None,
+            bind: Vec::new(),
         }],
         queues: vec![queue("a"), queue("b")],
         producers: Vec::new(),
         consumers: Vec::new(),
+        groups: Vec::new(),
         faults: Vec::new(),
+        until: None,
     }
 }
 
@@ -79,6 +91,15 @@ pub fn producer() -> Producer {
         reconnect: None,
         mandatory: false,
         limit: None,
+        properties: MessageMix::default(),
+        burst: BurstSize::One,
+        batch: None,
+        transaction: None,
+        retry: None,
+        patience: None,
+        idempotent: false,
+        start: Distribution::Constant(Span::ZERO),
+        churn: None,
     }
 }
 
@@ -97,6 +118,22 @@ pub fn consumer() -> Consumer {
         },
         weight: 1,
         reconnect: None,
+        service_by_phase: Vec::new(),
+        channel_prefetch: None,
+        priority: 0,
+        exclusive: false,
+        selector: None,
+        pull: None,
+        renew: None,
+        group: None,
+        offset: Offset::Next,
+        poison: 0.0,
+        rate_cap: None,
+        slow: None,
+        start: Distribution::Constant(Span::ZERO),
+        churn: None,
+        patience: None,
+        then: None,
     }
 }
 

@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write as _};
 
 use anyhow::{Context as _, bail};
-use queuelab_scenario::library;
+use queuelab_scenario::{LibraryEntry, THEMES, library};
 use serde_json::json;
 
 use crate::args::{Format, List, New, Show};
@@ -17,45 +17,53 @@ use crate::terminal;
 /// # Errors
 /// Of standard output.
 pub(crate) fn list(args: &List) -> anyhow::Result<Status> {
-    let entries: Vec<[String; 3]> = library()
-        .map(|entry| {
-            [
-                entry.name.to_string(),
-                entry.title.to_string(),
-                first_sentence(&entry.about),
-            ]
-        })
-        .collect();
     let text = match args.format {
-        Format::Text => listing(&entries, terminal::width()),
+        Format::Text => {
+            let of_theme = |theme: &str| {
+                let entries = library().filter(|entry| entry.theme == theme);
+                entries.map(shown).collect::<Vec<_>>()
+            };
+            let themes = THEMES.iter().map(|theme| (*theme, of_theme(theme)));
+            listing(&themes.collect::<Vec<_>>(), terminal::width())
+        }
         Format::Json => {
-            let object = |[name, title, about]: &[String; 3]| json!({ "name": name, "title": title, "about": about });
-            format!(
-                "{:#}\n",
-                json!(entries.iter().map(object).collect::<Vec<_>>())
-            )
+            let object = |entry: &LibraryEntry| {
+                let [name, title, about] = shown(entry);
+                json!({ "name": name, "theme": entry.theme, "title": title, "about": about })
+            };
+            format!("{:#}\n", json!(library().map(object).collect::<Vec<_>>()))
         }
     };
     terminal::print(&text)?;
     Ok(Status::Met)
 }
 
-/// A name per line, its title beside it and the sentence below.
-fn listing(entries: &[[String; 3]], width: usize) -> String {
-    let longest = entries
-        .iter()
-        .map(|[name, ..]| name.len())
-        .max()
-        .unwrap_or(0);
+/// Name, title and the first sentence of what it is about.
+fn shown(entry: &LibraryEntry) -> [String; 3] {
+    [
+        entry.name.to_string(),
+        entry.title.to_string(),
+        first_sentence(&entry.about),
+    ]
+}
+
+/// Under each theme a name per line, its title beside it and the sentence below.
+fn listing(themes: &[(&str, Vec<[String; 3]>)], width: usize) -> String {
+    let names = themes.iter().flat_map(|(_, entries)| entries);
+    let longest = names.map(|[name, ..]| name.len()).max().unwrap_or(0);
+    let margin = longest + 5;
     let mut text = String::new();
-    for [name, title, about] in entries {
-        text.push_str(&format!("{name:<longest$}   {title}\n"));
-        let margin = longest + 3;
-        for line in wrap(about, width.saturating_sub(margin)) {
-            text.push_str(&format!("{:margin$}{line}\n", ""));
+    for (theme, entries) in themes.iter().filter(|(_, entries)| !entries.is_empty()) {
+        text.push_str(&format!("{theme}\n"));
+        for [name, title, about] in entries {
+            text.push_str(&format!("  {name:<longest$}   {title}\n"));
+            for line in wrap(about, width.saturating_sub(margin)) {
+                text.push_str(&format!("{:margin$}{line}\n", ""));
+            }
         }
+        text.push('\n');
     }
-    text.push_str("\nqueuelab run NAME runs one, queuelab show NAME prints its file.\n");
+    text.push_str("queuelab run NAME runs one, queuelab show NAME prints its file.\n");
     text
 }
 
@@ -117,17 +125,21 @@ mod tests {
             |name: &str, about: &str| [name.to_string(), name.to_uppercase(), about.to_string()];
         let text = listing(
             &[
-                entry("hello", "One queue."),
-                entry("hot-key", "Some keys are hot."),
+                ("basics", vec![entry("hello", "One queue.")]),
+                ("load", Vec::new()),
+                ("routing", vec![entry("hot-key", "Some keys are hot.")]),
             ],
-            22,
+            24,
         );
         let expected = "\
-hello     HELLO
-          One queue.
-hot-key   HOT-KEY
-          Some keys
-          are hot.
+basics
+  hello     HELLO
+            One queue.
+
+routing
+  hot-key   HOT-KEY
+            Some keys
+            are hot.
 
 queuelab run NAME runs one, queuelab show NAME prints its file.
 ";

@@ -177,7 +177,7 @@ fn colours_are_for_those_who_want_them() {
 fn the_library_is_listed_and_shown() {
     let folder = folder("library");
     let list = stdout(&queuelab(&folder, "list").code(0).stderr_eq(""));
-    assert!(list.starts_with("hello "), "{list}");
+    assert!(list.starts_with("basics\n  hello "), "{list}");
     let json: serde_json::Value =
         serde_json::from_str(&stdout(&queuelab(&folder, "list --format json").code(0)))
             .expect("JSON");

@@ -30,7 +30,7 @@ use std::io::Read;
 use std::path::Path;
 
 pub use error::{Error, Invalid, Problem};
-pub use library::{LibraryEntry, library, open, template};
+pub use library::{LibraryEntry, THEMES, library, open, template};
 pub use lint::{Warning, lint};
 /// Types of the core that a [`Scenario`] is made of.
 pub use queuelab_core::{Dispatch, Durability, Overflow, QueuePolicy, Requeue, Span, Time};

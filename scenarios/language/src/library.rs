@@ -13,6 +13,8 @@ use crate::scenario::Scenario;
 pub struct LibraryEntry {
     /// The name to run it by: `flash-sale`.
     pub name: &'static str,
+    /// What it is about, one of [`THEMES`]: the folder that it lies in.
+    pub theme: &'static str,
     /// The TOML text.
     pub source: &'static str,
     /// For people: `Flash sale`.
@@ -21,7 +23,10 @@ pub struct LibraryEntry {
     pub about: String,
 }
 
-/// The shipped scenarios: `hello` first, the others by name.
+/// The themes of the shipped scenarios, in the order in which to read them.
+pub const THEMES: &[&str] = &["basics", "load", "routing", "delivery", "designs", "theory"];
+
+/// The shipped scenarios by theme: `hello` first, the others of a theme by name.
 pub fn library() -> impl Iterator<Item = &'static LibraryEntry> {
     LIBRARY.iter()
 }
@@ -57,12 +62,18 @@ pub fn template(name: &str) -> String {
 static FILES: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../library");
 
 static LIBRARY: LazyLock<Vec<LibraryEntry>> = LazyLock::new(|| {
-    let mut entries: Vec<_> = FILES.files().filter_map(entry).collect();
-    entries.sort_by_key(|entry| (entry.name != "hello", entry.name));
+    let mut entries = Vec::new();
+    for theme in THEMES {
+        let folder = FILES.get_dir(theme);
+        let files = folder.into_iter().flat_map(Dir::files);
+        let mut of_theme: Vec<_> = files.filter_map(|file| entry(theme, file)).collect();
+        of_theme.sort_by_key(|entry| (entry.name != "hello", entry.name));
+        entries.append(&mut of_theme);
+    }
     entries
 });
 
-fn entry(file: &'static include_dir::File<'static>) -> Option<LibraryEntry> {
+fn entry(theme: &'static str, file: &'static include_dir::File<'static>) -> Option<LibraryEntry> {
     let name = file.path().file_name()?.to_str()?.strip_suffix(".toml")?;
     let source = file.contents_utf8()?;
     let scenario = Scenario::parse(name, source, &[]).ok();
@@ -71,6 +82,7 @@ fn entry(file: &'static include_dir::File<'static>) -> Option<LibraryEntry> {
         .unwrap_or_default();
     Some(LibraryEntry {
         name,
+        theme,
         source,
         title,
         about,

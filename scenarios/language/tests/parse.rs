@@ -1,7 +1,7 @@
 //! Files to scenarios: every key, defaults, overrides, the library.
 
 use expect_test::expect;
-use queuelab_scenario::{AnswerPart, Error, Scenario, library, lint, open, template};
+use queuelab_scenario::{AnswerPart, Error, Scenario, THEMES, library, lint, open, template};
 
 #[test]
 fn every_key_is_read() {
@@ -13,7 +13,7 @@ fn every_key_is_read() {
         Phase { name: "burst", from: Time(120000000000), until: Time(180000000000) }
         Phase { name: "drain", from: Time(180000000000), until: Time(420000000000) }
         Some(Steady { warmup: Some(Span(5000000000)) }) Some("The backlog peaked at {backlog.max of orders in burst}, {{and}} was gone {drain_time} after.")
-        Cluster { profile: Wan, cpu: Cpu { publish: Span(2000), deliver: Span(2000), ack: Span(1000), per_kib: Span(200), per_batch: Span(5000), cores: 2 }, disk: Disk { fsync: Lognormal { median: Span(1000000), p99: Span(8000000) }, bandwidth: Some(500000000.0) }, network: Network { clients: Lognormal { median: Span(250000), p99: Span(1000000) }, bandwidth: Some(1250000000.0) } }
+        Cluster { profile: Wan, cpu: Cpu { publish: Span(2000), deliver: Span(2000), ack: Span(1000), per_kib: Span(200), per_batch: Span(5000), cores: 2 }, disk: Disk { fsync: Lognormal { median: Span(1000000), p99: Span(8000000) }, bandwidth: Some(500000000.0), capacity: None }, network: Network { clients: Lognormal { median: Span(250000), p99: Span(1000000) }, bandwidth: Some(1250000000.0) }, limits: Limits { memory: None, disk_free: None, publish_credit: None }, design: None }
         Expectation { text: "backlog.max of orders < 200_000", claim: Metric { metric: MetricRef { name: "backlog.max", of: Some("orders"), phase: None }, comparison: Less, value: 200000.0 } }
         Expectation { text: "drain_time < 5m", claim: Metric { metric: MetricRef { name: "drain_time", of: None, phase: None }, comparison: Less, value: 300.0 } }
         Expectation { text: "latency.end_to_end.p99.9 <= 200ms in drain", claim: Metric { metric: MetricRef { name: "latency.end_to_end.p99.9", of: None, phase: Some("drain") }, comparison: AtMost, value: 0.2 } }
@@ -25,17 +25,17 @@ fn every_key_is_read() {
         Expectation { text: "violates no-loss of cache", claim: Invariant { name: "no-loss", of: Some("cache"), violated: true } }
         Suggestion { set: ["consumer.fulfilment.count=80"], ask: "More consumers?" }
         Suggestion { set: ["queue.orders.overflow=drop-head", "queue.orders.max_length=5"], ask: "Dropping?" }
-        Exchange { name: "shop", kind: Topic }
-        Exchange { name: "by-key", kind: ConsistentHash(BoundedRing { vnodes: 64, epsilon: 0.5 }) }
-        Exchange { name: "all", kind: Fanout }
-        Queue { name: "orders", durability: Fsync, bind: [Binding { exchange: 0, key: "order.*", weight: 1 }, Binding { exchange: 1, key: "", weight: 2 }, Binding { exchange: 2, key: "", weight: 1 }], max_length: Some(200000), max_bytes: Some(1073741824), overflow: DeadLetter, dead_letter: Some(Queue(1)), dispatch: PowerOf(3) }
-        Queue { name: "orders-dead", durability: Os, bind: [], max_length: None, max_bytes: None, overflow: DropHead, dead_letter: None, dispatch: RoundRobin }
-        Queue { name: "cache", durability: None, bind: [], max_length: None, max_bytes: None, overflow: DropHead, dead_letter: Some(Exchange { exchange: 2, key: Some("dead") }), dispatch: RoundRobin }
-        Producer { name: "checkout", count: 50, to: [(Exchange { exchange: 0, key: Some("order.created") }, 1.0)], arrivals: Poisson(Rate { segments: [(200.0, 200.0), (200.0, 4000.0), (200.0, 200.0)] }), message_key: Zipf { keys: 10000, exponent: 1.1 }, size: Lognormal { median: 700.0, p99: 8192.0 }, persistent: true, confirm: Some(Confirm { window: 100, timeout: Some(Span(2000000000)) }), buffer: 10000, when_full: Drop, reconnect: None, mandatory: true, limit: Some(1000000) }
-        Producer { name: "spread", count: 1, to: [(Queue(2), 2.5), (Queue(0), 1.0), (Exchange { exchange: 1, key: None }, 1.0)], arrivals: Constant(Rate { segments: [(10.0, 12.857142857142858), (12.857142857142858, 14.285714285714285), (14.285714285714285, 20.0)] }), message_key: Words([("a", 1.0), ("b", 3.0)]), size: Uniform(1, 1024), persistent: true, confirm: None, buffer: 10000, when_full: Wait, reconnect: Some(Span(1000000000)), mandatory: false, limit: None }
-        Producer { name: "loop", count: 1, to: [(Queue(2), 1.0)], arrivals: Closed { think: Uniform(Span(1000000), Span(2000000)) }, message_key: Hot { keys: 10, hot: 2, share: 0.8 }, size: Fixed(1000000), persistent: true, confirm: None, buffer: 10000, when_full: Wait, reconnect: Some(Span(1000000000)), mandatory: false, limit: None }
-        Consumer { name: "fulfilment", from: [0, 2], count: 20, prefetch: 50, service: Erlang { mean: Span(20000000), k: 4 }, concurrency: 2, ack: Manual { every: 10, nack: Some(Nack { probability: 0.01, requeue: false }) }, weight: 3, reconnect: Some(Span(2000000000)) }
-        Consumer { name: "auditor", from: [0], count: 1, prefetch: 50, service: Constant(Span(1000)), concurrency: 1, ack: Auto, weight: 1, reconnect: Some(Span(1000000000)) }
+        Exchange { name: "shop", kind: Topic, alternate: None, bind: [] }
+        Exchange { name: "by-key", kind: ConsistentHash(BoundedRing { vnodes: 64, epsilon: 0.5 }), alternate: None, bind: [] }
+        Exchange { name: "all", kind: Fanout, alternate: None, bind: [] }
+        Queue { name: "orders", durability: Fsync, bind: [Binding { exchange: 0, key: "order.*", weight: 1, headers: None }, Binding { exchange: 1, key: "", weight: 2, headers: None }, Binding { exchange: 2, key: "", weight: 1, headers: None }], max_length: Some(200000), max_bytes: Some(1073741824), overflow: DeadLetter, dead_letter: Some(Queue(1)), dispatch: PowerOf(3), policy: QueuePolicy { max_priority: 0, ttl: None, expires: None, delivery_limit: None, retry_delay: None, requeue: Original, ack_timeout: None, single_active: false, groups: false, deduplicate: None, dead_letter_at_least_once: false, stream: None }, partitions: 1, backlog: 0, brokerless: false, design: None }
+        Queue { name: "orders-dead", durability: Os, bind: [], max_length: None, max_bytes: None, overflow: DropHead, dead_letter: None, dispatch: RoundRobin, policy: QueuePolicy { max_priority: 0, ttl: None, expires: None, delivery_limit: None, retry_delay: None, requeue: Original, ack_timeout: None, single_active: false, groups: false, deduplicate: None, dead_letter_at_least_once: false, stream: None }, partitions: 1, backlog: 0, brokerless: false, design: None }
+        Queue { name: "cache", durability: None, bind: [], max_length: None, max_bytes: None, overflow: DropHead, dead_letter: Some(Exchange { exchange: 2, key: Some("dead") }), dispatch: RoundRobin, policy: QueuePolicy { max_priority: 0, ttl: None, expires: None, delivery_limit: None, retry_delay: None, requeue: Original, ack_timeout: None, single_active: false, groups: false, deduplicate: None, dead_letter_at_least_once: false, stream: None }, partitions: 1, backlog: 0, brokerless: false, design: None }
+        Producer { name: "checkout", count: 50, to: [(Exchange { exchange: 0, key: Some("order.created") }, 1.0)], arrivals: Poisson(Rate { segments: [(200.0, 200.0), (200.0, 4000.0), (200.0, 200.0)] }), message_key: Zipf { keys: 10000, exponent: 1.1 }, size: Lognormal { median: 700.0, p99: 8192.0 }, persistent: true, confirm: Some(Confirm { window: 100, timeout: Some(Span(2000000000)) }), buffer: 10000, when_full: Drop, reconnect: None, mandatory: true, limit: Some(1000000), properties: MessageMix { priority: [], ttl: None, delay: None, group_by_key: false, headers: [], id: false, duplicates: 0.0 }, burst: One, batch: None, transaction: None, retry: None, patience: None, idempotent: false, start: Constant(Span(0)), churn: None }
+        Producer { name: "spread", count: 1, to: [(Queue(2), 2.5), (Queue(0), 1.0), (Exchange { exchange: 1, key: None }, 1.0)], arrivals: Constant(Rate { segments: [(10.0, 12.857142857142858), (12.857142857142858, 14.285714285714285), (14.285714285714285, 20.0)] }), message_key: Words([("a", 1.0), ("b", 3.0)]), size: Uniform(1, 1024), persistent: true, confirm: None, buffer: 10000, when_full: Wait, reconnect: Some(Span(1000000000)), mandatory: false, limit: None, properties: MessageMix { priority: [], ttl: None, delay: None, group_by_key: false, headers: [], id: false, duplicates: 0.0 }, burst: One, batch: None, transaction: None, retry: None, patience: None, idempotent: false, start: Constant(Span(0)), churn: None }
+        Producer { name: "loop", count: 1, to: [(Queue(2), 1.0)], arrivals: Closed { think: Uniform(Span(1000000), Span(2000000)), ramp: Span(0) }, message_key: Hot { keys: 10, hot: 2, share: 0.8 }, size: Fixed(1000000), persistent: true, confirm: None, buffer: 10000, when_full: Wait, reconnect: Some(Span(1000000000)), mandatory: false, limit: None, properties: MessageMix { priority: [], ttl: None, delay: None, group_by_key: false, headers: [], id: false, duplicates: 0.0 }, burst: One, batch: None, transaction: None, retry: None, patience: None, idempotent: false, start: Constant(Span(0)), churn: None }
+        Consumer { name: "fulfilment", from: [0, 2], count: 20, prefetch: 50, service: Erlang { mean: Span(20000000), k: 4 }, concurrency: 2, ack: Manual { every: 10, nack: Some(Nack { probability: 0.01, requeue: false }) }, weight: 3, reconnect: Some(Span(2000000000)), service_by_phase: [], channel_prefetch: None, priority: 0, exclusive: false, selector: None, pull: None, renew: None, group: None, offset: Next, poison: 0.0, rate_cap: None, slow: None, start: Constant(Span(0)), churn: None, patience: None, then: None }
+        Consumer { name: "auditor", from: [0], count: 1, prefetch: 50, service: Constant(Span(1000)), concurrency: 1, ack: Auto, weight: 1, reconnect: Some(Span(1000000000)), service_by_phase: [], channel_prefetch: None, priority: 0, exclusive: false, selector: None, pull: None, renew: None, group: None, offset: Next, poison: 0.0, rate_cap: None, slow: None, start: Constant(Span(0)), churn: None, patience: None, then: None }
         Fault { name: "outage", kind: PowerLoss, at: Time(150000000000), span: Span(20000000000) }
         Fault { name: "slow-consumer", kind: SlowConsumer { members: Members { group: 0, count: Some(3) }, factor: 10.0 }, at: Time(120000000000), span: Span(60000000000) }
         Fault { name: "pause-consumer", kind: PauseConsumer(Members { group: 1, count: None }), at: Time(120000000000), span: Span(2000000000) }
@@ -52,10 +52,10 @@ fn defaults() {
         "small" "small" "" seed 1
         Phase { name: "run", from: Time(0), until: Time(1000000000) }
         None None
-        Cluster { profile: Lan, cpu: Cpu { publish: Span(2000), deliver: Span(2000), ack: Span(1000), per_kib: Span(200), per_batch: Span(5000), cores: 1 }, disk: Disk { fsync: Lognormal { median: Span(1000000), p99: Span(8000000) }, bandwidth: Some(500000000.0) }, network: Network { clients: Lognormal { median: Span(250000), p99: Span(1000000) }, bandwidth: Some(1250000000.0) } }
-        Queue { name: "q", durability: Fsync, bind: [], max_length: None, max_bytes: None, overflow: DropHead, dead_letter: None, dispatch: RoundRobin }
-        Producer { name: "p", count: 1, to: [(Queue(0), 1.0)], arrivals: Poisson(Rate { segments: [(1.0, 1.0)] }), message_key: None, size: Fixed(100), persistent: true, confirm: Some(Confirm { window: 100, timeout: None }), buffer: 10000, when_full: Wait, reconnect: Some(Span(1000000000)), mandatory: false, limit: None }
-        Consumer { name: "c", from: [0], count: 1, prefetch: 50, service: Constant(Span(0)), concurrency: 1, ack: Manual { every: 1, nack: None }, weight: 1, reconnect: Some(Span(1000000000)) }
+        Cluster { profile: Lan, cpu: Cpu { publish: Span(2000), deliver: Span(2000), ack: Span(1000), per_kib: Span(200), per_batch: Span(5000), cores: 1 }, disk: Disk { fsync: Lognormal { median: Span(1000000), p99: Span(8000000) }, bandwidth: Some(500000000.0), capacity: None }, network: Network { clients: Lognormal { median: Span(250000), p99: Span(1000000) }, bandwidth: Some(1250000000.0) }, limits: Limits { memory: None, disk_free: None, publish_credit: None }, design: None }
+        Queue { name: "q", durability: Fsync, bind: [], max_length: None, max_bytes: None, overflow: DropHead, dead_letter: None, dispatch: RoundRobin, policy: QueuePolicy { max_priority: 0, ttl: None, expires: None, delivery_limit: None, retry_delay: None, requeue: Original, ack_timeout: None, single_active: false, groups: false, deduplicate: None, dead_letter_at_least_once: false, stream: None }, partitions: 1, backlog: 0, brokerless: false, design: None }
+        Producer { name: "p", count: 1, to: [(Queue(0), 1.0)], arrivals: Poisson(Rate { segments: [(1.0, 1.0)] }), message_key: None, size: Fixed(100), persistent: true, confirm: Some(Confirm { window: 100, timeout: None }), buffer: 10000, when_full: Wait, reconnect: Some(Span(1000000000)), mandatory: false, limit: None, properties: MessageMix { priority: [], ttl: None, delay: None, group_by_key: false, headers: [], id: false, duplicates: 0.0 }, burst: One, batch: None, transaction: None, retry: None, patience: None, idempotent: false, start: Constant(Span(0)), churn: None }
+        Consumer { name: "c", from: [0], count: 1, prefetch: 50, service: Constant(Span(0)), concurrency: 1, ack: Manual { every: 1, nack: None }, weight: 1, reconnect: Some(Span(1000000000)), service_by_phase: [], channel_prefetch: None, priority: 0, exclusive: false, selector: None, pull: None, renew: None, group: None, offset: Next, poison: 0.0, rate_cap: None, slow: None, start: Constant(Span(0)), churn: None, patience: None, then: None }
     "#]].assert_eq(&shown(&scenario));
 }
 
@@ -196,20 +196,38 @@ fn the_library_is_sound() {
         }
         names.push(entry.name);
     }
-    assert_eq!(
-        names,
-        [
-            "hello",
-            "balancers",
-            "bounded-buffer",
-            "broker-crash",
-            "flash-sale",
-            "hot-key",
-            "idle-consumers",
-            "order-fanout",
-            "overload"
-        ]
+    assert_eq!(names[0], "hello");
+    names.sort_unstable();
+    assert!(
+        names.len() >= 9 && names.windows(2).all(|pair| pair[0] != pair[1]),
+        "{names:?}"
     );
+}
+
+#[test]
+fn every_file_of_the_library_lies_in_the_folder_of_a_theme() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../library");
+    let themes: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .collect();
+    let mut files = 0;
+    for theme in themes {
+        let name = theme.file_name().into_string().unwrap();
+        assert!(THEMES.contains(&name.as_str()), "{name}");
+        files += std::fs::read_dir(theme.path())
+            .unwrap()
+            .filter(|entry| {
+                entry
+                    .as_ref()
+                    .unwrap()
+                    .path()
+                    .extension()
+                    .is_some_and(|extension| extension == "toml")
+            })
+            .count();
+    }
+    assert_eq!(files, library().count());
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use crate::id::{ChannelId, ConnectionId, ConsumerId, QueueId};
 use crate::interface::{DELIVERY_OVERHEAD, Output, Request, Response};
 use crate::ledger::Ledger;
+use crate::roster::Seat;
 use crate::route::Memo;
 
 /// The connections that are open, by number.
@@ -156,7 +157,7 @@ pub(crate) struct Consumer {
     pub(crate) channel: ChannelId,
     pub(crate) queue: QueueId,
     /// Its place in the queue; absent once it has ended.
-    pub(crate) at: Option<usize>,
+    pub(crate) seat: Option<Seat>,
     pub(crate) prefetch: u32,
     pub(crate) no_ack: bool,
     /// How many deliveries it has not settled.

@@ -21,6 +21,7 @@ mod interface;
 mod ledger;
 mod message;
 mod queue;
+mod roster;
 mod route;
 pub mod selector;
 mod slab;

@@ -3,12 +3,12 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
-use crate::balance::{Balance, Balancer, Member};
 use crate::config::{Durability, Overflow, QueueConfig};
 use crate::id::{ConnectionId, LogPosition};
 use crate::interface::QueueView;
 use crate::ledger::Ledger;
 use crate::message::Message;
+use crate::roster::Roster;
 
 /// A queue as a state machine. Commands are proposed, then applied once they are committed.
 ///
@@ -30,13 +30,7 @@ pub(crate) struct Queue {
     oldest_logged: u64,
     /// Connections that wait for room, first come first served.
     pub(crate) parked: VecDeque<ConnectionId>,
-    /// Keys of the consumers, in order of registration.
-    pub(crate) consumers: Vec<u32>,
-    /// The same consumers, as the balancer sees them.
-    members: Vec<Member>,
-    /// How many members are available.
-    pub(crate) available: usize,
-    balancer: Balancer,
+    pub(crate) consumers: Roster,
     /// Already on the broker's list of queues to serve.
     pub(crate) touched: bool,
 }
@@ -75,7 +69,7 @@ impl Slot {
 impl Queue {
     pub(crate) fn new(config: QueueConfig, first_serial: u64) -> Queue {
         Queue {
-            balancer: Balancer::new(config.dispatch),
+            consumers: Roster::new(config.dispatch, config.policy.single_active),
             config,
             slots: Ledger::new(),
             next_serial: first_serial,
@@ -88,9 +82,6 @@ impl Queue {
             proposed_bytes: 0,
             oldest_logged: 0,
             parked: VecDeque::new(),
-            consumers: Vec::new(),
-            members: Vec::new(),
-            available: 0,
             touched: false,
         }
     }
@@ -328,62 +319,5 @@ impl Queue {
             self.config.overflow,
             Overflow::RejectPublish | Overflow::Block
         )
-    }
-}
-
-/// Consumers.
-impl Queue {
-    /// Registers a consumer, without credit; the result is its place.
-    pub(crate) fn join(&mut self, key: u32, weight: u32) -> usize {
-        let at = self.consumers.len();
-        self.consumers.push(key);
-        self.members.push(Member {
-            in_flight: 0,
-            weight: weight.max(1),
-            available: false,
-        });
-        self.balancer.joined(at);
-        at
-    }
-
-    /// Strikes a consumer off; those after it move up by one.
-    pub(crate) fn leave(&mut self, at: usize) {
-        self.set_available(at, false);
-        self.consumers.remove(at);
-        self.members.remove(at);
-        self.balancer.left(at);
-    }
-
-    /// Notes whether a consumer can take a message.
-    #[inline]
-    pub(crate) fn set_available(&mut self, at: usize, available: bool) {
-        let member = &mut self.members[at];
-        if member.available != available {
-            member.available = available;
-            self.available = if available {
-                self.available + 1
-            } else {
-                self.available - 1
-            };
-        }
-    }
-
-    #[inline]
-    pub(crate) fn set_in_flight(&mut self, at: usize, in_flight: u32) {
-        self.members[at].in_flight = in_flight;
-    }
-
-    /// Chooses the consumer that takes the next message.
-    #[inline]
-    pub(crate) fn pick(&mut self, rng: &mut crate::balance::Rng) -> Option<usize> {
-        if self.available == 0 {
-            return None;
-        }
-        let at = self.balancer.pick(&self.members, self.available, rng)?;
-        debug_assert!(
-            self.members[at].available,
-            "the balancer picks an available member"
-        );
-        Some(at)
     }
 }

@@ -5,6 +5,7 @@ use super::commit::Effect;
 use crate::channel::{Channel, Consumer, Unacked};
 use crate::id::{ChannelId, ConnectionId, ConsumerId, MessageCopy, QueueId};
 use crate::interface::{Command, Consume, Event, Output, Removal, Response};
+use crate::roster::{Roster, Seat};
 use crate::time::WallTime;
 
 /// What a client does with a delivery.
@@ -24,10 +25,16 @@ impl Broker {
             prefetch,
             no_ack,
             weight,
+            priority,
+            exclusive,
             ..
         } = request;
-        if queue.index() >= self.queues.len() {
+        let Some(state) = self.queues.get(queue.index()) else {
             return self.fail_channel(id, 404, "no such queue", out);
+        };
+        let others = &state.consumers;
+        if others.exclusive || exclusive && !others.is_empty() {
+            return self.fail_channel(id, 403, "the queue is in exclusive use", out);
         }
         if self.find_consumer(id, consumer).is_some() {
             return self.fail_channel(id, 530, "the consumer exists already", out);
@@ -37,12 +44,11 @@ impl Broker {
             id: consumer,
             channel: id,
             queue,
-            at: None,
+            seat: None,
             prefetch,
             no_ack,
             unacked: 0,
         });
-        self.consumers[key].at = Some(self.queues[queue.index()].join(key, weight));
         if let Some(channel) = self.connections.channel_mut(id) {
             channel.consumers.push(key);
         }
@@ -50,6 +56,11 @@ impl Broker {
             channel: id,
             response: Response::Consuming { consumer },
         });
+        let join = |roster: &mut Roster| {
+            roster.join(key, weight, priority);
+            roster.exclusive = exclusive;
+        };
+        self.change_roster(queue, join, out);
         self.refresh(key);
     }
 
@@ -58,7 +69,7 @@ impl Broker {
             if let Some(channel) = self.connections.channel_mut(id) {
                 channel.consumers.remove(at);
             }
-            self.end_consumer(key);
+            self.end_consumer(key, out);
         }
         out.push(Output::Client {
             channel: id,
@@ -75,21 +86,60 @@ impl Broker {
             .find(|(_, key)| self.consumers[*key].id == consumer)
     }
 
-    /// Takes a consumer off its queue. It is forgotten once all that it holds is settled.
-    fn end_consumer(&mut self, key: u32) {
-        let consumer = &mut self.consumers[key];
-        let Some(at) = consumer.at.take() else { return };
-        let queue = &mut self.queues[consumer.queue.index()];
-        queue.leave(at);
-        for key in &queue.consumers[at..] {
-            self.consumers[*key].at = self.consumers[*key].at.map(|at| at - 1);
+    /// Ends all consumers of a queue, and tells them. What they hold stays unacknowledged.
+    #[expect(dead_code, reason = "for queues that are deleted")]
+    pub(super) fn cancel_consumers(&mut self, queue: QueueId, out: &mut Vec<Output>) {
+        let roster = &mut self.queues[queue.index()].consumers;
+        for (_, key) in roster.take().seats() {
+            let consumer = &mut self.consumers[key];
+            consumer.seat = None;
+            let (id, consumer) = (consumer.channel, consumer.id);
+            if let Some(channel) = self.connections.channel_mut(id) {
+                channel.consumers.retain(|other| *other != key);
+            }
+            out.push(Output::Client {
+                channel: id,
+                response: Response::Cancelled { consumer },
+            });
+            self.forget_if_done(key);
         }
+    }
+
+    /// Takes a consumer off its queue. It is forgotten once all that it holds is settled.
+    fn end_consumer(&mut self, key: u32, out: &mut Vec<Output>) {
+        let consumer = &mut self.consumers[key];
+        let Some(seat) = consumer.seat.take() else {
+            return;
+        };
+        let queue = consumer.queue;
+        self.change_roster(queue, |roster| roster.leave(seat), out);
         self.forget_if_done(key);
+    }
+
+    /// Lets the consumers of a queue change, with what follows: their seats, and who is served alone.
+    fn change_roster(
+        &mut self,
+        queue: QueueId,
+        change: impl FnOnce(&mut Roster),
+        out: &mut Vec<Output>,
+    ) {
+        let roster = &mut self.queues[queue.index()].consumers;
+        let before = roster.active();
+        change(roster);
+        for (seat, key) in roster.seats() {
+            self.consumers[key].seat = Some(seat);
+        }
+        let active = roster.active().filter(|active| before != Some(*active));
+        if let Some(active) = active {
+            let channel = self.consumers[active].channel;
+            self.observe(Event::Activated { queue, channel }, out);
+            self.touch(queue);
+        }
     }
 
     fn forget_if_done(&mut self, key: u32) {
         let consumer = &self.consumers[key];
-        if consumer.at.is_none() && consumer.unacked == 0 {
+        if consumer.seat.is_none() && consumer.unacked == 0 {
             self.consumers.remove(key);
         }
     }
@@ -97,13 +147,13 @@ impl Broker {
     /// Works out whether a consumer can take a message.
     fn refresh(&mut self, key: u32) {
         let consumer = &self.consumers[key];
-        let Some(at) = consumer.at else { return };
+        let Some(seat) = consumer.seat else { return };
         let connection = self.connections.get_mut(consumer.channel.connection);
         let available = consumer.has_credit()
             && connection.is_some_and(|connection| connection.takes_deliveries());
         let queue = consumer.queue;
         let state = &mut self.queues[queue.index()];
-        state.set_available(at, available);
+        state.consumers.set_available(seat, available);
         if available && state.ready > 0 {
             self.touch(queue);
         }
@@ -131,7 +181,7 @@ impl Broker {
     /// Ends what a closed channel had: its consumers, and the deliveries that it has not settled.
     pub(super) fn give_back_all(&mut self, mut channel: Channel, out: &mut Vec<Output>) {
         for key in channel.consumers {
-            self.end_consumer(key);
+            self.end_consumer(key, out);
         }
         while let Some((_, unacked)) = channel.unacked.pop_front() {
             self.settle_one(unacked, Settlement::Requeue, out);
@@ -148,16 +198,16 @@ impl Broker {
             if queue.ready == 0 {
                 return;
             }
-            let Some(at) = queue.pick(&mut self.rng) else {
+            let Some(seat) = queue.consumers.pick(&mut self.rng) else {
                 return;
             };
-            self.deliver_to(id, at, out);
+            self.deliver_to(id, seat, out);
         }
     }
 
-    fn deliver_to(&mut self, id: QueueId, at: usize, out: &mut Vec<Output>) {
+    fn deliver_to(&mut self, id: QueueId, seat: Seat, out: &mut Vec<Output>) {
         let queue = &mut self.queues[id.index()];
-        let key = queue.consumers[at];
+        let key = queue.consumers.key(seat);
         let consumer = &mut self.consumers[key];
         let connection = self
             .connections
@@ -193,8 +243,8 @@ impl Broker {
             );
             consumer.unacked += 1;
             let (unacked, has_credit) = (consumer.unacked, consumer.has_credit());
-            queue.set_in_flight(at, unacked);
-            queue.set_available(at, has_credit);
+            queue.consumers.set_in_flight(seat, unacked);
+            queue.consumers.set_available(seat, has_credit);
         }
         if exhausted {
             let connection = consumer.channel.connection;
@@ -257,8 +307,9 @@ impl Broker {
         let consumer = &mut self.consumers[key];
         let had_credit = consumer.has_credit();
         consumer.unacked -= 1;
-        if let Some(at) = consumer.at {
-            self.queues[queue.index()].set_in_flight(at, consumer.unacked);
+        if let Some(seat) = consumer.seat {
+            let roster = &mut self.queues[queue.index()].consumers;
+            roster.set_in_flight(seat, consumer.unacked);
             if !had_credit {
                 self.refresh(key);
             }

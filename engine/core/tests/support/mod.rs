@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use queuelab_core::*;
@@ -133,8 +134,9 @@ impl Rig {
 
 /// Runs a script; the result is what came out, then the queues. Lines are batches of steps between `;`:
 ///
-/// `[mandatory] [transient] CHANNEL publish KEY[@EXCHANGE] TAG [SIZE]`, `CHANNEL confirm`,
-/// `CHANNEL consume QUEUE [CONSUMER [PREFETCH [noack]]]`, `CHANNEL cancel CONSUMER`, `CHANNEL ack|requeue|reject [..]TAG`,
+/// `[mandatory] [transient] CHANNEL publish KEY[@EXCHANGE] TAG [SIZE] [PROPERTY=VALUE]…` (a property that is none is a header),
+/// `CHANNEL confirm`, `CHANNEL consume QUEUE [CONSUMER [PREFETCH [noack]]] [exclusive] [priority=P] [where SELECTOR]`,
+/// `CHANNEL cancel CONSUMER`, `CHANNEL ack|requeue|reject [..]TAG`, `CHANNEL get QUEUE [noack]`, `CHANNEL limit DELIVERIES`,
 /// `open CONNECTION WINDOW`, `close CONNECTION`, `writable CONNECTION BYTES`, `written [PLACE]`, `synced [PLACE]`, `crash`,
 /// `power-loss`. A channel is a number for channel 1 of that connection, or `CONNECTION.NUMBER`.
 pub(crate) fn run(config: BrokerConfig, script: &str) -> String {
@@ -174,10 +176,20 @@ pub(crate) fn run(config: BrokerConfig, script: &str) -> String {
 
 impl Rig {
     fn step(&mut self, step: &str) -> Vec<Output> {
+        let (step, selector) = match step.split_once(" where ") {
+            Some((step, text)) => (step, Some(Arc::new(Selector::parse(text).expect(step)))),
+            None => (step, None),
+        };
         let mut words: Vec<&str> = step.split(' ').collect();
+        let options = take_options(&mut words);
+        let option = |name: &str| {
+            let found = options.iter().find(|(other, _)| *other == name);
+            found.map(|(_, value)| *value)
+        };
         let mandatory = take_word(&mut words, "mandatory");
         let persistent = !take_word(&mut words, "transient");
         let no_ack = take_word(&mut words, "noack");
+        let exclusive = take_word(&mut words, "exclusive");
         let number = |at: usize| words.get(at).map(|word| word.parse::<u64>().expect(step));
         let place = |default| number(1).map_or(default, LogPosition);
         match words[0] {
@@ -227,7 +239,7 @@ impl Rig {
                     persistent,
                     routing_key: Bytes::from(key.to_string()),
                     body: Bytes::from(vec![0; number(4).unwrap_or(1) as usize]),
-                    properties: None,
+                    properties: properties(&options),
                 };
                 Request::Publish {
                     exchange,
@@ -238,11 +250,21 @@ impl Rig {
             "consume" => Request::Consume(Box::new(Consume {
                 prefetch: number(4).unwrap_or(0) as u32,
                 no_ack,
+                exclusive,
+                priority: option("priority").map_or(0, |value| value.parse().expect(step)),
+                selector,
                 ..Consume::new(
                     self.find_queue(words[2]),
                     ConsumerId(number(3).unwrap_or(0) as u32),
                 )
             })),
+            "get" => Request::Get {
+                queue: self.find_queue(words[2]),
+                no_ack,
+            },
+            "limit" => Request::ChannelPrefetch {
+                limit: number(2).unwrap() as u32,
+            },
             "cancel" => Request::Cancel {
                 consumer: ConsumerId(number(2).unwrap() as u32),
             },
@@ -286,6 +308,44 @@ impl Rig {
     }
 }
 
+/// Words with an equals sign, split there.
+fn take_options<'a>(words: &mut Vec<&'a str>) -> Vec<(&'a str, &'a str)> {
+    let options = words
+        .iter()
+        .filter_map(|word| word.split_once('='))
+        .collect();
+    words.retain(|word| !word.contains('='));
+    options
+}
+
+/// Properties by name; what is none is a header.
+fn properties(options: &[(&str, &str)]) -> Option<Arc<Properties>> {
+    let mut properties = Properties::default();
+    for (name, text) in options {
+        let text = Bytes::from(text.to_string());
+        match *name {
+            "group" => properties.group = Some(text),
+            "reply_to" => properties.reply_to = Some(text),
+            _ => properties
+                .headers
+                .push((Bytes::from(name.to_string()), value(&text))),
+        }
+    }
+    properties.headers.sort_by(|one, other| one.0.cmp(&other.0));
+    (!options.is_empty()).then(|| Arc::new(properties))
+}
+
+/// A header's value as it looks.
+pub(crate) fn value(text: &Bytes) -> Value {
+    let word = std::str::from_utf8(text).unwrap();
+    match (word.parse(), word.parse(), word.parse()) {
+        (Ok(int), ..) => Value::Int(int),
+        (_, Ok(float), _) => Value::Float(float),
+        (_, _, Ok(bool)) => Value::Bool(bool),
+        _ => Value::Text(text.clone()),
+    }
+}
+
 fn take_word(words: &mut Vec<&str>, word: &str) -> bool {
     let before = words.len();
     words.retain(|other| *other != word);
@@ -323,11 +383,17 @@ fn print(config: &BrokerConfig, output: &Output, text: &mut String) {
                 } => format!(
                     "deliver m{} as {delivery} to {}{}",
                     message.tag,
-                    consumer.0,
+                    if *consumer == ConsumerId::GET {
+                        "get".into()
+                    } else {
+                        consumer.0.to_string()
+                    },
                     if *redelivered { ", redelivered" } else { "" },
                 ),
                 Response::Consuming { .. } => return,
                 Response::Cancelled { consumer } => format!("cancelled {}", consumer.0),
+                Response::Empty => "empty".into(),
+                Response::Done => "done".into(),
                 Response::ChannelClosed { code, reason } => format!("closed {code}: {reason}"),
                 other => format!("{other:?}"),
             };
@@ -391,6 +457,10 @@ fn print(config: &BrokerConfig, output: &Output, text: &mut String) {
             Event::Removed {
                 copy: it, reason, ..
             } => format!("* removed {}: {reason:?}", copy(it)),
+            Event::Activated { queue, channel } => {
+                let name = std::str::from_utf8(&config.queues[queue.index()].name).unwrap();
+                format!("* {name} activates {}", channel.connection.0)
+            }
             Event::Recovered { tag, copy: it } => format!("* recovered {} m{tag}", copy(it)),
             other => format!("* {other:?}"),
         },

@@ -1,12 +1,14 @@
 //! What the broker means by its words: one test per rule.
 
+mod consumers;
+#[path = "../support/mod.rs"]
 mod support;
 
 use expect_test::{Expect, expect};
 use queuelab_core::*;
 use support::{dead_letter_to, exchange, queue, run};
 
-fn check(queues: Vec<QueueConfig>, script: &str, expected: Expect) {
+pub(crate) fn check(queues: Vec<QueueConfig>, script: &str, expected: Expect) {
     let config = BrokerConfig {
         queues,
         ..Default::default()
@@ -15,7 +17,7 @@ fn check(queues: Vec<QueueConfig>, script: &str, expected: Expect) {
 }
 
 /// The same with everything observed.
-fn check_observed(queues: Vec<QueueConfig>, script: &str, expected: Expect) {
+pub(crate) fn check_observed(queues: Vec<QueueConfig>, script: &str, expected: Expect) {
     let config = BrokerConfig {
         queues,
         observe: true,

@@ -1,12 +1,15 @@
 //! Which target, which key, how large.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
-use queuelab_scenario::{Keys, Size};
+use queuelab_core::{Span, Time};
+use queuelab_scenario::{Keys, Size, Trace};
 use rand_distr::Distribution;
 use rand_distr::weighted::WeightedAliasIndex;
 
 use crate::distribution::Lognormal;
-use crate::random::Stream;
+use crate::random::{Draw, Stream};
 
 /// A choice by weight in constant time (Walker's alias method).
 #[derive(Clone, Debug)]
@@ -31,6 +34,12 @@ impl Weighted {
             .as_ref()
             .map_or(0, |alias| alias.sample(&mut stream.at(counter)) as u32)
     }
+
+    pub(crate) fn pick(&self, draw: &mut Draw) -> u32 {
+        self.alias
+            .as_ref()
+            .map_or(0, |alias| alias.sample(draw) as u32)
+    }
 }
 
 /// The keys of a group's messages, by index.
@@ -46,7 +55,60 @@ enum KeyRule {
     InTurn { keys: u64 },
     Uniform { keys: u64 },
     Weighted(Weighted),
-    Hot { keys: u64, hot: u64, share: f64 },
+    Hot(Hot),
+    Shifting { hot: Hot, every: Span },
+    Recorded(Recorded),
+}
+
+/// Some keys get more than the others.
+#[derive(Clone, Copy, Debug)]
+struct Hot {
+    keys: u64,
+    hot: u64,
+    share: f64,
+}
+
+impl Hot {
+    fn new(keys: u32, hot: u32, share: f64) -> Hot {
+        let hot = u64::from(hot.min(keys));
+        // With no key on one side the other has all.
+        let share = if hot == u64::from(keys) { 1.0 } else { share };
+        Hot {
+            keys: u64::from(keys),
+            hot,
+            share: if hot == 0 { 0.0 } else { share },
+        }
+    }
+
+    #[inline]
+    fn choose(&self, mut draw: Draw) -> u64 {
+        if draw.next_f64() < self.share {
+            draw.below(self.hot)
+        } else {
+            self.hot + draw.below(self.keys - self.hot)
+        }
+    }
+}
+
+/// A column of a recorded workload, dealt out to the members in turn.
+#[derive(Clone, Debug)]
+pub(crate) struct Recorded {
+    values: Vec<u32>,
+    members: u64,
+}
+
+impl Recorded {
+    fn new(values: Vec<u32>, members: u32) -> Recorded {
+        Recorded {
+            values,
+            members: u64::from(members.max(1)),
+        }
+    }
+
+    fn get(&self, member: u32, sequence: u64) -> u32 {
+        let at = sequence * self.members + u64::from(member);
+        self.values.get(at as usize).copied().unwrap_or(0)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -79,20 +141,20 @@ impl KeyChoice {
                 (KeyRule::Weighted(Weighted::new(weights)), numbered(*keys))
             }
             Keys::Hot { keys, hot, share } => {
-                let hot = u64::from(*hot.min(keys));
-                // With no key on one side the other has all.
-                let share = if hot == u64::from(*keys) { 1.0 } else { *share };
-                let share = if hot == 0 { 0.0 } else { share };
-                (
-                    KeyRule::Hot {
-                        keys: u64::from(*keys),
-                        hot,
-                        share,
-                    },
-                    numbered(*keys),
-                )
+                (KeyRule::Hot(Hot::new(*keys, *hot, *share)), numbered(*keys))
             }
-            Keys::Shifting { .. } => unimplemented!(),
+            Keys::Shifting {
+                keys,
+                hot,
+                share,
+                every,
+            } => (
+                KeyRule::Shifting {
+                    hot: Hot::new(*keys, *hot, *share),
+                    every: *every,
+                },
+                numbered(*keys),
+            ),
             Keys::Words(words) => {
                 let weights = words.iter().map(|(_, weight)| *weight).collect();
                 let names = words
@@ -108,23 +170,51 @@ impl KeyChoice {
         KeyChoice { rule, names }
     }
 
+    /// The keys of a recorded workload, if it has any.
+    pub(crate) fn recorded(trace: &Trace, members: u32) -> Option<KeyChoice> {
+        trace.messages.iter().find(|row| row.key.is_some())?;
+        let words = trace
+            .messages
+            .iter()
+            .map(|row| row.key.as_deref().unwrap_or(""));
+        let mut numbers: BTreeMap<&str, u32> = words.clone().map(|word| (word, 0)).collect();
+        for (number, at) in (0..).zip(numbers.values_mut()) {
+            *at = number;
+        }
+        let names = numbers
+            .keys()
+            .map(|word| Bytes::copy_from_slice(word.as_bytes()));
+        Some(KeyChoice {
+            names: KeyNames::Table(names.collect()),
+            rule: KeyRule::Recorded(Recorded::new(
+                words.map(|word| numbers[word]).collect(),
+                members,
+            )),
+        })
+    }
+
     /// The key of a member's message number `sequence`. Members take their turns from different starts.
     #[inline]
-    pub(crate) fn choose(&self, stream: &Stream, member: u32, sequence: u64) -> u32 {
+    pub(crate) fn choose(
+        &self,
+        stream: &Stream,
+        member: u32,
+        sequence: u64,
+        intended: Time,
+    ) -> u32 {
         match &self.rule {
             KeyRule::First => 0,
             KeyRule::InTurn { keys } => (sequence.wrapping_add(u64::from(member)) % keys) as u32,
             KeyRule::Uniform { keys } => stream.at(sequence).below(*keys) as u32,
             KeyRule::Weighted(weighted) => weighted.choose(stream, sequence),
-            KeyRule::Hot { keys, hot, share } => {
-                let mut draw = stream.at(sequence);
-                let key = if draw.next_f64() < *share {
-                    draw.below(*hot)
-                } else {
-                    hot + draw.below(keys - hot)
-                };
-                key as u32
+            KeyRule::Hot(hot) => hot.choose(stream.at(sequence)) as u32,
+            KeyRule::Shifting { hot, every } => {
+                let shifts = intended.0 / every.0.max(1);
+                // The remainders first, lest a product of large numbers overflow.
+                let from = shifts % hot.keys.max(1) * hot.hot;
+                ((from + hot.choose(stream.at(sequence))) % hot.keys.max(1)) as u32
             }
+            KeyRule::Recorded(column) => column.get(member, sequence),
         }
     }
 
@@ -157,12 +247,27 @@ pub(crate) enum SizeChoice {
     Fixed(u32),
     Uniform { low: u64, values: u64 },
     Lognormal(Lognormal),
+    Bimodal { small: u32, large: u32, share: f64 },
+    Empirical { sizes: Vec<u32>, weights: Weighted },
+    Recorded(Recorded),
 }
 
 impl SizeChoice {
     pub(crate) fn new(size: &Size) -> SizeChoice {
         match *size {
-            Size::Bimodal { .. } | Size::Empirical(_) => unimplemented!(),
+            Size::Bimodal {
+                small,
+                large,
+                share,
+            } => SizeChoice::Bimodal {
+                small: saturate(small),
+                large: saturate(large),
+                share,
+            },
+            Size::Empirical(ref sizes) => SizeChoice::Empirical {
+                sizes: sizes.iter().map(|(bytes, _)| saturate(*bytes)).collect(),
+                weights: Weighted::new(sizes.iter().map(|(_, weight)| *weight).collect()),
+            },
             Size::Fixed(bytes) => SizeChoice::Fixed(saturate(bytes)),
             Size::Uniform(low, high) => SizeChoice::Uniform {
                 low,
@@ -172,8 +277,18 @@ impl SizeChoice {
         }
     }
 
+    /// The sizes of a recorded workload, if it has any.
+    pub(crate) fn recorded(trace: &Trace, members: u32) -> Option<SizeChoice> {
+        trace.messages.iter().find(|row| row.size.is_some())?;
+        let sizes = trace.messages.iter().map(|row| row.size.unwrap_or(0));
+        Some(SizeChoice::Recorded(Recorded::new(
+            sizes.collect(),
+            members,
+        )))
+    }
+
     #[inline]
-    pub(crate) fn choose(&self, stream: &Stream, sequence: u64) -> u32 {
+    pub(crate) fn choose(&self, stream: &Stream, member: u32, sequence: u64) -> u32 {
         match self {
             SizeChoice::Fixed(bytes) => *bytes,
             SizeChoice::Uniform { low, values } => {
@@ -182,6 +297,22 @@ impl SizeChoice {
             SizeChoice::Lognormal(lognormal) => {
                 (lognormal.sample(&mut stream.at(sequence)) + 0.5) as u32
             }
+            SizeChoice::Bimodal {
+                small,
+                large,
+                share,
+            } => {
+                if stream.at(sequence).next_f64() < *share {
+                    *large
+                } else {
+                    *small
+                }
+            }
+            SizeChoice::Empirical { sizes, weights } => {
+                let at = weights.choose(stream, sequence) as usize;
+                sizes.get(at).copied().unwrap_or(0)
+            }
+            SizeChoice::Recorded(column) => column.get(member, sequence),
         }
     }
 }
@@ -193,13 +324,16 @@ fn saturate(bytes: u64) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use queuelab_scenario::TraceMessage;
 
     const N: u64 = 100_000;
 
     fn counts(keys: &Keys, kinds: usize) -> Vec<f64> {
         let (choice, stream) = (KeyChoice::new(keys), Stream::new(5, "keys", 0));
         let mut counts = vec![0.0; kinds];
-        (0..N).for_each(|sequence| counts[choice.choose(&stream, 0, sequence) as usize] += 1.0);
+        (0..N).for_each(|sequence| {
+            counts[choice.choose(&stream, 0, sequence, Time::ZERO) as usize] += 1.0
+        });
         counts
     }
 
@@ -264,6 +398,105 @@ mod tests {
     }
 
     #[test]
+    fn hot_keys_move_on() {
+        let keys = Keys::Shifting {
+            keys: 10,
+            hot: 2,
+            share: 0.8,
+            every: Span::from_secs(5),
+        };
+        let (choice, stream) = (KeyChoice::new(&keys), Stream::new(5, "keys", 0));
+        for (seconds, hot) in [
+            (0, [0, 1]),
+            (4, [0, 1]),
+            (5, [2, 3]),
+            (24, [8, 9]),
+            (25, [0, 1]),
+        ] {
+            let now = Time::ZERO + Span::from_secs(seconds);
+            let mut counts = [0u32; 10];
+            (0..N).for_each(|k| counts[choice.choose(&stream, 0, k, now) as usize] += 1);
+            for (key, count) in counts.into_iter().enumerate() {
+                let share: f64 = if hot.contains(&key) { 0.4 } else { 0.025 };
+                let allowed = 5.0 * (N as f64 * share * (1.0 - share)).sqrt();
+                let expected = share * N as f64;
+                assert!(
+                    (f64::from(count) - expected).abs() < allowed,
+                    "{seconds} s: {counts:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn recorded_columns_are_dealt_out_in_turn() {
+        let row = |key: &str, size| TraceMessage {
+            at: Time::ZERO,
+            key: Some(key.into()),
+            size: Some(size),
+        };
+        let trace = Trace {
+            file: "x.csv".into(),
+            messages: vec![
+                row("b", 1),
+                row("a", 2),
+                row("b", 3),
+                row("c", 4),
+                row("a", 5),
+            ],
+        };
+        let stream = Stream::new(5, "x", 0);
+        let keys = KeyChoice::recorded(&trace, 2).expect("it has keys");
+        let sizes = SizeChoice::recorded(&trace, 2).expect("it has sizes");
+        let of = |member: u32, count| -> Vec<(Bytes, u32)> {
+            (0..count)
+                .map(|k| {
+                    let key = keys.choose(&stream, member, k, Time::ZERO);
+                    (keys.name(key), sizes.choose(&stream, member, k))
+                })
+                .collect()
+        };
+        assert_eq!(
+            of(0, 3),
+            [("b".into(), 1), ("b".into(), 3), ("a".into(), 5)]
+        );
+        assert_eq!(of(1, 2), [("a".into(), 2), ("c".into(), 4)]);
+        let bare = Trace {
+            messages: vec![TraceMessage {
+                at: Time::ZERO,
+                key: None,
+                size: None,
+            }],
+            ..trace
+        };
+        assert!(
+            KeyChoice::recorded(&bare, 2).is_none() && SizeChoice::recorded(&bare, 2).is_none()
+        );
+    }
+
+    #[test]
+    fn sizes_have_their_frequencies() {
+        let stream = Stream::new(5, "sizes", 0);
+        let bimodal = Size::Bimodal {
+            small: 100,
+            large: 9000,
+            share: 0.1,
+        };
+        let empirical = Size::Empirical(vec![(10, 1.0), (20, 2.0), (9000, 1.0)]);
+        for (size, share) in [(bimodal, 0.1f64), (empirical, 0.25)] {
+            let choice = SizeChoice::new(&size);
+            let large = (0..N)
+                .filter(|k| choice.choose(&stream, 0, *k) == 9000)
+                .count() as f64;
+            let allowed = 5.0 * (N as f64 * share * (1.0 - share)).sqrt();
+            assert!(
+                (large - share * N as f64).abs() < allowed,
+                "{size:?}: {large}"
+            );
+        }
+    }
+
+    #[test]
     fn keys_have_names_with_and_without_a_table() {
         let name = |keys, key| KeyChoice::new(&keys).name(key);
         assert_eq!(name(Keys::None, 0), "");
@@ -289,7 +522,7 @@ mod tests {
         let sizes = |size| {
             let choice = SizeChoice::new(&size);
             let mut sizes: Vec<u32> = (0..10_001)
-                .map(|sequence| choice.choose(&stream, sequence))
+                .map(|sequence| choice.choose(&stream, 0, sequence))
                 .collect();
             sizes.sort_unstable();
             sizes

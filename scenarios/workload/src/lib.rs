@@ -9,6 +9,7 @@ mod arrivals;
 mod choice;
 mod consumer;
 mod distribution;
+mod gamma;
 mod normal;
 mod producer;
 mod random;

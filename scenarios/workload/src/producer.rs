@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use queuelab_core::{Ledger, Properties, Span, Time};
-use queuelab_scenario::{Scenario, Target, WhenFull};
+use queuelab_scenario::{Arrivals, Scenario, Target, WhenFull};
 
 use crate::arrivals::{Cursor, Schedule};
 use crate::choice::{KeyChoice, SizeChoice, Weighted};
@@ -36,7 +36,7 @@ impl ProducerPlan {
     /// Prepares the producer group number `group` of a scenario.
     pub fn new(scenario: &Scenario, group: usize, seed: u64) -> ProducerPlan {
         let spec = &scenario.producers[group];
-        let schedule = Schedule::new(&spec.arrivals, &scenario.phases, spec.count);
+        let schedule = Schedule::new(&spec.arrivals, &scenario.phases, spec.count, spec.burst);
         let target_key = |target: &Target| match target {
             Target::Queue(queue) => Some(Bytes::copy_from_slice(
                 scenario.queues[*queue].name.as_bytes(),
@@ -44,6 +44,10 @@ impl ProducerPlan {
             Target::Exchange { key, .. } => key
                 .as_ref()
                 .map(|key| Bytes::copy_from_slice(key.as_bytes())),
+        };
+        let trace = match &spec.arrivals {
+            Arrivals::Trace(trace) => Some(&**trace),
+            _ => None,
         };
         // A closed loop has one message at a time: there is nothing to drop.
         let drops = spec.when_full == WhenFull::Drop && !schedule.is_closed();
@@ -59,8 +63,12 @@ impl ProducerPlan {
                 .iter()
                 .map(|(target, _)| target_key(target))
                 .collect(),
-            keys: KeyChoice::new(&spec.message_key),
-            sizes: SizeChoice::new(&spec.size),
+            keys: trace
+                .and_then(|trace| KeyChoice::recorded(trace, spec.count))
+                .unwrap_or_else(|| KeyChoice::new(&spec.message_key)),
+            sizes: trace
+                .and_then(|trace| SizeChoice::recorded(trace, spec.count))
+                .unwrap_or_else(|| SizeChoice::new(&spec.size)),
             window: spec.confirm.map(|confirm| confirm.window as usize),
             timeout: spec.confirm.and_then(|confirm| confirm.timeout),
             capacity: drops.then_some(spec.buffer),
@@ -213,7 +221,7 @@ impl Producer {
             sizes: plan.stream("sizes", member),
         };
         let limit = plan.limit_of(member);
-        let next = Cursor::first(&plan.schedule, &streams.arrivals, limit);
+        let next = Cursor::first(&plan.schedule, &streams.arrivals, limit, member, Time::ZERO);
         // A cursor can only find messages again that follow each other at times that the schedule knows.
         let stored = plan.capacity.is_some() || plan.schedule.is_closed();
         let waiting = if stored {
@@ -416,8 +424,12 @@ impl Producer {
             sequence,
             intended,
             target: plan.targets.choose(&self.streams.targets, sequence),
-            key: plan.keys.choose(&self.streams.keys, self.member, sequence),
-            size: plan.sizes.choose(&self.streams.sizes, sequence),
+            key: plan
+                .keys
+                .choose(&self.streams.keys, self.member, sequence, intended),
+            size: plan
+                .sizes
+                .choose(&self.streams.sizes, self.member, sequence),
             attempt: 0,
         }));
         if plan.window.is_some() {

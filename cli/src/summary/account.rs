@@ -118,6 +118,8 @@ fn messages(record: &RunRecord) -> Vec<String> {
         dropped_by_producer,
         pending,
         unroutable,
+        abandoned,
+        retried,
     } = record.outcomes;
     let confirming = record
         .producers
@@ -145,7 +147,11 @@ fn messages(record: &RunRecord) -> Vec<String> {
         (record.total(|queue| queue.duplicates), "duplicate"),
         (pending, "pending"),
         (
-            record.total(|queue| queue.ready_end + queue.in_flight_end),
+            record.total(|queue| match queue.stream {
+                // A stream is meant to keep what it has.
+                true => 0,
+                false => queue.ready_end + queue.in_flight_end + queue.delayed_end,
+            }),
             "left in queues",
         ),
     ];
@@ -155,7 +161,13 @@ fn messages(record: &RunRecord) -> Vec<String> {
         (failed, "refused"),
         (unknown, "unknown"),
         (unroutable, "unroutable"),
+        (abandoned, "given up by producers"),
+        (retried, "sent again"),
         (record.total(|queue| queue.rejected), "rejected"),
+        (record.total(|queue| queue.expired), "expired"),
+        (record.total(|queue| queue.exhausted), "delivered too often"),
+        (record.total(|queue| queue.purged), "purged"),
+        (record.total(|queue| queue.deduplicated), "deduplicated"),
     ];
     let some = always
         .iter()

@@ -315,6 +315,7 @@ impl QueueMetrics {
             },
             ready_end: measured.ready_end,
             oldest_age_max: measured.oldest_age_max,
+            ..Load::default()
         }
     }
 

@@ -162,6 +162,7 @@ fn build(world: &World) -> RunRecord {
             count: spec.count,
             outcomes: outcomes(world, group),
             confirm: metrics.confirm.clone(),
+            ..ProducerRecord::default()
         })
         .collect();
     let (integral, sojourns) = world.metrics.littles.sides(now);
@@ -221,6 +222,8 @@ fn build(world: &World) -> RunRecord {
             .fold(Outcomes::default(), |sum, group| add(sum, group.outcomes)),
         producers,
         faults: world.faults.clone(),
+        groups: Vec::new(),
+        alarms: Vec::new(),
         expectations: Vec::new(),
         invariants: world.check.records(),
         littles_law: LittlesLaw { integral, sojourns },
@@ -327,6 +330,7 @@ fn queue_record(world: &World, queue: usize) -> QueueRecord {
             .unwrap_or_default(),
         unfinished: unfinished_by_phase,
         series: metrics.series.clone(),
+        ..QueueRecord::default()
     }
 }
 
@@ -346,6 +350,7 @@ fn consumer_record(world: &World, group: usize) -> ConsumerRecord {
         },
         served_by_member: world.members(group).map(|member| member.served()).collect(),
         utilisation_series: world.groups[group].utilisation_series.clone(),
+        ..ConsumerRecord::default()
     }
 }
 
@@ -374,6 +379,8 @@ fn add(a: Outcomes, b: Outcomes) -> Outcomes {
         unknown: a.unknown + b.unknown,
         dropped_by_producer: a.dropped_by_producer + b.dropped_by_producer,
         pending: a.pending + b.pending,
+        abandoned: a.abandoned + b.abandoned,
+        retried: a.retried + b.retried,
         unroutable: a.unroutable + b.unroutable,
     }
 }

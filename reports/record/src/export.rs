@@ -58,9 +58,9 @@ pub enum FileError {
 }
 
 /// `series.csv`: one row per window, the time of its end in `time_s`. Names tell the kind, the name and the unit: columns ending
-/// in `_s` are seconds, `published`, `delivered`, `redelivered` and `acked` count copies within the window, `ready` and
-/// `in_flight` are at its end, `utilisation`, `cpu` and `disk` are shares from 0 to 1. Percentiles of a window without samples
-/// are left empty.
+/// in `_s` are seconds, `published`, `delivered`, `redelivered`, `acked`, `dead_lettered` and `settled` count copies within the window,
+/// `ready`, `in_flight`, `delayed`, `lag` and `members` are at its end, `utilisation`, `cpu` and `disk` are shares from 0 to 1.
+/// Percentiles of a window without samples are left empty.
 pub fn series_csv(record: &RunRecord) -> String {
     let columns = columns(record);
     let mut csv = String::from("time_s");
@@ -117,6 +117,18 @@ fn columns(record: &RunRecord) -> Vec<Column<'_>> {
             &series.redelivered,
         ));
         columns.push(counts(format!("queue.{name}.acked"), &series.acked));
+        columns.push(counts(format!("queue.{name}.delayed"), &series.delayed));
+        columns.push(counts(
+            format!("queue.{name}.dead_lettered"),
+            &series.dead_lettered,
+        ));
+    }
+    for group in &record.groups {
+        let (name, series) = (&group.name, &group.series);
+        columns.push(counts(format!("group.{name}.lag"), &series.lag));
+        columns.push(counts(format!("group.{name}.members"), &series.members));
+        columns.push(counts(format!("group.{name}.delivered"), &series.delivered));
+        columns.push(counts(format!("group.{name}.settled"), &series.settled));
     }
     for consumer in &record.consumers {
         columns.push(shares(

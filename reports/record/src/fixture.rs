@@ -56,7 +56,10 @@ pub fn flash_sale() -> RunRecord {
             count: 50,
             outcomes,
             confirm: confirms.phases,
+            ..ProducerRecord::default()
         }],
+        groups: Vec::new(),
+        alarms: Vec::new(),
         consumers: vec![
             consumer("fulfilment", 18, &orders, 900.0),
             consumer("gateway", 2, &payments, 500.0),
@@ -116,6 +119,174 @@ pub fn flash_sale() -> RunRecord {
     }
 }
 
+/// The flash sale with all that queues and streams can do: orders have priorities, expire, are retried with delays and end as dead
+/// letters; their events go to a stream of two partitions that the group `analytics` reads, which lags and is rebalanced; memory runs
+/// short in the burst.
+pub fn retries_and_streams() -> RunRecord {
+    let mut record = flash_sale();
+    record.scenario.name = "retries-and-streams".into();
+    record.scenario.title = "Retries and streams".into();
+    let orders = &mut record.queues[0];
+    // One message in fifty fails and comes back after ten seconds; one in five hundred dies of it.
+    let share = |values: &[u64], of: u64| values.iter().map(|value| value / of).collect();
+    orders.series.delayed = share(&orders.series.acked, 50 * WINDOW / 10);
+    orders.series.dead_lettered = share(&orders.series.acked, 500);
+    orders.delayed_end = orders.series.delayed.last().copied().unwrap_or(0);
+    orders.dead_lettered = orders.series.dead_lettered.iter().sum();
+    orders.deaths = [orders.dead_lettered / 4, 0, 0, orders.dead_lettered * 3 / 4];
+    (orders.expired, orders.lease_expired, orders.deduplicated) = (312, 45, 18);
+    orders.priorities = [(0, 0.9, 1.0), (5, 0.08, 0.01), (9, 0.02, 0.0)]
+        .map(|(priority, share, wait)| priority_record(orders, priority, share, wait))
+        .into();
+    let delayed = orders.series.delayed.clone();
+    for phase in &mut record.phases {
+        let windows =
+            (phase.from.0 / WINDOW_NANOS) as usize..(phase.until.0 / WINDOW_NANOS) as usize;
+        let (length, load) = (windows.len() as f64, &mut phase.load[0]);
+        load.delayed_max = delayed[windows.clone()].iter().copied().max().unwrap_or(0);
+        load.delayed_mean = delayed[windows.clone()].iter().sum::<u64>() as f64 / length;
+        load.delayed_end = delayed[windows.end - 1];
+    }
+    for partition in 0..2 {
+        add_partition(&mut record, partition);
+    }
+    add_group(&mut record);
+    for (from, until) in [(150, 172), (176, 181)] {
+        record.alarms.push(AlarmRecord {
+            resource: "memory".into(),
+            node: "n1".into(),
+            from: second(from),
+            until: second(until),
+        });
+    }
+    let (queue, producer) = (&record.queues[0], &mut record.producers[0]);
+    producer.delivery = queue.delivery.clone();
+    producer.end_to_end = queue.end_to_end.clone();
+    producer.complete = queue.end_to_end.clone();
+    (producer.outcomes.retried, producer.outcomes.abandoned) = (84, 3);
+    record.outcomes = producer.outcomes;
+    record.consumers[0].forwarded = record.consumers[0].served;
+    record
+}
+
+fn priority_record(orders: &QueueRecord, priority: u8, share: f64, wait: f64) -> PriorityRecord {
+    let count = (orders.enqueued as f64 * share) as u64;
+    let mut delivery = Latencies::default();
+    let mut noise = Noise(u64::from(priority));
+    for window in &orders.series.oldest_age {
+        for _ in 0..(20.0 * share) as u64 + 1 {
+            let seconds = *window as f64 / 1e9 * wait + noise.tailed(2.5e-3);
+            delivery.record(Span::from_secs_f64(seconds));
+        }
+    }
+    PriorityRecord {
+        priority,
+        enqueued: count,
+        delivered: count,
+        delivery,
+    }
+}
+
+/// A stream that keeps half of the orders' events.
+fn add_partition(record: &mut RunRecord, partition: usize) {
+    let orders = &record.queues[0].series;
+    let published: Vec<u64> = orders.acked.iter().map(|acked| acked / 2).collect();
+    let kept: Vec<u64> = published
+        .iter()
+        .scan(0, |sum, count| {
+            *sum += count;
+            Some(*sum)
+        })
+        .collect();
+    let nothing = vec![0; published.len()];
+    let total = kept.last().copied().unwrap_or(0);
+    let mut loads = vec![Load::default(); PHASES.len()];
+    for (phase, load) in record.phases.iter_mut().zip(&mut loads) {
+        let end = (phase.until.0 / WINDOW_NANOS) as usize;
+        let orders = phase.load[0];
+        *load = Load {
+            offered: orders.acked / 2.0,
+            published: orders.acked / 2.0,
+            delivered: orders.acked / 2.0,
+            ready_max: kept[end - 1],
+            ready_end: kept[end - 1],
+            ready_mean: kept[end - 1] as f64,
+            ..Load::default()
+        };
+        phase.load.push(*load);
+    }
+    for invariant in &mut record.invariants {
+        invariant.by_queue.push(0);
+    }
+    record.queues.push(QueueRecord {
+        name: format!("events/{partition}"),
+        durability: Durability::Os,
+        stream: true,
+        enqueued: total,
+        delivered: total,
+        ready_end: total,
+        ready_max: (total, second(END)),
+        delivery: vec![Latencies::default(); PHASES.len()],
+        end_to_end: vec![Latencies::default(); PHASES.len()],
+        series: QueueSeries {
+            ready: kept.clone(),
+            ready_max: kept,
+            in_flight: nothing.clone(),
+            oldest_age: nothing.clone(),
+            delivered: published.clone(),
+            published,
+            redelivered: nothing.clone(),
+            acked: nothing.clone(),
+            delayed: nothing.clone(),
+            dead_lettered: nothing,
+        },
+        ..QueueRecord::default()
+    });
+}
+
+/// Members come and go: three, two from the 300th second on, three again from the 360th.
+fn add_group(record: &mut RunRecord) {
+    const CAPACITY: [u64; 4] = [0, 300, 600, 900];
+    let mut group = GroupRecord {
+        name: "analytics".into(),
+        streams: vec![2, 3],
+        rebalances: 3,
+        members_end: 3,
+        lag: vec![Lag::default(); PHASES.len()],
+        delivery: record.queues[0].delivery.clone(),
+        end_to_end: record.queues[0].end_to_end.clone(),
+        ..GroupRecord::default()
+    };
+    let mut lag = 0;
+    for window in 0..WINDOWS {
+        let start = window * WINDOW;
+        let members = if (300..360).contains(&start) { 2 } else { 3 };
+        let published: u64 = [2, 3]
+            .map(|queue: usize| record.queues[queue].series.published[window as usize])
+            .iter()
+            .sum();
+        let settled = (lag + published).min(CAPACITY[members as usize] * WINDOW * 9 / 10);
+        lag = lag + published - settled;
+        group.series.lag.push(lag);
+        group.series.members.push(members);
+        group.series.delivered.push(settled);
+        group.series.settled.push(settled);
+        group.delivered += settled;
+        group.settled += settled;
+        if lag > group.lag_max.0 {
+            group.lag_max = (lag, second(start + WINDOW));
+        }
+        let phase = phase_at(start);
+        let length = (PHASES[phase].2 - PHASES[phase].1) as f64;
+        let in_phase = &mut group.lag[phase];
+        in_phase.max = in_phase.max.max(lag);
+        in_phase.mean += lag as f64 * WINDOW as f64 / length;
+        in_phase.end = lag;
+    }
+    group.lag_end = lag;
+    record.groups.push(group);
+}
+
 /// The same scenario before anything happened: no message, no window, no sample. What a viewer shows first, and where
 /// divisions by zero hide.
 pub fn empty() -> RunRecord {
@@ -171,6 +342,7 @@ pub fn empty() -> RunRecord {
 }
 
 const WINDOW: u64 = 5;
+const WINDOW_NANOS: u64 = WINDOW * 1_000_000_000;
 const END: u64 = 900;
 const WINDOWS: u64 = END / WINDOW;
 const PHASES: [(&str, u64, u64); 4] = [
@@ -383,21 +555,12 @@ fn queue(name: &str, max_length: Option<u64>, flow: Flow) -> QueueRecord {
         delivered: flow.copies + redelivered,
         redelivered,
         acked: flow.copies,
-        dead_lettered: 0,
-        dropped: 0,
-        rejected: 0,
-        refused: 0,
-        lost: 0,
-        duplicates: 0,
-        ready_end: 0,
-        in_flight_end: 0,
         ready_max: flow.ready_max,
         drain_time: Some(flow.drain_time),
         delivery,
         end_to_end,
-        unfinished_age_max: Span::ZERO,
-        unfinished: Vec::new(),
         series: flow.series,
+        ..QueueRecord::default()
     }
 }
 
@@ -418,5 +581,6 @@ fn consumer(name: &str, count: u32, flow: &Flow, capacity: f64) -> ConsumerRecor
             .map(|member| (flow.copies + member) / u64::from(count))
             .collect(),
         utilisation_series: series,
+        ..ConsumerRecord::default()
     }
 }

@@ -79,7 +79,32 @@ impl RunRecord {
             }
         }
         for producer in &self.producers {
-            expect("`confirm`", &producer.name, producer.confirm.len(), phases)?;
+            let name = &producer.name;
+            expect("`confirm`", name, producer.confirm.len(), phases)?;
+            for (what, found) in [
+                ("`delivery`", producer.delivery.len()),
+                ("`end_to_end`", producer.end_to_end.len()),
+                ("`complete`", producer.complete.len()),
+                ("`unfinished`", producer.unfinished.len()),
+                ("`undelivered`", producer.undelivered.len()),
+                ("`incomplete`", producer.incomplete.len()),
+            ] {
+                // Absent in a record of schema version 1.
+                if found > 0 {
+                    expect(what, name, found, phases)?;
+                }
+            }
+        }
+        for group in &self.groups {
+            let name = &group.name;
+            expect("`lag`", name, group.lag.len(), phases)?;
+            expect("`delivery`", name, group.delivery.len(), phases)?;
+            expect("`end_to_end`", name, group.end_to_end.len(), phases)?;
+            if let Some(stream) = group.streams.iter().find(|stream| **stream >= queues) {
+                return Err(RecordError::Damaged(format!(
+                    "group `{name}` reads queue {stream} of {queues}"
+                )));
+            }
         }
         for invariant in &self.invariants {
             expect(

@@ -6,15 +6,25 @@ use queuelab_core::{Span, Time};
 use thiserror::Error;
 
 use crate::text::{decimal, percent};
-use crate::{ConsumerRecord, Latencies, Outcomes, ProducerRecord, QueueRecord, RunRecord};
+use crate::{
+    ConsumerRecord, GroupRecord, Lag, Latencies, Load, Outcomes, ProducerRecord, QueueRecord,
+    RunRecord,
+};
 
 /// Every metric; `pN` stands for a percentile such as `p50` or `p99.9`.
-pub const METRICS: [&str; 38] = [
+pub const METRICS: [&str; 56] = [
     "backlog.max",
     "backlog.mean",
     "backlog.end",
     "oldest_age.max",
     "drain_time",
+    "delayed.max",
+    "delayed.mean",
+    "delayed.end",
+    "lag.max",
+    "lag.mean",
+    "lag.end",
+    "alarm_time",
     "latency.confirm.mean",
     "latency.confirm.max",
     "latency.confirm.pN",
@@ -24,6 +34,9 @@ pub const METRICS: [&str; 38] = [
     "latency.end_to_end.mean",
     "latency.end_to_end.max",
     "latency.end_to_end.pN",
+    "latency.complete.mean",
+    "latency.complete.max",
+    "latency.complete.pN",
     "rate.published",
     "rate.delivered",
     "rate.acked",
@@ -35,6 +48,8 @@ pub const METRICS: [&str; 38] = [
     "count.dropped_by_producer",
     "count.pending",
     "count.unroutable",
+    "count.abandoned",
+    "count.retried",
     "count.enqueued",
     "count.delivered",
     "count.redelivered",
@@ -45,6 +60,12 @@ pub const METRICS: [&str; 38] = [
     "count.rejected",
     "count.refused",
     "count.lost",
+    "count.expired",
+    "count.exhausted",
+    "count.purged",
+    "count.deduplicated",
+    "count.lease_expired",
+    "count.rebalances",
     "count.served",
     "count.nacked",
     "utilisation",
@@ -93,7 +114,7 @@ pub enum MetricError {
     /// What follows `of` is not there.
     #[error("no {kind} is called `{name}`; {}", listed(known))]
     UnknownName {
-        /// `queue`, `producer` or `consumer`.
+        /// `queue`, `producer`, `consumer` or `group`.
         kind: &'static str,
         /// As asked.
         name: String,
@@ -118,12 +139,15 @@ pub enum MetricError {
 
 impl RunRecord {
     /// What the metric `name` came to, `of` a queue, producer or consumer (all together if absent) in a phase (the whole run
-    /// if absent). The name after `of` is a producer's for `latency.confirm` and for what becomes of messages (`count.offered`
-    /// to `count.unroutable`), a consumer's for `utilisation`, `count.served` and `count.nacked`, a queue's for the rest.
+    /// if absent). The name after `of` is a producer's for `latency.confirm`, `latency.complete` and for what becomes of messages
+    /// (`count.offered` to `count.retried`), a consumer's for `utilisation`, `count.served` and `count.nacked`, a group's for `lag` and
+    /// `count.rebalances`, a queue's for the rest; `latency.delivery` and `latency.end_to_end` are also known of producers and groups.
+    /// The name of a queue with partitions stands for all of them.
     ///
-    /// Queues together add up, except that `oldest_age.max` and `drain_time` are the largest of them, and `backlog.max` is the
-    /// largest sum over one series window of the queues' maxima in it: with several queues it may exceed the true
-    /// peak by what they change within a window.
+    /// Queues together add up, except that `oldest_age.max` and `drain_time` are the largest of them, and `backlog.max` (as
+    /// `delayed.max` and `lag.max`) is the largest sum over one series window of the queues' maxima in it: with several queues it may
+    /// exceed the true peak by what they change within a window. Without a name `latency.end_to_end` leaves services out whose
+    /// consumer publishes on: those messages are not at their end.
     ///
     /// Latencies belong to the phase of their intended send. One is reported as a lower bound (`at_least`) if the share of
     /// messages that were unfinished at the end reaches what the figure leaves above it (1 − N/100 for `pN`, a hundredth
@@ -149,12 +173,22 @@ impl RunRecord {
             }
             Metric::OldestAge => self.oldest_age(&select("queue", &self.queues, of)?, phase),
             Metric::DrainTime => drain_time(&select("queue", &self.queues, of)?),
+            Metric::Delayed(figure) => {
+                self.delayed(figure, &select("queue", &self.queues, of)?, phase)
+            }
+            Metric::Lag(figure) => self.lag(figure, &select("group", &self.groups, of)?, phase),
+            Metric::AlarmTime => time(self.alarm_time()),
+            Metric::Group(counter) => count(&select("group", &self.groups, of)?, counter),
+            Metric::Latency(Stage::Complete, figure) => self.latency_of_producers(
+                &select("producer", &self.producers, of)?,
+                Stage::Complete,
+                figure,
+                phase,
+            ),
             Metric::Latency(Stage::Confirm, figure) => {
                 confirm(&select("producer", &self.producers, of)?, figure, phase)
             }
-            Metric::Latency(stage, figure) => {
-                self.latency(&select("queue", &self.queues, of)?, stage, figure, phase)
-            }
+            Metric::Latency(stage, figure) => self.latency_of(of, stage, figure, phase)?,
             Metric::Rate(flow) => self.rate(flow, &select("queue", &self.queues, of)?, phase),
             Metric::Outcome(counter) => count(&select("producer", &self.producers, of)?, |it| {
                 counter(&it.outcomes)
@@ -179,53 +213,36 @@ impl RunRecord {
 
     fn backlog(
         &self,
-        figure: Backlog,
+        figure: Level,
         queues: &[(usize, &QueueRecord)],
         phase: Option<usize>,
     ) -> Measured {
         let load = |index: usize, phase: usize| &self.phases[phase].load[index];
         match (figure, phase) {
-            (Backlog::Max, _) if queues.len() == 1 => {
+            (Level::Max, _) if queues.len() == 1 => {
                 let (index, queue) = queues[0];
                 whole(phase.map_or(queue.ready_max.0, |phase| load(index, phase).ready_max))
             }
-            (Backlog::Max, _) => {
+            (Level::Max, _) => {
                 let windows = phase.map_or(0..self.windows(), |phase| self.windows_of(phase));
-                whole(
-                    self.backlog_series()[windows]
-                        .iter()
-                        .max()
-                        .copied()
-                        .unwrap_or(0),
-                )
+                let series = queues.iter().map(|(_, queue)| &queue.series.ready_max);
+                whole(largest_sum(series, windows))
             }
-            (Backlog::Mean, None) => {
-                let mut total = 0.0;
-                let mut weight = 0.0;
-                for phase in 0..self.phases.len() {
-                    let length = self.length_of(phase).as_secs_f64();
-                    weight += length;
-                    total += length
-                        * queues
-                            .iter()
-                            .map(|&(index, _)| load(index, phase).ready_mean)
-                            .sum::<f64>();
-                }
-                if weight > 0.0 {
-                    figure_of(total / weight, Unit::Count)
-                } else {
-                    Measured::NoSamples
-                }
-            }
-            (Backlog::Mean, Some(phase)) => figure_of(
+            (Level::Mean, None) => self.mean_over(0..self.phases.len(), |phase| {
+                let means = queues
+                    .iter()
+                    .map(|&(index, _)| load(index, phase).ready_mean);
+                means.sum()
+            }),
+            (Level::Mean, Some(phase)) => figure_of(
                 queues
                     .iter()
                     .map(|&(index, _)| load(index, phase).ready_mean)
                     .sum(),
                 Unit::Count,
             ),
-            (Backlog::End, None) => whole(queues.iter().map(|(_, queue)| queue.ready_end).sum()),
-            (Backlog::End, Some(phase)) => whole(
+            (Level::End, None) => whole(queues.iter().map(|(_, queue)| queue.ready_end).sum()),
+            (Level::End, Some(phase)) => whole(
                 queues
                     .iter()
                     .map(|&(index, _)| load(index, phase).ready_end)
@@ -244,6 +261,161 @@ impl RunRecord {
         ages.max().map_or(Measured::NoSamples, time)
     }
 
+    /// Delayed messages. They have no peak of their own: the largest value is that of the phases.
+    fn delayed(
+        &self,
+        figure: Level,
+        queues: &[(usize, &QueueRecord)],
+        phase: Option<usize>,
+    ) -> Measured {
+        let phases = phase.map_or(0..self.phases.len(), |phase| phase..phase + 1);
+        let sum = |phase: usize, of: fn(&Load) -> f64| -> f64 {
+            let loads = queues
+                .iter()
+                .map(|&(index, _)| of(&self.phases[phase].load[index]));
+            loads.sum()
+        };
+        match figure {
+            Level::Max => {
+                let sums = phases.map(|phase| sum(phase, |load| load.delayed_max as f64));
+                figure_of(sums.fold(0.0, f64::max), Unit::Count)
+            }
+            Level::Mean => self.mean_over(phases, |phase| sum(phase, |load| load.delayed_mean)),
+            Level::End => match phase {
+                Some(phase) => figure_of(sum(phase, |load| load.delayed_end as f64), Unit::Count),
+                None => whole(queues.iter().map(|(_, queue)| queue.delayed_end).sum()),
+            },
+        }
+    }
+
+    fn lag(
+        &self,
+        figure: Level,
+        groups: &[(usize, &GroupRecord)],
+        phase: Option<usize>,
+    ) -> Measured {
+        if groups.is_empty() {
+            return Measured::NoSamples;
+        }
+        let phases = phase.map_or(0..self.phases.len(), |phase| phase..phase + 1);
+        let lag = |group: &GroupRecord, phase: usize| group.lag.get(phase).copied();
+        let sum = |phase: usize, of: fn(Lag) -> f64| -> f64 {
+            let lags = groups.iter().filter_map(|(_, group)| lag(group, phase));
+            lags.map(of).sum()
+        };
+        match figure {
+            Level::Max => {
+                let sums = phases.map(|phase| sum(phase, |lag| lag.max as f64));
+                figure_of(sums.fold(0.0, f64::max), Unit::Count)
+            }
+            Level::Mean => self.mean_over(phases, |phase| sum(phase, |lag| lag.mean)),
+            Level::End => match phase {
+                Some(phase) => figure_of(sum(phase, |lag| lag.end as f64), Unit::Count),
+                None => whole(groups.iter().map(|(_, group)| group.lag_end).sum()),
+            },
+        }
+    }
+
+    /// The mean over phases of what has a mean in each, by their lengths.
+    fn mean_over(&self, phases: std::ops::Range<usize>, mean: impl Fn(usize) -> f64) -> Measured {
+        let (mut total, mut weight) = (0.0, 0.0);
+        for phase in phases {
+            let length = self.length_of(phase).as_secs_f64();
+            weight += length;
+            total += length * mean(phase);
+        }
+        if weight > 0.0 {
+            figure_of(total / weight, Unit::Count)
+        } else {
+            Measured::NoSamples
+        }
+    }
+
+    /// Time during which any alarm was on.
+    fn alarm_time(&self) -> Span {
+        let (mut total, mut until) = (Span::ZERO, Time::ZERO);
+        for alarm in &self.alarms {
+            total += alarm.until.since(alarm.from.max(until));
+            until = until.max(alarm.until);
+        }
+        total
+    }
+
+    /// Delivery and end-to-end latency, of a queue, a producer or a group; without a name of all messages where they end.
+    fn latency_of(
+        &self,
+        of: Option<&str>,
+        stage: Stage,
+        figure: Figure,
+        phase: Option<usize>,
+    ) -> Result<Measured, MetricError> {
+        let queues = select("queue", &self.queues, of);
+        let Some(name) = of else {
+            // A record of before producers had latencies tells them by queue.
+            return Ok(if self.knows_producers_latencies() {
+                let all: Vec<_> = self.producers.iter().enumerate().collect();
+                self.latency_of_producers(&all, stage, figure, phase)
+            } else {
+                self.latency(&queues?, stage, figure, phase)
+            });
+        };
+        let is_named = |of: &str| name == of;
+        if self.producers.iter().any(|it| is_named(&it.name)) && queues.is_err() {
+            let producers = select("producer", &self.producers, of)?;
+            return Ok(self.latency_of_producers(&producers, stage, figure, phase));
+        }
+        if let Some(group) = self.groups.iter().find(|it| is_named(&it.name))
+            && queues.is_err()
+        {
+            let phases = match stage {
+                Stage::Delivery => &group.delivery,
+                _ => &group.end_to_end,
+            };
+            let mut latencies = Latencies::default();
+            merge_phases(&mut latencies, phases, phase);
+            // The age of the oldest record that was not read is not kept.
+            let unfinished = if phase.is_none() { group.lag_end } else { 0 };
+            return Ok(figure.of(&latencies, unfinished, Span::MAX));
+        }
+        Ok(self.latency(&queues?, stage, figure, phase))
+    }
+
+    fn latency_of_producers(
+        &self,
+        producers: &[(usize, &ProducerRecord)],
+        stage: Stage,
+        figure: Figure,
+        phase: Option<usize>,
+    ) -> Measured {
+        let mut latencies = Latencies::default();
+        let (mut unfinished, mut oldest) = (0, Span::ZERO);
+        let (youngest, eldest) = self.ages_at_end(phase);
+        for (_, producer) in producers {
+            let (phases, left) = match stage {
+                Stage::Delivery => (&producer.delivery, &producer.undelivered),
+                Stage::Complete => (&producer.complete, &producer.incomplete),
+                _ => (&producer.end_to_end, &producer.unfinished),
+            };
+            merge_phases(&mut latencies, phases, phase);
+            if producer.unfinished_age_max > youngest {
+                unfinished += match phase {
+                    Some(phase) => left.get(phase).copied().unwrap_or(0),
+                    None => left.iter().sum(),
+                };
+                oldest = oldest.max(producer.unfinished_age_max.min(eldest));
+            }
+        }
+        figure.of(&latencies, unfinished, oldest)
+    }
+
+    /// Of the messages of a phase (of all, without one): the age at the end of the youngest, and of the oldest.
+    fn ages_at_end(&self, phase: Option<usize>) -> (Span, Span) {
+        phase.map_or((Span::ZERO, Span::MAX), |phase| {
+            let phase = &self.phases[phase];
+            (self.end.since(phase.until), self.end.since(phase.from))
+        })
+    }
+
     fn latency(
         &self,
         queues: &[(usize, &QueueRecord)],
@@ -254,8 +426,7 @@ impl RunRecord {
         let mut latencies = Latencies::default();
         let (mut unfinished, mut oldest) = (0, Span::ZERO);
         // Who was intended after the phase does not count; who was intended in it is at least this old.
-        let youngest = phase.map_or(Span::ZERO, |phase| self.end.since(self.phases[phase].until));
-        let eldest = phase.map_or(Span::MAX, |phase| self.end.since(self.phases[phase].from));
+        let (youngest, eldest) = self.ages_at_end(phase);
         for (_, queue) in queues {
             let phases = if stage == Stage::Delivery {
                 &queue.delivery
@@ -361,7 +532,10 @@ impl fmt::Display for Measured {
 
 /// A parsed name.
 enum Metric {
-    Backlog(Backlog),
+    Backlog(Level),
+    Delayed(Level),
+    Lag(Level),
+    AlarmTime,
     OldestAge,
     DrainTime,
     Latency(Stage, Figure),
@@ -369,11 +543,13 @@ enum Metric {
     Outcome(fn(&Outcomes) -> u64),
     Queue(fn(&QueueRecord) -> u64),
     Consumer(fn(&ConsumerRecord) -> u64),
+    Group(fn(&GroupRecord) -> u64),
     Utilisation,
 }
 
+/// What is asked of a number that goes up and down.
 #[derive(Clone, Copy)]
-enum Backlog {
+enum Level {
     Max,
     Mean,
     End,
@@ -384,6 +560,7 @@ enum Stage {
     Confirm,
     Delivery,
     EndToEnd,
+    Complete,
 }
 
 #[derive(Clone, Copy)]
@@ -403,11 +580,18 @@ enum Flow {
 impl Metric {
     fn parse(name: &str) -> Option<Metric> {
         Some(match name {
-            "backlog.max" => Metric::Backlog(Backlog::Max),
-            "backlog.mean" => Metric::Backlog(Backlog::Mean),
-            "backlog.end" => Metric::Backlog(Backlog::End),
+            "backlog.max" => Metric::Backlog(Level::Max),
+            "backlog.mean" => Metric::Backlog(Level::Mean),
+            "backlog.end" => Metric::Backlog(Level::End),
             "oldest_age.max" => Metric::OldestAge,
             "drain_time" => Metric::DrainTime,
+            "delayed.max" => Metric::Delayed(Level::Max),
+            "delayed.mean" => Metric::Delayed(Level::Mean),
+            "delayed.end" => Metric::Delayed(Level::End),
+            "lag.max" => Metric::Lag(Level::Max),
+            "lag.mean" => Metric::Lag(Level::Mean),
+            "lag.end" => Metric::Lag(Level::End),
+            "alarm_time" => Metric::AlarmTime,
             "rate.published" => Metric::Rate(Flow::Published),
             "rate.delivered" => Metric::Rate(Flow::Delivered),
             "rate.acked" => Metric::Rate(Flow::Acked),
@@ -419,6 +603,8 @@ impl Metric {
             "count.dropped_by_producer" => Metric::Outcome(|it| it.dropped_by_producer),
             "count.pending" => Metric::Outcome(|it| it.pending),
             "count.unroutable" => Metric::Outcome(|it| it.unroutable),
+            "count.abandoned" => Metric::Outcome(|it| it.abandoned),
+            "count.retried" => Metric::Outcome(|it| it.retried),
             "count.enqueued" => Metric::Queue(|it| it.enqueued),
             "count.delivered" => Metric::Queue(|it| it.delivered),
             "count.redelivered" => Metric::Queue(|it| it.redelivered),
@@ -429,6 +615,12 @@ impl Metric {
             "count.rejected" => Metric::Queue(|it| it.rejected),
             "count.refused" => Metric::Queue(|it| it.refused),
             "count.lost" => Metric::Queue(|it| it.lost),
+            "count.expired" => Metric::Queue(|it| it.expired),
+            "count.exhausted" => Metric::Queue(|it| it.exhausted),
+            "count.purged" => Metric::Queue(|it| it.purged),
+            "count.deduplicated" => Metric::Queue(|it| it.deduplicated),
+            "count.lease_expired" => Metric::Queue(|it| it.lease_expired),
+            "count.rebalances" => Metric::Group(|it| it.rebalances),
             "count.served" => Metric::Consumer(|it| it.served),
             "count.nacked" => Metric::Consumer(|it| it.nacked),
             "utilisation" => Metric::Utilisation,
@@ -438,6 +630,7 @@ impl Metric {
                     "confirm" => Stage::Confirm,
                     "delivery" => Stage::Delivery,
                     "end_to_end" => Stage::EndToEnd,
+                    "complete" => Stage::Complete,
                     _ => return None,
                 };
                 Metric::Latency(stage, Figure::parse(figure)?)
@@ -448,7 +641,12 @@ impl Metric {
     fn whole_run_only(&self) -> bool {
         matches!(
             self,
-            Metric::DrainTime | Metric::Outcome(_) | Metric::Queue(_) | Metric::Consumer(_)
+            Metric::DrainTime
+                | Metric::AlarmTime
+                | Metric::Outcome(_)
+                | Metric::Queue(_)
+                | Metric::Consumer(_)
+                | Metric::Group(_)
         )
     }
 }
@@ -495,15 +693,30 @@ impl Figure {
 /// What `of` can name.
 trait Named {
     fn name(&self) -> &str;
+
+    fn answers_to(&self, name: &str) -> bool {
+        self.name() == name
+    }
 }
 
 impl Named for QueueRecord {
     fn name(&self) -> &str {
         &self.name
     }
+
+    /// By its name, or as a partition of the one that is named.
+    fn answers_to(&self, name: &str) -> bool {
+        self.is_part_of(name)
+    }
 }
 
 impl Named for ProducerRecord {
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl Named for GroupRecord {
     fn name(&self) -> &str {
         &self.name
     }
@@ -524,14 +737,16 @@ fn select<'a, T: Named>(
     let Some(name) = of else {
         return Ok(all.iter().enumerate().collect());
     };
-    match all.iter().position(|each| each.name() == name) {
-        Some(index) => Ok(vec![(index, &all[index])]),
-        None => Err(MetricError::UnknownName {
+    let each = all.iter().enumerate();
+    let named: Vec<_> = each.filter(|(_, each)| each.answers_to(name)).collect();
+    if named.is_empty() {
+        return Err(MetricError::UnknownName {
             kind,
             name: name.into(),
             known: all.iter().map(|each| each.name().to_string()).collect(),
-        }),
+        });
     }
+    Ok(named)
 }
 
 /// Copies that would still have added a latency: what was not served or, for the delivery, not yet received by a consumer.
@@ -586,8 +801,22 @@ fn confirm(
     }
 }
 
+/// The largest sum of several series in one of the windows.
+fn largest_sum<'a>(
+    series: impl Iterator<Item = &'a Vec<u64>> + Clone,
+    windows: std::ops::Range<usize>,
+) -> u64 {
+    let sum = |window: usize| {
+        let values = series.clone().filter_map(|values| values.get(window));
+        values.sum::<u64>()
+    };
+    windows.map(sum).max().unwrap_or(0)
+}
+
 fn merge_phases(all: &mut Latencies, phases: &[Latencies], phase: Option<usize>) {
-    let phases = phase.map_or(phases, |phase| &phases[phase..=phase]);
+    let phases = phase.map_or(phases, |phase| {
+        phases.get(phase..=phase).unwrap_or_default()
+    });
     phases.iter().for_each(|latencies| all.merge(latencies));
 }
 

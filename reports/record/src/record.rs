@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::histogram::Latencies;
 
 /// The layout of [`RunRecord`]; raised when a reader of an older one would be misled.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// What one run measured.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,12 +29,16 @@ pub struct RunRecord {
     pub trust: Trust,
     /// Width of a series window.
     pub window: Span,
-    /// Queues, as in the scenario.
+    /// Queues, as in the scenario. One with several partitions is as many records, `orders/0`, `orders/1`, …; its own name stands for
+    /// all of them together.
     pub queues: Vec<QueueRecord>,
     /// Producer groups.
     pub producers: Vec<ProducerRecord>,
     /// Consumer groups.
     pub consumers: Vec<ConsumerRecord>,
+    /// Groups that share streams.
+    #[serde(default)]
+    pub groups: Vec<GroupRecord>,
     /// Nodes.
     pub nodes: Vec<NodeRecord>,
     /// Time per part of the journey, summed over finished copies, with how many copies went into it.
@@ -45,6 +49,9 @@ pub struct RunRecord {
     pub outcomes: Outcomes,
     /// Fault activations, in order.
     pub faults: Vec<FaultRecord>,
+    /// Alarms, in order of their beginnings.
+    #[serde(default)]
+    pub alarms: Vec<AlarmRecord>,
     /// Expectations with verdicts, as in the scenario.
     pub expectations: Vec<ExpectationRecord>,
     /// Invariants with verdicts.
@@ -140,6 +147,15 @@ pub struct Load {
     pub ready_end: u64,
     /// Age of the oldest ready message, at most (sampled when a message leaves the ready state, and at window ends).
     pub oldest_age_max: Span,
+    /// Largest number of delayed messages.
+    #[serde(default)]
+    pub delayed_max: u64,
+    /// Mean number of delayed messages over the phase.
+    #[serde(default)]
+    pub delayed_mean: f64,
+    /// Delayed messages at the phase's end.
+    #[serde(default)]
+    pub delayed_end: u64,
 }
 
 /// What figures rest on.
@@ -153,13 +169,16 @@ pub struct Trust {
     pub checked: bool,
 }
 
-/// A queue.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// A queue, or a partition of one.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct QueueRecord {
     /// Its name.
     pub name: String,
     /// What its confirms stand for.
     pub durability: Durability,
+    /// Whether it is a stream: an append-only log that is read without being emptied. What is ready in it is what it keeps.
+    #[serde(default)]
+    pub stream: bool,
     /// Its bound, if any.
     pub max_length: Option<u64>,
     /// Copies enqueued (ready for the first time).
@@ -172,10 +191,31 @@ pub struct QueueRecord {
     pub acked: u64,
     /// Copies moved to the dead-letter target.
     pub dead_lettered: u64,
+    /// The same by reason, in the order of [`DEATH_NAMES`].
+    #[serde(default)]
+    pub deaths: [u64; 4],
     /// Copies dropped at the bound.
     pub dropped: u64,
     /// Copies rejected with no target to take them.
     pub rejected: u64,
+    /// Copies whose time to live ran out, with no target to take them.
+    #[serde(default)]
+    pub expired: u64,
+    /// Copies delivered too often without success, with no target to take them.
+    #[serde(default)]
+    pub exhausted: u64,
+    /// Copies that went when the queue was purged or deleted.
+    #[serde(default)]
+    pub purged: u64,
+    /// Copies that the stream keeps no longer.
+    #[serde(default)]
+    pub retired: u64,
+    /// Publishes that the queue had seen before, confirmed and not enqueued.
+    #[serde(default)]
+    pub deduplicated: u64,
+    /// Deliveries that a consumer held for too long.
+    #[serde(default)]
+    pub lease_expired: u64,
     /// Publishes refused at the bound.
     pub refused: u64,
     /// Copies that a crash took.
@@ -187,14 +227,20 @@ pub struct QueueRecord {
     pub ready_end: u64,
     /// In flight at the end.
     pub in_flight_end: u64,
+    /// Not ready before some instant at the end.
+    #[serde(default)]
+    pub delayed_end: u64,
     /// Largest number of ready messages, and when first.
     pub ready_max: (u64, Time),
     /// Time from the peak until nothing was ready; `None`: never.
     pub drain_time: Option<Span>,
     /// From the intended send to receipt by a consumer, per phase of the intended send.
     pub delivery: Vec<Latencies>,
-    /// From the intended send to the end of service, per phase of the intended send.
+    /// From the intended send to the end of service, per phase of the intended send. Services whose consumer publishes on count.
     pub end_to_end: Vec<Latencies>,
+    /// Of a queue with priorities: what became of each that was seen, ascending.
+    #[serde(default)]
+    pub priorities: Vec<PriorityRecord>,
     /// Age of the oldest unfinished copy at the end.
     pub unfinished_age_max: Span,
     /// Copies in the queue or at a consumer that were not served at the end, by phase of the intended send.
@@ -223,10 +269,32 @@ pub struct QueueSeries {
     pub redelivered: Vec<u64>,
     /// Acks in the window.
     pub acked: Vec<u64>,
+    /// Delayed messages at the window's end.
+    #[serde(default)]
+    pub delayed: Vec<u64>,
+    /// Copies moved to the dead-letter target in the window.
+    #[serde(default)]
+    pub dead_lettered: Vec<u64>,
+}
+
+/// Reasons of dead letters, in the order of [`QueueRecord::deaths`].
+pub const DEATH_NAMES: [&str; 4] = ["rejected", "expired", "maxlen", "delivery_limit"];
+
+/// The messages of one priority in one queue.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PriorityRecord {
+    /// Which; what is above the queue's highest counts as that.
+    pub priority: u8,
+    /// Copies enqueued.
+    pub enqueued: u64,
+    /// Deliveries.
+    pub delivered: u64,
+    /// From the intended send to receipt by a consumer, the whole run.
+    pub delivery: Latencies,
 }
 
 /// A producer group.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ProducerRecord {
     /// Its name.
     pub name: String,
@@ -236,10 +304,32 @@ pub struct ProducerRecord {
     pub outcomes: Outcomes,
     /// From the intended send to the confirm, per phase of the intended send.
     pub confirm: Vec<Latencies>,
+    /// From the intended send to receipt by a consumer, of every copy, per phase of the intended send.
+    #[serde(default)]
+    pub delivery: Vec<Latencies>,
+    /// From the intended send to the end of service, of every copy, per phase of the intended send. A message that is published on
+    /// counts where it ends.
+    #[serde(default)]
+    pub end_to_end: Vec<Latencies>,
+    /// From the intended send to the end of the last service of the message: of its last copy, or of what was published on from it.
+    #[serde(default)]
+    pub complete: Vec<Latencies>,
+    /// Age of the oldest unfinished copy at the end.
+    #[serde(default)]
+    pub unfinished_age_max: Span,
+    /// Copies that were not served at the end, by phase of the intended send.
+    #[serde(default)]
+    pub unfinished: Vec<u64>,
+    /// Of them, those that no consumer had received.
+    #[serde(default)]
+    pub undelivered: Vec<u64>,
+    /// Messages with copies left at the end, by phase of the intended send.
+    #[serde(default)]
+    pub incomplete: Vec<u64>,
 }
 
 /// A consumer group.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ConsumerRecord {
     /// Its name.
     pub name: String,
@@ -253,8 +343,79 @@ pub struct ConsumerRecord {
     pub utilisation: f64,
     /// Services finished by each member, in order.
     pub served_by_member: Vec<u64>,
+    /// Messages published on (`then`).
+    #[serde(default)]
+    pub forwarded: u64,
     /// Utilisation per window.
     pub utilisation_series: Vec<f64>,
+}
+
+/// A group of consumers that share streams.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct GroupRecord {
+    /// Its name.
+    pub name: String,
+    /// Its streams: indexes into [`RunRecord::queues`], one per partition.
+    pub streams: Vec<usize>,
+    /// Records delivered to its members, repetitions included.
+    pub delivered: u64,
+    /// Records settled: acknowledged, or committed beyond.
+    pub settled: u64,
+    /// Records given up after too many deliveries.
+    pub archived: u64,
+    /// How often its streams were assigned anew.
+    pub rebalances: u64,
+    /// Members at the end.
+    pub members_end: u32,
+    /// Records not settled at the end.
+    pub lag_end: u64,
+    /// Most records not settled, and when first.
+    pub lag_max: (u64, Time),
+    /// Per phase, in the order of [`RunRecord::phases`].
+    pub lag: Vec<Lag>,
+    /// From the intended send to the first receipt by a member, per phase of the intended send.
+    pub delivery: Vec<Latencies>,
+    /// From the intended send to the end of the first service by a member, per phase of the intended send.
+    pub end_to_end: Vec<Latencies>,
+    /// Per window.
+    pub series: GroupSeries,
+}
+
+/// How far a group was behind its streams in one phase, in records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Lag {
+    /// At most.
+    pub max: u64,
+    /// In the mean over the phase.
+    pub mean: f64,
+    /// At the phase's end.
+    pub end: u64,
+}
+
+/// One value per window; times are window ends.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct GroupSeries {
+    /// Records not settled at the window's end.
+    pub lag: Vec<u64>,
+    /// Members at the window's end.
+    pub members: Vec<u64>,
+    /// Records delivered in the window.
+    pub delivered: Vec<u64>,
+    /// Records settled in the window, given up or not.
+    pub settled: Vec<u64>,
+}
+
+/// A resource that ran short for a while: what connections published was not read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlarmRecord {
+    /// `memory` or `disk`.
+    pub resource: String,
+    /// Where.
+    pub node: String,
+    /// From.
+    pub from: Time,
+    /// Until (the run's end if it was still on).
+    pub until: Time,
 }
 
 /// A node.
@@ -332,6 +493,12 @@ pub struct Outcomes {
     pub dropped_by_producer: u64,
     /// Still waiting at the producer, in the network or for a confirm at the end.
     pub pending: u64,
+    /// Given up while they waited at the producer: patience, retry budget or circuit breaker.
+    #[serde(default)]
+    pub abandoned: u64,
+    /// Sends beyond the first of a message.
+    #[serde(default)]
+    pub retried: u64,
     /// Accepted, but routed to no queue.
     pub unroutable: u64,
 }

@@ -38,14 +38,28 @@ impl RunRecord {
         )
     }
 
-    /// From the intended send to receipt by a consumer, all queues together; of one phase or of the whole run.
+    /// From the intended send to receipt by a consumer, all messages together; of one phase or of the whole run.
     pub fn delivery(&self, phase: Option<usize>) -> Latencies {
-        merged(self.queues.iter().map(|queue| &queue.delivery), phase)
+        if self.knows_producers_latencies() {
+            merged(self.producers.iter().map(|it| &it.delivery), phase)
+        } else {
+            merged(self.queues.iter().map(|it| &it.delivery), phase)
+        }
     }
 
-    /// From the intended send to the end of service, all queues together; of one phase or of the whole run.
+    /// From the intended send to the end of service where a message ends, all together; of one phase or of the whole run.
     pub fn end_to_end(&self, phase: Option<usize>) -> Latencies {
-        merged(self.queues.iter().map(|queue| &queue.end_to_end), phase)
+        if self.knows_producers_latencies() {
+            merged(self.producers.iter().map(|it| &it.end_to_end), phase)
+        } else {
+            merged(self.queues.iter().map(|it| &it.end_to_end), phase)
+        }
+    }
+
+    /// A record of schema version 1 has latencies by queue only.
+    pub(crate) fn knows_producers_latencies(&self) -> bool {
+        let mut producers = self.producers.iter();
+        producers.any(|producer| !producer.end_to_end.is_empty())
     }
 
     /// The most that waited in all queues together within each window. With several queues this adds their largest
@@ -73,6 +87,19 @@ impl RunRecord {
     pub(crate) fn length_of(&self, phase: usize) -> Span {
         let phase = &self.phases[phase];
         phase.until.min(self.end).since(phase.from)
+    }
+}
+
+impl QueueRecord {
+    /// Whether it is the queue `name`, or a partition of it.
+    pub fn is_part_of(&self, name: &str) -> bool {
+        let rest = self.name.strip_prefix(name);
+        rest.is_some_and(|rest| {
+            rest.is_empty()
+                || rest.strip_prefix('/').is_some_and(|number| {
+                    !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
+                })
+        })
     }
 }
 

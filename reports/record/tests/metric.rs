@@ -42,6 +42,13 @@ fn every_metric_has_an_answer_in_the_whole_run() {
             backlog.end: 0
             oldest_age.max: 2m59.8s
             drain_time: 4m05s
+            delayed.max: 0
+            delayed.mean: 0
+            delayed.end: 0
+            lag.max: no samples
+            lag.mean: no samples
+            lag.end: no samples
+            alarm_time: 0s
             latency.confirm.mean: 101 ms
             latency.confirm.max: 20 s
             latency.confirm.p99.9: 18 s
@@ -51,6 +58,9 @@ fn every_metric_has_an_answer_in_the_whole_run() {
             latency.end_to_end.mean: 54.3 s
             latency.end_to_end.max: 3m03.5s
             latency.end_to_end.p99.9: 3m00.4s
+            latency.complete.mean: no samples
+            latency.complete.max: no samples
+            latency.complete.p99.9: no samples
             rate.published: 453/s
             rate.delivered: 453/s
             rate.acked: 453/s
@@ -62,6 +72,8 @@ fn every_metric_has_an_answer_in_the_whole_run() {
             count.dropped_by_producer: 0
             count.pending: 0
             count.unroutable: 0
+            count.abandoned: 0
+            count.retried: 0
             count.enqueued: 407,546
             count.delivered: 408,288
             count.redelivered: 742
@@ -72,9 +84,66 @@ fn every_metric_has_an_answer_in_the_whole_run() {
             count.rejected: 0
             count.refused: 0
             count.lost: 0
+            count.expired: 0
+            count.exhausted: 0
+            count.purged: 0
+            count.deduplicated: 0
+            count.lease_expired: 0
+            count.rebalances: 0
             count.served: 407,546
             count.nacked: 0
             utilisation: 41.7 %"#]],
+    );
+}
+
+#[test]
+fn delays_lags_and_alarms_have_metrics() {
+    let questions = [
+        "delayed.max of orders",
+        "delayed.max of orders in after",
+        "delayed.mean in burst",
+        "delayed.end",
+        "lag.max of analytics",
+        "lag.mean of analytics in after",
+        "lag.end",
+        "alarm_time",
+        "count.rebalances of analytics",
+        "count.expired of orders",
+        "count.retried of checkout",
+        "backlog.end of events",
+        "backlog.end of events/1",
+        "count.enqueued of events",
+        "count.enqueued of event",
+        "latency.end_to_end.p50 of checkout in before",
+        "latency.end_to_end.p50 of analytics in before",
+        "latency.complete.p50 of checkout in before",
+        "latency.complete.p50 of orders",
+        "lag.max of orders",
+    ];
+    check(
+        &fixture::retries_and_streams(),
+        &questions,
+        expect![[r#"
+            delayed.max of orders: 180
+            delayed.max of orders in after: 180
+            delayed.mean in burst: 180
+            delayed.end: 36
+            lag.max of analytics: 31,378
+            lag.mean of analytics in after: 2,112
+            lag.end: 0
+            alarm_time: 27 s
+            count.rebalances of analytics: 3
+            count.expired of orders: 312
+            count.retried of checkout: 84
+            backlog.end of events: 367,020
+            backlog.end of events/1: 183,510
+            count.enqueued of events: 367,020
+            count.enqueued of event: error: no queue is called `event`; there are orders, payments, events/0, events/1
+            latency.end_to_end.p50 of checkout in before: 17.9 ms
+            latency.end_to_end.p50 of analytics in before: 17.9 ms
+            latency.complete.p50 of checkout in before: 17.9 ms
+            latency.complete.p50 of orders: error: no producer is called `orders`; there are checkout
+            lag.max of orders: error: no group is called `orders`; there are analytics"#]],
     );
 }
 
@@ -140,7 +209,7 @@ fn wrong_questions_say_what_there_is() {
         "latency.service.p50",
         "backlog.max of order",
         "latency.confirm.p99 of orders",
-        "latency.end_to_end.p99 of checkout",
+        "latency.end_to_end.p99 of nobody",
         "utilisation of orders",
         "backlog.max in sale",
         "drain_time in burst",
@@ -160,7 +229,7 @@ fn wrong_questions_say_what_there_is() {
         error: no metric is called `latency.service.p50`; there are …
         error: no queue is called `order`; there are orders, payments
         error: no producer is called `orders`; there are checkout
-        error: no queue is called `checkout`; there are orders, payments
+        error: no queue is called `nobody`; there are orders, payments
         error: no consumer is called `orders`; there are fulfilment, gateway
         error: no phase is called `sale`; there are before, burst, drain, after
         error: `drain_time` is measured over the whole run, not per phase

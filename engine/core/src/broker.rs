@@ -12,8 +12,8 @@ use self::commit::{Log, Origin, Transaction};
 use self::dead_letter::Move;
 use crate::balance::Rng;
 use crate::channel::{Connections, Consumer};
-use crate::config::BrokerConfig;
-use crate::id::{ChannelId, ConnectionId, GroupId, MessageCopy, QueueId};
+use crate::config::{Binding, BrokerConfig};
+use crate::id::{ChannelId, ConnectionId, ExchangeId, GroupId, MessageCopy, QueueId};
 use crate::interface::{Event, GroupView, Input, Output, QueueView, Recovered, Request, Response};
 use crate::queue::Queue;
 use crate::route::Router;
@@ -246,8 +246,30 @@ impl Broker {
                 };
                 self.settle(id, delivery, multiple, settlement, out);
             }
+            Request::Bind(binding) => self.change_bindings(id, &binding, Router::bind, out),
+            Request::Unbind(binding) => self.change_bindings(id, &binding, Router::unbind, out),
             _ => self.fail_channel(id, 540, "not implemented", out),
         }
+    }
+
+    fn change_bindings(
+        &mut self,
+        id: ChannelId,
+        binding: &Binding,
+        change: impl FnOnce(&mut Router, &Binding),
+        out: &mut Vec<Output>,
+    ) {
+        if binding.exchange == ExchangeId::DEFAULT {
+            return self.fail_channel(id, 403, "the default exchange has its bindings", out);
+        }
+        if !self.router.can_bind(binding) {
+            return self.fail_channel(id, 404, "no such exchange or queue", out);
+        }
+        change(&mut self.router, binding);
+        out.push(Output::Client {
+            channel: id,
+            response: Response::Done,
+        });
     }
 
     /// Closes a channel for a client's error.

@@ -111,7 +111,7 @@ impl Broker {
         let queues = &self.queues;
         let depth = |queue: QueueId| queues[queue.index()].depth();
         self.router
-            .route(message.exchange, &message.routing_key, depth, &mut targets);
+            .route(message.exchange, &message, depth, &mut targets);
         let routed = !targets.is_empty();
         targets.retain(|target| {
             let queue = &self.queues[target.index()];

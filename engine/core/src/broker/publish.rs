@@ -38,13 +38,9 @@ impl Broker {
         };
         let queues = &self.queues;
         let depth = |queue: QueueId| queues[queue.index()].depth();
-        channel.memo.route(
-            &mut self.router,
-            exchange,
-            &message.routing_key,
-            depth,
-            &mut targets,
-        );
+        channel
+            .memo
+            .route(&mut self.router, exchange, &message, depth, &mut targets);
 
         let bounded = |target: &QueueId| self.queues[target.index()].bounded();
         if !targets.iter().any(bounded) {

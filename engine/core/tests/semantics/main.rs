@@ -1,9 +1,11 @@
 //! What the broker means by its words: one test per rule.
 
 mod consumers;
+mod publishing;
 #[path = "../support/mod.rs"]
 mod support;
 
+use bytes::Bytes;
 use expect_test::{Expect, expect};
 use queuelab_core::*;
 use support::{dead_letter_to, exchange, queue, run};

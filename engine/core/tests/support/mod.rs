@@ -134,8 +134,9 @@ impl Rig {
 
 /// Runs a script; the result is what came out, then the queues. Lines are batches of steps between `;`:
 ///
-/// `[mandatory] [transient] CHANNEL publish KEY[@EXCHANGE] TAG [SIZE] [PROPERTY=VALUE]…` (a property that is none is a header),
-/// `CHANNEL confirm`, `CHANNEL consume QUEUE [CONSUMER [PREFETCH [noack]]] [exclusive] [priority=P] [where SELECTOR]`,
+/// `[mandatory] [transient] CHANNEL publish KEY[@EXCHANGE] TAG [SIZE] [PROPERTY=VALUE]…` (an empty key is `-`; a property that is none is a header),
+/// `CHANNEL confirm`, `CHANNEL bind|unbind KEY@EXCHANGE QUEUE|@EXCHANGE [WEIGHT]`,
+/// `CHANNEL consume QUEUE [CONSUMER [PREFETCH [noack]]] [exclusive] [priority=P] [where SELECTOR]`,
 /// `CHANNEL cancel CONSUMER`, `CHANNEL ack|requeue|reject [..]TAG`, `CHANNEL get QUEUE [noack]`, `CHANNEL limit DELIVERIES`,
 /// `open CONNECTION WINDOW`, `close CONNECTION`, `writable CONNECTION BYTES`, `written [PLACE]`, `synced [PLACE]`, `crash`,
 /// `power-loss`. A channel is a number for channel 1 of that connection, or `CONNECTION.NUMBER`.
@@ -231,13 +232,12 @@ impl Rig {
         let request = match words[1] {
             "confirm" => Request::ConfirmSelect,
             "publish" => {
-                let (key, to) = words[2].split_once('@').unwrap_or((words[2], ""));
-                let exchange = to.parse().map_or(ExchangeId::DEFAULT, ExchangeId);
+                let (key, exchange) = key_and_exchange(words[2]);
                 let message = Message {
                     tag: number(3).unwrap(),
                     exchange,
                     persistent,
-                    routing_key: Bytes::from(key.to_string()),
+                    routing_key: key,
                     body: Bytes::from(vec![0; number(4).unwrap_or(1) as usize]),
                     properties: properties(&options),
                 };
@@ -265,6 +265,26 @@ impl Rig {
             "limit" => Request::ChannelPrefetch {
                 limit: number(2).unwrap() as u32,
             },
+            "bind" | "unbind" => {
+                let (key, exchange) = key_and_exchange(words[2]);
+                let to = match words[3].strip_prefix('@') {
+                    Some(exchange) => {
+                        Destination::Exchange(ExchangeId(exchange.parse().expect(step)))
+                    }
+                    None => self.find_queue(words[3]).into(),
+                };
+                let binding = Box::new(Binding {
+                    exchange,
+                    to,
+                    key,
+                    weight: number(4).unwrap_or(1) as u32,
+                    headers: None,
+                });
+                match words[1] {
+                    "bind" => Request::Bind(binding),
+                    _ => Request::Unbind(binding),
+                }
+            }
             "cancel" => Request::Cancel {
                 consumer: ConsumerId(number(2).unwrap() as u32),
             },
@@ -308,6 +328,14 @@ impl Rig {
     }
 }
 
+/// `KEY@EXCHANGE`, or a key of the default exchange.
+fn key_and_exchange(word: &str) -> (Bytes, ExchangeId) {
+    let (key, exchange) = word.split_once('@').unwrap_or((word, ""));
+    let key = if key == "-" { "" } else { key };
+    let exchange = exchange.parse().map_or(ExchangeId::DEFAULT, ExchangeId);
+    (Bytes::from(key.to_string()), exchange)
+}
+
 /// Words with an equals sign, split there.
 fn take_options<'a>(words: &mut Vec<&'a str>) -> Vec<(&'a str, &'a str)> {
     let options = words
@@ -321,9 +349,21 @@ fn take_options<'a>(words: &mut Vec<&'a str>) -> Vec<(&'a str, &'a str)> {
 /// Properties by name; what is none is a header.
 fn properties(options: &[(&str, &str)]) -> Option<Arc<Properties>> {
     let mut properties = Properties::default();
-    for (name, text) in options {
-        let text = Bytes::from(text.to_string());
+    for (name, word) in options {
+        let text = Bytes::from(word.to_string());
         match *name {
+            "priority" => properties.priority = word.parse().unwrap(),
+            "ttl" => properties.ttl = Some(span(word)),
+            "delay" => properties.delay = Some(span(word)),
+            "id" => properties.id = Some(text),
+            "producer" => {
+                let numbers: Vec<u64> = word.split('/').map(|n| n.parse().unwrap()).collect();
+                properties.producer = Some(ProducerSequence {
+                    id: numbers[0],
+                    epoch: numbers[1] as u32,
+                    sequence: numbers[2],
+                });
+            }
             "group" => properties.group = Some(text),
             "reply_to" => properties.reply_to = Some(text),
             _ => properties
@@ -343,6 +383,19 @@ pub(crate) fn value(text: &Bytes) -> Value {
         (_, Ok(float), _) => Value::Float(float),
         (_, _, Ok(bool)) => Value::Bool(bool),
         _ => Value::Text(text.clone()),
+    }
+}
+
+/// A span such as `5s` or `10ms`.
+pub(crate) fn span(text: &str) -> Span {
+    let digits = text.trim_end_matches(char::is_alphabetic);
+    let number: u64 = digits.parse().expect(text);
+    match &text[digits.len()..] {
+        "ns" => Span::from_nanos(number),
+        "us" => Span::from_micros(number),
+        "ms" => Span::from_millis(number),
+        "s" => Span::from_secs(number),
+        unit => panic!("unknown unit {unit}"),
     }
 }
 

@@ -4,7 +4,9 @@ mod commit;
 mod consume;
 mod dead_letter;
 mod publish;
+mod pull;
 mod recover;
+mod reply;
 
 use rand::SeedableRng as _;
 
@@ -47,6 +49,9 @@ pub struct Broker {
     /// Emptied lists of targets, to be used again.
     target_lists: Vec<Vec<QueueId>>,
     groups: Vec<GroupView>,
+    incarnation: u32,
+    /// How many direct replies were handed over.
+    answers: u64,
 }
 
 impl Broker {
@@ -70,6 +75,8 @@ impl Broker {
             recovered = Vec::new();
         }
         Broker {
+            incarnation: config.incarnation,
+            answers: 0,
             observe: config.observe,
             router,
             queues,
@@ -230,6 +237,8 @@ impl Broker {
                 self.publish(id, exchange, mandatory, message, resumed, out);
             }
             Request::Consume(request) => self.consume(id, *request, out),
+            Request::ChannelPrefetch { limit } => self.limit_channel(id, limit, out),
+            Request::Get { queue, no_ack } => self.get(id, queue, no_ack, out),
             Request::Cancel { consumer } => self.cancel(id, consumer, out),
             Request::Ack { delivery, multiple } => {
                 self.settle(id, delivery, multiple, consume::Settlement::Ack, out)

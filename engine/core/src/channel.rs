@@ -139,6 +139,12 @@ pub(crate) struct Channel {
     pub(crate) unacked: Ledger<Unacked>,
     /// Keys of its consumers, in order of registration.
     pub(crate) consumers: Vec<u32>,
+    /// The consumer of direct replies.
+    pub(crate) replies_to: Option<ConsumerId>,
+    /// Most deliveries that its consumers may hold together; 0 is unlimited.
+    pub(crate) limit: u32,
+    /// How many they hold, if that is limited.
+    pub(crate) held: u32,
     pub(crate) memo: Memo,
 }
 
@@ -160,6 +166,8 @@ pub(crate) struct Consumer {
     pub(crate) seat: Option<Seat>,
     pub(crate) prefetch: u32,
     pub(crate) no_ack: bool,
+    /// Its deliveries count against the channel's limit.
+    pub(crate) limited: bool,
     /// How many deliveries it has not settled.
     pub(crate) unacked: u32,
 }
@@ -181,6 +189,9 @@ impl Channel {
             next_delivery: 1,
             unacked: Ledger::new(),
             consumers: Vec::new(),
+            replies_to: None,
+            limit: 0,
+            held: 0,
             memo: Memo::default(),
         }
     }
@@ -190,6 +201,11 @@ impl Channel {
     pub(crate) fn number_delivery(&mut self) -> u64 {
         self.next_delivery += 1;
         self.next_delivery - 1
+    }
+
+    /// True if its limit allows one more.
+    pub(crate) fn has_credit(&self) -> bool {
+        self.limit == 0 || self.held < self.limit
     }
 
     /// The outstanding deliveries from the first to the last that an acknowledgement names; `None` if it names none that is outstanding.

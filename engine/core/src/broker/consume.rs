@@ -5,7 +5,7 @@ use super::commit::Effect;
 use crate::channel::{Channel, Consumer, Unacked};
 use crate::id::{ChannelId, ConnectionId, ConsumerId, MessageCopy, QueueId};
 use crate::interface::{Command, Consume, Event, Output, Removal, Response};
-use crate::roster::{Roster, Seat};
+use crate::roster::Roster;
 use crate::time::WallTime;
 
 /// What a client does with a delivery.
@@ -29,17 +29,25 @@ impl Broker {
             exclusive,
             ..
         } = request;
-        let Some(state) = self.queues.get(queue.index()) else {
+        let replies = queue == QueueId::REPLY_TO;
+        if queue.index() >= self.queues.len() && !replies {
             return self.fail_channel(id, 404, "no such queue", out);
-        };
-        let others = &state.consumers;
+        }
+        let channel = self.connections.channel_mut(id);
+        let of_replies = channel.and_then(|channel| channel.replies_to);
+        if of_replies == Some(consumer) || self.find_consumer(id, consumer).is_some() {
+            return self.fail_channel(id, 530, "the consumer exists already", out);
+        }
+        if replies {
+            return self.consume_replies(id, consumer, no_ack, out);
+        }
+        let others = &self.queues[queue.index()].consumers;
         if others.exclusive || exclusive && !others.is_empty() {
             return self.fail_channel(id, 403, "the queue is in exclusive use", out);
         }
-        if self.find_consumer(id, consumer).is_some() {
-            return self.fail_channel(id, 530, "the consumer exists already", out);
-        }
         let prefetch = if no_ack { 0 } else { prefetch };
+        let channel = self.connections.channel_mut(id);
+        let limited = !no_ack && channel.is_some_and(|channel| channel.limit > 0);
         let key = self.consumers.insert(Consumer {
             id: consumer,
             channel: id,
@@ -47,6 +55,7 @@ impl Broker {
             seat: None,
             prefetch,
             no_ack,
+            limited,
             unacked: 0,
         });
         if let Some(channel) = self.connections.channel_mut(id) {
@@ -70,6 +79,8 @@ impl Broker {
                 channel.consumers.remove(at);
             }
             self.end_consumer(key, out);
+        } else if let Some(channel) = self.connections.channel_mut(id) {
+            channel.replies_to.take_if(|replies| *replies == consumer);
         }
         out.push(Output::Client {
             channel: id,
@@ -137,7 +148,7 @@ impl Broker {
         }
     }
 
-    fn forget_if_done(&mut self, key: u32) {
+    pub(super) fn forget_if_done(&mut self, key: u32) {
         let consumer = &self.consumers[key];
         if consumer.seat.is_none() && consumer.unacked == 0 {
             self.consumers.remove(key);
@@ -150,7 +161,11 @@ impl Broker {
         let Some(seat) = consumer.seat else { return };
         let connection = self.connections.get_mut(consumer.channel.connection);
         let available = consumer.has_credit()
-            && connection.is_some_and(|connection| connection.takes_deliveries());
+            && connection.is_some_and(|connection| {
+                let channel = connection.channel_mut(consumer.channel.number);
+                let full = consumer.limited && channel.is_some_and(|channel| !channel.has_credit());
+                !full && connection.takes_deliveries()
+            });
         let queue = consumer.queue;
         let state = &mut self.queues[queue.index()];
         state.consumers.set_available(seat, available);
@@ -201,13 +216,14 @@ impl Broker {
             let Some(seat) = queue.consumers.pick(&mut self.rng) else {
                 return;
             };
-            self.deliver_to(id, seat, out);
+            let key = queue.consumers.key(seat);
+            self.deliver_to(id, key, out);
         }
     }
 
-    fn deliver_to(&mut self, id: QueueId, seat: Seat, out: &mut Vec<Output>) {
+    /// Delivers the next message to a consumer, whether it has credit or not.
+    pub(super) fn deliver_to(&mut self, id: QueueId, key: u32, out: &mut Vec<Output>) {
         let queue = &mut self.queues[id.index()];
-        let key = queue.consumers.key(seat);
         let consumer = &mut self.consumers[key];
         let connection = self
             .connections
@@ -215,7 +231,7 @@ impl Broker {
             .expect("a consumer's connection is open");
         let (serial, slot) = queue.deliver().expect("the queue has a ready message");
         let copy = MessageCopy { queue: id, serial };
-        let exhausted = connection.spend(slot.message.size());
+        let mut exhausted = connection.spend(slot.message.size());
         let channel = connection
             .channel_mut(consumer.channel.number)
             .expect("a consumer's channel is open");
@@ -243,8 +259,14 @@ impl Broker {
             );
             consumer.unacked += 1;
             let (unacked, has_credit) = (consumer.unacked, consumer.has_credit());
-            queue.consumers.set_in_flight(seat, unacked);
-            queue.consumers.set_available(seat, has_credit);
+            if let Some(seat) = consumer.seat {
+                queue.consumers.set_in_flight(seat, unacked);
+                queue.consumers.set_available(seat, has_credit);
+            }
+            if consumer.limited {
+                channel.held += 1;
+                exhausted |= !channel.has_credit();
+            }
         }
         if exhausted {
             let connection = consumer.channel.connection;
@@ -307,6 +329,7 @@ impl Broker {
         let consumer = &mut self.consumers[key];
         let had_credit = consumer.has_credit();
         consumer.unacked -= 1;
+        let (limited, channel) = (consumer.limited, consumer.channel);
         if let Some(seat) = consumer.seat {
             let roster = &mut self.queues[queue.index()].consumers;
             roster.set_in_flight(seat, consumer.unacked);
@@ -315,6 +338,9 @@ impl Broker {
             }
         } else {
             self.forget_if_done(key);
+        }
+        if limited {
+            self.relieve_channel(channel);
         }
 
         let copy = MessageCopy { queue, serial };

@@ -25,12 +25,15 @@ impl Broker {
         id: ChannelId,
         exchange: ExchangeId,
         mandatory: bool,
-        message: Message,
+        mut message: Message,
         resumed: Option<QueueId>,
         out: &mut Vec<Output>,
     ) {
         if !self.router.knows(exchange) {
             return self.fail_channel(id, 404, "no such exchange", out);
+        }
+        if message.properties.is_some() && !self.fill_reply_to(id, &mut message, out) {
+            return;
         }
         let mut targets = self.target_lists.pop().unwrap_or_default();
         let Some(channel) = self.connections.channel_mut(id) else {
@@ -108,6 +111,8 @@ impl Broker {
                 out,
             );
             self.commit(out);
+        } else if message.exchange == ExchangeId::DEFAULT && self.answer(&message, out) {
+            // It needs no queue.
         } else if mandatory {
             out.push(Output::Client {
                 channel: id,

@@ -138,3 +138,158 @@ fn single_active_consumer_is_the_first_of_the_highest_priority() {
         "#]],
     );
 }
+
+/// Row 9.
+#[test]
+fn global_prefetch_bounds_what_the_consumers_of_a_channel_hold_together() {
+    check(
+        vec![queue("q"), queue("r")],
+        "2 limit 3; 2 consume q 0 2; 2 consume r 1; 2.2 consume r 2 1
+         1 publish q 1; 1 publish q 2; 1 publish q 3; 1 publish r 4; 1 publish r 5; 1 publish r 6
+         2 get r
+         2 ack 4
+         2 ack 2
+         2 limit 1; 2 ack 1
+         2 limit 0",
+        expect![[r#"
+            > 2 limit 3; 2 consume q 0 2; 2 consume r 1; 2.2 consume r 2 1
+              2 done
+            > 1 publish q 1; 1 publish q 2; 1 publish q 3; 1 publish r 4; 1 publish r 5; 1 publish r 6
+              2 deliver m1 as 1 to 0
+              2 deliver m2 as 2 to 0
+              2 deliver m4 as 3 to 1
+              2.2 deliver m5 as 1 to 2
+            > 2 get r
+              2 deliver m6 as 4 to get
+            > 2 ack 4
+            > 2 ack 2
+              2 deliver m3 as 5 to 0
+            > 2 limit 1; 2 ack 1
+              2 done
+            > 2 limit 0
+              2 done
+            q: 0 ready, 1 in flight
+            r: 0 ready, 2 in flight
+        "#]],
+    );
+}
+
+/// Row 12.
+#[test]
+fn pull_get_takes_one_message_regardless_of_prefetch() {
+    check_observed(
+        vec![queue("q")],
+        "2 get q
+         1 publish q 1; 1 publish q 2; 1 publish q 3
+         2 get q; noack 2 get q
+         2 consume q 0 1
+         2 requeue 1
+         2 ack 3; 2 get q
+         2 get nowhere",
+        expect![[r#"
+            > 2 get q
+              2 empty
+            > 1 publish q 1; 1 publish q 2; 1 publish q 3
+              * m1 routed, 1 copies
+              * m1 proposed q/0
+              * enqueued q/0
+              * m2 routed, 1 copies
+              * m2 proposed q/1
+              * enqueued q/1
+              * m3 routed, 1 copies
+              * m3 proposed q/2
+              * enqueued q/2
+            > 2 get q; noack 2 get q
+              2 deliver m1 as 1 to get
+              2 deliver m2 as 2 to get
+              * removed q/1: Acked
+            > 2 consume q 0 1
+              2 deliver m3 as 3 to 0
+            > 2 requeue 1
+              * returned q/0 after 1
+            > 2 ack 3; 2 get q
+              * removed q/2: Acked
+              2 deliver m1 as 4 to 0, redelivered
+              2 empty
+            > 2 get nowhere
+              2 closed 404: no such queue
+              * returned q/0 after 2
+            q: 1 ready, 0 in flight
+        "#]],
+    );
+}
+
+/// Row 12.
+#[test]
+fn pull_get_makes_room_for_a_publish_that_waits() {
+    let bounded = QueueConfig {
+        max_length: Some(1),
+        overflow: Overflow::Block,
+        ..queue("q")
+    };
+    check(
+        vec![bounded],
+        "1 publish q 1; 1 publish q 2
+         2 get q
+         close 2",
+        expect![[r#"
+            > 1 publish q 1; 1 publish q 2
+              1 reading off
+            > 2 get q
+              2 deliver m1 as 1 to get
+              1 reading on
+            > close 2
+            q: 2 ready, 0 in flight
+        "#]],
+    );
+}
+
+/// Row 40.
+#[test]
+fn direct_reply_to_goes_straight_to_the_channel_that_asked_while_it_lives() {
+    check_observed(
+        vec![queue("q")],
+        "1 ask q 1
+         1 replies acked
+         1 replies; 1 ask q 2; 1 consume q 0
+         1 replies; 1 replies 1
+         1 replies; 1 ask q 3; 2 consume q
+         2 confirm; 2 publish direct-reply-to.0.1.1.4 4
+         1 ack 1
+         mandatory 2 publish direct-reply-to.0.1.1.4 5
+         1 replies; 1 cancel 0; 1 ask q 6",
+        expect![[r#"
+            > 1 ask q 1
+              1 closed 406: the channel has no reply consumer
+            > 1 replies acked
+              1 closed 406: replies are not acknowledged
+            > 1 replies; 1 ask q 2; 1 consume q 0
+              * m2 routed, 1 copies
+              * m2 proposed q/0
+              * enqueued q/0
+              1 closed 530: the consumer exists already
+            > 1 replies; 1 replies 1
+              1 closed 406: the channel has a reply consumer already
+            > 1 replies; 1 ask q 3; 2 consume q
+              * m3 routed, 1 copies
+              * m3 proposed q/1
+              * enqueued q/1
+              2 deliver m2 as 1 to 0, reply to b"direct-reply-to.0.1.1.2"
+              2 deliver m3 as 2 to 0, reply to b"direct-reply-to.0.1.1.4"
+            > 2 confirm; 2 publish direct-reply-to.0.1.1.4 4
+              * m4 routed, 0 copies
+              1 deliver m4 as 1 to 0
+              2 confirm 1
+            > 1 ack 1
+              1 closed 406: unknown delivery tag
+            > mandatory 2 publish direct-reply-to.0.1.1.4 5
+              * m5 routed, 0 copies
+              2 returned m5
+              2 confirm 2
+            > 1 replies; 1 cancel 0; 1 ask q 6
+              1 cancelled 0
+              1 closed 406: the channel has no reply consumer
+            q: 0 ready, 2 in flight
+        "#]],
+    );
+}

@@ -138,6 +138,7 @@ impl Rig {
 /// `CHANNEL confirm`, `CHANNEL bind|unbind KEY@EXCHANGE QUEUE|@EXCHANGE [WEIGHT]`,
 /// `CHANNEL consume QUEUE [CONSUMER [PREFETCH [noack]]] [exclusive] [priority=P] [where SELECTOR]`,
 /// `CHANNEL cancel CONSUMER`, `CHANNEL ack|requeue|reject [..]TAG`, `CHANNEL get QUEUE [noack]`, `CHANNEL limit DELIVERIES`,
+/// `CHANNEL replies [CONSUMER] [acked]` (consumes direct replies), `CHANNEL ask QUEUE TAG` (publishes with `reply_to`),
 /// `open CONNECTION WINDOW`, `close CONNECTION`, `writable CONNECTION BYTES`, `written [PLACE]`, `synced [PLACE]`, `crash`,
 /// `power-loss`. A channel is a number for channel 1 of that connection, or `CONNECTION.NUMBER`.
 pub(crate) fn run(config: BrokerConfig, script: &str) -> String {
@@ -191,6 +192,7 @@ impl Rig {
         let persistent = !take_word(&mut words, "transient");
         let no_ack = take_word(&mut words, "noack");
         let exclusive = take_word(&mut words, "exclusive");
+        let acked = take_word(&mut words, "acked");
         let number = |at: usize| words.get(at).map(|word| word.parse::<u64>().expect(step));
         let place = |default| number(1).map_or(default, LogPosition);
         match words[0] {
@@ -247,6 +249,15 @@ impl Rig {
                     message,
                 }
             }
+            "replies" => Request::Consume(Box::new(Consume {
+                no_ack: !acked,
+                ..Consume::new(QueueId::REPLY_TO, ConsumerId(number(2).unwrap_or(0) as u32))
+            })),
+            "ask" => Request::Publish {
+                exchange: ExchangeId::DEFAULT,
+                mandatory,
+                message: asking(words[2], number(3).unwrap()),
+            },
             "consume" => Request::Consume(Box::new(Consume {
                 prefetch: number(4).unwrap_or(0) as u32,
                 no_ack,
@@ -346,6 +357,22 @@ fn take_options<'a>(words: &mut Vec<&'a str>) -> Vec<(&'a str, &'a str)> {
     options
 }
 
+/// A message that asks for an answer.
+fn asking(key: &str, tag: u64) -> Message {
+    let properties = Properties {
+        reply_to: Some(Bytes::new()),
+        ..Default::default()
+    };
+    Message {
+        tag,
+        exchange: ExchangeId::DEFAULT,
+        persistent: false,
+        routing_key: Bytes::from(key.to_string()),
+        body: Bytes::from_static(&[0]),
+        properties: Some(Arc::new(properties)),
+    }
+}
+
 /// Properties by name; what is none is a header.
 fn properties(options: &[(&str, &str)]) -> Option<Arc<Properties>> {
     let mut properties = Properties::default();
@@ -433,16 +460,20 @@ fn print(config: &BrokerConfig, output: &Output, text: &mut String) {
                     message,
                     consumer,
                     ..
-                } => format!(
-                    "deliver m{} as {delivery} to {}{}",
-                    message.tag,
-                    if *consumer == ConsumerId::GET {
-                        "get".into()
-                    } else {
-                        consumer.0.to_string()
-                    },
-                    if *redelivered { ", redelivered" } else { "" },
-                ),
+                } => {
+                    let to = match *consumer {
+                        ConsumerId::GET => "get".into(),
+                        ConsumerId(number) => number.to_string(),
+                    };
+                    let again = if *redelivered { ", redelivered" } else { "" };
+                    let properties = message.properties.as_ref();
+                    let asker = properties.and_then(|properties| properties.reply_to.as_ref());
+                    let asker = asker.map_or(String::new(), |to| format!(", reply to {to:?}"));
+                    format!(
+                        "deliver m{} as {delivery} to {to}{again}{asker}",
+                        message.tag
+                    )
+                }
                 Response::Consuming { .. } => return,
                 Response::Cancelled { consumer } => format!("cancelled {}", consumer.0),
                 Response::Empty => "empty".into(),

@@ -1,0 +1,78 @@
+//! Messages that clients fetch, and how many they may hold in all.
+
+use super::Broker;
+use crate::channel::Consumer;
+use crate::id::{ChannelId, ConsumerId, QueueId};
+use crate::interface::{Output, Response};
+
+impl Broker {
+    /// Hands the next message of a queue to who asks. A get is a consumer that has ended already: prefetch does not count, and what it holds
+    /// is settled as usual.
+    pub(super) fn get(
+        &mut self,
+        id: ChannelId,
+        queue: QueueId,
+        no_ack: bool,
+        out: &mut Vec<Output>,
+    ) {
+        let Some(state) = self.queues.get(queue.index()) else {
+            return self.fail_channel(id, 404, "no such queue", out);
+        };
+        if state.ready == 0 {
+            return out.push(Output::Client {
+                channel: id,
+                response: Response::Empty,
+            });
+        }
+        let key = self.consumers.insert(Consumer {
+            id: ConsumerId::GET,
+            channel: id,
+            queue,
+            seat: None,
+            prefetch: 0,
+            no_ack,
+            limited: false,
+            unacked: 0,
+        });
+        self.deliver_to(queue, key, out);
+        self.forget_if_done(key);
+        self.touch(queue);
+    }
+
+    /// Bounds what the consumers of a channel hold together.
+    pub(super) fn limit_channel(&mut self, id: ChannelId, limit: u32, out: &mut Vec<Output>) {
+        let Some(channel) = self.connections.channel_mut(id) else {
+            return;
+        };
+        let mut held = 0;
+        for (_, unacked) in channel.unacked.iter() {
+            let consumer = &mut self.consumers[unacked.consumer];
+            if consumer.id != ConsumerId::GET {
+                consumer.limited = limit > 0;
+                held += 1;
+            }
+        }
+        for key in &channel.consumers {
+            let consumer = &mut self.consumers[*key];
+            consumer.limited = limit > 0 && !consumer.no_ack;
+        }
+        (channel.limit, channel.held) = (limit, held);
+        out.push(Output::Client {
+            channel: id,
+            response: Response::Done,
+        });
+        self.refresh_connection(id.connection);
+    }
+
+    /// One delivery to a limited consumer is settled.
+    pub(super) fn relieve_channel(&mut self, id: ChannelId) {
+        let Some(channel) = self.connections.channel_mut(id) else {
+            return;
+        };
+        let was_full = !channel.has_credit();
+        channel.held -= 1;
+        if was_full {
+            self.refresh_connection(id.connection);
+        }
+    }
+}

@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -29,6 +31,9 @@ enum Step {
         size: usize,
         persistent: bool,
         mandatory: bool,
+        group: Option<usize>,
+        shape: usize,
+        asks: bool,
     },
     Consume {
         channel: ChannelId,
@@ -36,6 +41,28 @@ enum Step {
         consumer: u32,
         prefetch: u32,
         no_ack: bool,
+        priority: i32,
+        exclusive: bool,
+        selector: Option<usize>,
+    },
+    Get {
+        channel: ChannelId,
+        queue: u32,
+        no_ack: bool,
+    },
+    Limit {
+        channel: ChannelId,
+        limit: u32,
+    },
+    ConsumeReplies {
+        channel: ChannelId,
+        consumer: u32,
+        no_ack: bool,
+    },
+    /// Answers to some channel.
+    Answer {
+        channel: ChannelId,
+        pick: usize,
     },
     Cancel {
         channel: ChannelId,
@@ -59,6 +86,8 @@ enum Step {
 }
 
 const QUEUES: usize = 4;
+const GROUPS: [&str; 3] = ["g", "h", "i"];
+const SELECTORS: [&str; 3] = ["shape = 1", "shape > 1", "shape IS NULL OR shape < 3"];
 const NAMES: [&str; QUEUES + 1] = ["a", "b", "c", "d", "nowhere"];
 
 fn channels() -> impl Strategy<Value = ChannelId> {
@@ -75,16 +104,16 @@ fn steps() -> impl Strategy<Value = Step> {
         1 => (0..3u32).prop_map(|connection| Step::Close { connection }),
         4 => (0..3u32, 0..300u64).prop_map(|(connection, bytes)| Step::Writable { connection, bytes }),
         2 => channels().prop_map(Step::ConfirmSelect),
-        30 => (channels(), 0..QUEUES + 2, 0..9usize, prop::bool::weighted(0.8), any::<bool>()).prop_map(
-            |(channel, target, size, persistent, mandatory)| {
-                Step::Publish { channel, target, size, persistent, mandatory }
-            }
+        30 => publishes(),
+        8 => consumes(),
+        3 => (channels(), 0..QUEUES as u32, any::<bool>()).prop_map(
+            |(channel, queue, no_ack)| Step::Get { channel, queue, no_ack }
         ),
-        8 => (channels(), 0..QUEUES as u32, 0..3u32, 0..4u32, prop::bool::weighted(0.2)).prop_map(
-            |(channel, queue, consumer, prefetch, no_ack)| {
-                Step::Consume { channel, queue, consumer, prefetch, no_ack }
-            }
+        1 => (channels(), 0..4u32).prop_map(|(channel, limit)| Step::Limit { channel, limit }),
+        1 => (channels(), 0..3u32, prop::bool::weighted(0.9)).prop_map(
+            |(channel, consumer, no_ack)| Step::ConsumeReplies { channel, consumer, no_ack }
         ),
+        2 => (channels(), 0..9usize).prop_map(|(channel, pick)| Step::Answer { channel, pick }),
         2 => (channels(), 0..3u32).prop_map(|(channel, consumer)| Step::Cancel { channel, consumer }),
         30 => (channels(), 0..40usize, prop::bool::weighted(0.3), any::<Option<bool>>()).prop_map(
             |(channel, pick, multiple, requeue)| Step::Settle { channel, pick, multiple, requeue }
@@ -94,6 +123,56 @@ fn steps() -> impl Strategy<Value = Step> {
         1 => Just(Step::Crash),
         1 => Just(Step::PowerLoss),
     ]
+}
+
+fn publishes() -> impl Strategy<Value = Step> {
+    let group = prop::option::weighted(0.5, 0..GROUPS.len());
+    (
+        channels(),
+        0..QUEUES + 2,
+        0..9usize,
+        prop::bool::weighted(0.8),
+        any::<bool>(),
+        (group, 0..4usize, prop::bool::weighted(0.05)),
+    )
+        .prop_map(
+            |(channel, target, size, persistent, mandatory, (group, shape, asks))| Step::Publish {
+                channel,
+                target,
+                size,
+                persistent,
+                mandatory,
+                group,
+                shape,
+                asks,
+            },
+        )
+}
+
+fn consumes() -> impl Strategy<Value = Step> {
+    let selector = prop::option::weighted(0.2, 0..SELECTORS.len());
+    (
+        channels(),
+        0..QUEUES as u32,
+        0..3u32,
+        0..4u32,
+        prop::bool::weighted(0.2),
+        (0..3i32, prop::bool::weighted(0.05), selector),
+    )
+        .prop_map(
+            |(channel, queue, consumer, prefetch, no_ack, (priority, exclusive, selector))| {
+                Step::Consume {
+                    channel,
+                    queue,
+                    consumer,
+                    prefetch,
+                    no_ack,
+                    priority,
+                    exclusive,
+                    selector,
+                }
+            },
+        )
 }
 
 fn queue_options() -> impl Strategy<Value = QueueConfig> {
@@ -121,6 +200,7 @@ fn queue_options() -> impl Strategy<Value = QueueConfig> {
     let dead_letter = prop::option::weighted(0.7, prop_oneof![4 => to_queue, 1 => to_exchange]);
     let max_length = prop::option::weighted(0.6, 0..4u64);
     let max_bytes = prop::option::weighted(0.2, 5..20u64);
+    let policy = policies();
     (
         durability,
         overflow,
@@ -128,19 +208,29 @@ fn queue_options() -> impl Strategy<Value = QueueConfig> {
         dead_letter,
         max_length,
         max_bytes,
+        policy,
     )
         .prop_map(
-            |(durability, overflow, dispatch, dead_letter, max_length, max_bytes)| QueueConfig {
-                name: Bytes::new(),
-                durability,
-                max_length,
-                max_bytes,
-                overflow,
-                dead_letter,
-                dispatch,
-                policy: QueuePolicy::default(),
+            |(durability, overflow, dispatch, dead_letter, max_length, max_bytes, policy)| {
+                QueueConfig {
+                    name: Bytes::new(),
+                    durability,
+                    max_length,
+                    max_bytes,
+                    overflow,
+                    dead_letter,
+                    dispatch,
+                    policy,
+                }
             },
         )
+}
+
+fn policies() -> impl Strategy<Value = QueuePolicy> {
+    prop::bool::weighted(0.2).prop_map(|single_active| QueuePolicy {
+        single_active,
+        ..Default::default()
+    })
 }
 
 fn configs() -> impl Strategy<Value = BrokerConfig> {
@@ -196,6 +286,9 @@ fn run(config: BrokerConfig, steps: Vec<Step>) {
                 size,
                 persistent,
                 mandatory,
+                group,
+                shape,
+                asks,
             } => {
                 let (exchange, key) = match NAMES.get(target) {
                     Some(name) => (ExchangeId::DEFAULT, *name),
@@ -207,7 +300,7 @@ fn run(config: BrokerConfig, steps: Vec<Step>) {
                     persistent,
                     routing_key: Bytes::from_static(key.as_bytes()),
                     body: Bytes::from_static(&[0; 9][..size]),
-                    properties: None,
+                    properties: properties(group, shape, asks),
                 };
                 Input::Client {
                     channel,
@@ -224,13 +317,60 @@ fn run(config: BrokerConfig, steps: Vec<Step>) {
                 consumer,
                 prefetch,
                 no_ack,
+                priority,
+                exclusive,
+                selector,
             } => {
                 let consumer = ConsumerId(consumer);
+                let parse = |at: usize| Arc::new(Selector::parse(SELECTORS[at]).unwrap());
                 let request = Request::Consume(Box::new(Consume {
                     prefetch,
                     no_ack,
+                    priority,
+                    exclusive,
+                    selector: selector.map(parse),
                     ..Consume::new(QueueId(queue), consumer)
                 }));
+                Input::Client { channel, request }
+            }
+            Step::Get {
+                channel,
+                queue,
+                no_ack,
+            } => {
+                let queue = QueueId(queue);
+                let request = Request::Get { queue, no_ack };
+                Input::Client { channel, request }
+            }
+            Step::Limit { channel, limit } => {
+                let request = Request::ChannelPrefetch { limit };
+                Input::Client { channel, request }
+            }
+            Step::ConsumeReplies {
+                channel,
+                consumer,
+                no_ack,
+            } => {
+                let request = Request::Consume(Box::new(Consume {
+                    no_ack,
+                    ..Consume::new(QueueId::REPLY_TO, ConsumerId(consumer))
+                }));
+                Input::Client { channel, request }
+            }
+            Step::Answer { channel, pick } => {
+                let message = Message {
+                    tag,
+                    exchange: ExchangeId::DEFAULT,
+                    persistent: false,
+                    routing_key: model.address(pick).into(),
+                    body: Bytes::from_static(&[0; 5]),
+                    properties: None,
+                };
+                let request = Request::Publish {
+                    exchange: ExchangeId::DEFAULT,
+                    mandatory: true,
+                    message,
+                };
                 Input::Client { channel, request }
             }
             Step::Cancel { channel, consumer } => Input::Client {
@@ -287,6 +427,17 @@ fn run(config: BrokerConfig, steps: Vec<Step>) {
     let (written, synced) = (rig.last, rig.last);
     drive(&mut rig, &mut model, Input::Log { written, synced });
     flush(&mut rig, &mut model);
+}
+
+fn properties(group: Option<usize>, shape: usize, asks: bool) -> Option<Arc<Properties>> {
+    let header = (Bytes::from_static(b"shape"), Value::Int(shape as i64));
+    let properties = Properties {
+        group: group.map(|at| Bytes::from_static(GROUPS[at].as_bytes())),
+        reply_to: asks.then(Bytes::new),
+        headers: if shape == 0 { vec![] } else { vec![header] },
+        ..Default::default()
+    };
+    (properties != Properties::default()).then(|| Arc::new(properties))
 }
 
 fn open_all(rig: &mut Rig, model: &mut Model) {

@@ -5,7 +5,14 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use std::sync::Arc;
+
+use bytes::Bytes;
 use queuelab_core::*;
+
+mod consumers;
+
+use consumers::Consumer;
 
 pub(crate) struct Model {
     config: BrokerConfig,
@@ -13,6 +20,10 @@ pub(crate) struct Model {
     connections: BTreeMap<ConnectionId, Connection>,
     moves: Vec<Move>,
     epochs: u64,
+    /// How many channels were opened.
+    opened: u32,
+    /// How many direct replies were handed over.
+    answers: u64,
     last: LogPosition,
     written: LogPosition,
     synced: LogPosition,
@@ -32,6 +43,8 @@ struct Queue {
     next_serial: u64,
     copies: Vec<Copy>,
     consumers: Vec<Consumer>,
+    /// Which consumer a group of messages sticks to.
+    groups: BTreeMap<Bytes, u64>,
     parked: Vec<ConnectionId>,
 }
 
@@ -54,17 +67,6 @@ enum State {
     Leaving,
 }
 
-#[derive(Clone, Copy, PartialEq)]
-struct Consumer {
-    channel: ChannelId,
-    epoch: u64,
-    id: ConsumerId,
-    prefetch: u32,
-    no_ack: bool,
-    /// Which of all consumers it is.
-    birth: u64,
-}
-
 struct Connection {
     window: Option<i128>,
     parked: bool,
@@ -81,6 +83,11 @@ struct Channel {
     accepted: Vec<u64>,
     delivered: u64,
     unacked: Vec<(u64, MessageCopy, u64)>,
+    /// Most deliveries that its consumers may hold together.
+    limit: u32,
+    /// Where direct replies go.
+    replies_to: Option<ConsumerId>,
+    address: String,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -186,6 +193,8 @@ impl Model {
             connections: BTreeMap::new(),
             moves: Vec::new(),
             epochs: 0,
+            opened: 0,
+            answers: 0,
             last,
             written: last,
             synced: last,
@@ -379,75 +388,6 @@ impl Model {
         }
     }
 
-    fn deliver(&mut self, id: ChannelId, consumer: ConsumerId, name: MessageCopy) {
-        assert_eq!(
-            self.oldest_ready(name.queue),
-            Some(name.serial),
-            "the oldest goes first"
-        );
-        let consumers = self.queues[name.queue.index()].consumers.iter();
-        let consumer = *consumers
-            .clone()
-            .find(|other| other.channel == id && other.id == consumer)
-            .expect("only consumers get messages");
-        assert!(
-            self.can_take(&consumer),
-            "only consumers with credit get messages"
-        );
-
-        let copy = self.copy(name);
-        copy.state = State::InFlight;
-        let (message, redelivered) = (copy.message.clone(), copy.redelivered);
-        let logged = copy.logged;
-        let connection = self.connections.get_mut(&id.connection).unwrap();
-        if let Some(window) = &mut connection.window {
-            *window -= i128::from(message.size()) + 64;
-        }
-        let channel = connection.channels.get_mut(&id.number).unwrap();
-        channel.delivered += 1;
-        let delivery = channel.delivered;
-        let tag = message.tag;
-        if !consumer.no_ack {
-            channel.unacked.push((delivery, name, consumer.birth));
-        }
-        let consumer_id = consumer.id;
-        let response = Response::Deliver {
-            consumer: consumer_id,
-            delivery,
-            redelivered,
-            copy: name,
-            message,
-        };
-        self.expect(Output::Client {
-            channel: id,
-            response,
-        });
-        if consumer.no_ack {
-            self.forget(name);
-            self.observe(Event::Removed {
-                tag,
-                copy: name,
-                reason: Removal::Acked,
-            });
-            if logged {
-                self.commands.push(Command::Remove { copy: name });
-                self.commit();
-            }
-        }
-    }
-
-    fn can_take(&self, consumer: &Consumer) -> bool {
-        let connection = &self.connections[&consumer.channel.connection];
-        let channel = &connection.channels[&consumer.channel.number];
-        let held = channel
-            .unacked
-            .iter()
-            .filter(|(.., birth)| *birth == consumer.birth)
-            .count();
-        let credit = consumer.no_ack || consumer.prefetch == 0 || held < consumer.prefetch as usize;
-        credit && connection.reading && connection.window.is_none_or(|window| window > 0)
-    }
-
     /// A parked publish is handled: the first of its connection, and that is the first in its queue.
     fn resume(&mut self, tag: u64) {
         let found = (0..self.queues.len()).find(|at| {
@@ -486,12 +426,8 @@ impl Model {
         assert!(self.expected.is_empty(), "missing: {:?}", self.expected);
         for (at, queue) in self.queues.iter().enumerate() {
             let id = QueueId(at as u32);
-            let taker = queue
-                .consumers
-                .iter()
-                .any(|consumer| self.can_take(consumer));
             assert!(
-                self.oldest_ready(id).is_none() || !taker,
+                self.takers(id).is_empty(),
                 "a message waits beside an idle consumer"
             );
             if let Some(first) = queue.parked.first() {
@@ -519,11 +455,16 @@ impl Model {
     fn request(&mut self, id: ChannelId, request: Request, resumed: Option<QueueId>) {
         let connection = self.connections.get_mut(&id.connection).unwrap();
         self.epochs += 1;
-        let fresh = Channel {
-            epoch: self.epochs,
-            ..Channel::default()
-        };
-        let channel = connection.channels.entry(id.number).or_insert(fresh);
+        let (incarnation, opened) = (self.config.incarnation, &mut self.opened);
+        let channel = connection.channels.entry(id.number).or_insert_with(|| {
+            let (connection, number, epoch) = (id.connection.0, id.number, *opened);
+            *opened += 1;
+            Channel {
+                epoch: self.epochs,
+                address: format!("direct-reply-to.{incarnation}.{connection}.{number}.{epoch}"),
+                ..Channel::default()
+            }
+        });
         match request {
             Request::ConfirmSelect => drop(channel.publishes.get_or_insert_default()),
             Request::Publish {
@@ -533,50 +474,10 @@ impl Model {
             } => {
                 self.publish(id, exchange, mandatory, message, resumed);
             }
-            Request::Consume(request) => {
-                let Consume {
-                    queue,
-                    consumer,
-                    prefetch,
-                    no_ack,
-                    ..
-                } = *request;
-                if queue.index() >= self.queues.len() {
-                    return self.fail(id, 404, "no such queue");
-                }
-                let mut all = self.queues.iter().flat_map(|queue| &queue.consumers);
-                if all.any(|other| other.channel == id && other.id == consumer) {
-                    return self.fail(id, 530, "the consumer exists already");
-                }
-                let (epoch, birth) = (channel.epoch, self.epochs);
-                let consumer = Consumer {
-                    channel: id,
-                    epoch,
-                    id: consumer,
-                    prefetch,
-                    no_ack,
-                    birth,
-                };
-                self.queues[queue.index()].consumers.push(consumer);
-                let response = Response::Consuming {
-                    consumer: consumer.id,
-                };
-                self.expect(Output::Client {
-                    channel: id,
-                    response,
-                });
-            }
-            Request::Cancel { consumer } => {
-                for queue in &mut self.queues {
-                    queue
-                        .consumers
-                        .retain(|other| other.channel != id || other.id != consumer);
-                }
-                self.expect(Output::Client {
-                    channel: id,
-                    response: Response::Cancelled { consumer },
-                });
-            }
+            Request::Consume(request) => self.consume(id, *request),
+            Request::Cancel { consumer } => self.cancel(id, consumer),
+            Request::Get { queue, no_ack } => self.get(id, queue, no_ack),
+            Request::ChannelPrefetch { limit } => self.limit(id, limit),
             Request::Ack { delivery, multiple } => self.settle(id, delivery, multiple, None),
             Request::Nack {
                 delivery,
@@ -598,6 +499,9 @@ impl Model {
         if exchange != ExchangeId::DEFAULT && exchange.index() >= self.config.exchanges.len() {
             return self.fail(id, 404, "no such exchange");
         }
+        let Some(message) = self.with_address(id, message) else {
+            return;
+        };
         let (tag, size) = (message.tag, message.size());
         let targets = self.route(&message);
         for queue in targets.iter().copied() {
@@ -662,7 +566,9 @@ impl Model {
                 channel.accepted.push(sequence);
             }
         }
-        if targets.is_empty() && mandatory {
+        let direct = targets.is_empty() && exchange == ExchangeId::DEFAULT;
+        let answered = direct && self.answer(&message);
+        if targets.is_empty() && mandatory && !answered {
             self.expect(Output::Client {
                 channel: id,
                 response: Response::Returned {
@@ -759,9 +665,7 @@ impl Model {
     }
 
     fn drop_channel(&mut self, id: ChannelId, channel: Channel) {
-        for queue in &mut self.queues {
-            queue.consumers.retain(|consumer| consumer.channel != id);
-        }
+        self.end_consumers(|consumer| consumer.channel == id);
         for (_, name, _) in channel.unacked {
             self.settle_one(name, Some(true));
         }
@@ -1102,11 +1006,16 @@ impl Model {
     }
 
     fn oldest_ready(&self, queue: QueueId) -> Option<u64> {
+        self.ready_in_order(queue).first().copied()
+    }
+
+    /// Serials of the ready messages, in order of service.
+    fn ready_in_order(&self, queue: QueueId) -> Vec<u64> {
         let copies = self.queues[queue.index()].copies.iter();
-        copies
-            .filter(|copy| copy.state == State::Ready)
-            .map(|copy| copy.serial)
-            .min()
+        let ready = copies.filter(|copy| copy.state == State::Ready);
+        let mut serials: Vec<u64> = ready.map(|copy| copy.serial).collect();
+        serials.sort_unstable();
+        serials
     }
 
     fn copy(&mut self, name: MessageCopy) -> &mut Copy {

@@ -1,117 +1,24 @@
 //! A producer as a state machine.
+//!
+//! This file has what all producers do. What some do besides — send again, in batches, in transactions, lose patience,
+//! come and go — is in [`extras`], and costs the others a test.
 
-use std::collections::VecDeque;
+mod extras;
+mod mix;
+mod plan;
+mod retry;
+mod waiting;
+
 use std::sync::Arc;
 
-use bytes::Bytes;
-use queuelab_core::{Ledger, Properties, Span, Time};
-use queuelab_scenario::{Arrivals, Scenario, Target, WhenFull};
+use queuelab_core::{Ledger, Time};
 
-use crate::arrivals::{Cursor, Schedule};
-use crate::choice::{KeyChoice, SizeChoice, Weighted};
+pub use plan::ProducerPlan;
+
+use crate::arrivals::Cursor;
 use crate::random::Stream;
-
-/// What all members of a producer group share.
-#[derive(Clone, Debug)]
-pub struct ProducerPlan {
-    name: String,
-    seed: u64,
-    count: u32,
-    schedule: Schedule,
-    limit: Option<u64>,
-    targets: Weighted,
-    /// The routing keys that targets give; where they give none the message's key is used.
-    target_keys: Vec<Option<Bytes>>,
-    keys: KeyChoice,
-    sizes: SizeChoice,
-    /// Most unconfirmed messages; `None` without confirms.
-    window: Option<usize>,
-    timeout: Option<Span>,
-    /// Most messages that wait before further ones are dropped; `None` drops none.
-    capacity: Option<u64>,
-    reconnect: Option<Span>,
-}
-
-impl ProducerPlan {
-    /// Prepares the producer group number `group` of a scenario.
-    pub fn new(scenario: &Scenario, group: usize, seed: u64) -> ProducerPlan {
-        let spec = &scenario.producers[group];
-        let schedule = Schedule::new(&spec.arrivals, &scenario.phases, spec.count, spec.burst);
-        let target_key = |target: &Target| match target {
-            Target::Queue(queue) => Some(Bytes::copy_from_slice(
-                scenario.queues[*queue].name.as_bytes(),
-            )),
-            Target::Exchange { key, .. } => key
-                .as_ref()
-                .map(|key| Bytes::copy_from_slice(key.as_bytes())),
-        };
-        let trace = match &spec.arrivals {
-            Arrivals::Trace(trace) => Some(&**trace),
-            _ => None,
-        };
-        // A closed loop has one message at a time: there is nothing to drop.
-        let drops = spec.when_full == WhenFull::Drop && !schedule.is_closed();
-        ProducerPlan {
-            name: spec.name.clone(),
-            seed,
-            count: spec.count,
-            schedule,
-            limit: spec.limit,
-            targets: Weighted::new(spec.to.iter().map(|(_, weight)| *weight).collect()),
-            target_keys: spec
-                .to
-                .iter()
-                .map(|(target, _)| target_key(target))
-                .collect(),
-            keys: trace
-                .and_then(|trace| KeyChoice::recorded(trace, spec.count))
-                .unwrap_or_else(|| KeyChoice::new(&spec.message_key)),
-            sizes: trace
-                .and_then(|trace| SizeChoice::recorded(trace, spec.count))
-                .unwrap_or_else(|| SizeChoice::new(&spec.size)),
-            window: spec.confirm.map(|confirm| confirm.window as usize),
-            timeout: spec.confirm.and_then(|confirm| confirm.timeout),
-            capacity: drops.then_some(spec.buffer),
-            reconnect: spec.reconnect,
-        }
-    }
-
-    /// The routing key of a message: the queue's name, the target's own key, or the message's.
-    #[inline]
-    pub fn routing_key(&self, target: u32, key: u32) -> Bytes {
-        match self.target_keys.get(target as usize) {
-            Some(Some(given)) => given.clone(),
-            _ => self.keys.name(key),
-        }
-    }
-
-    /// What a message carries besides key and body; nothing, for most producers.
-    pub fn properties(&self, _member: u32, _publish: &Publish) -> Option<Properties> {
-        None
-    }
-
-    /// The name of a message key: `k0`, `k1`, … or the word.
-    pub fn key_name(&self, key: u32) -> Bytes {
-        self.keys.name(key)
-    }
-
-    /// A member's share of the group's limit; the first members get what remains.
-    fn limit_of(&self, member: u32) -> u64 {
-        let Some(limit) = self.limit else {
-            return u64::MAX;
-        };
-        let count = u64::from(self.count.max(1));
-        limit / count + u64::from(u64::from(member) < limit % count)
-    }
-
-    fn stream(&self, purpose: &str, member: u32) -> Stream {
-        Stream::new(
-            self.seed,
-            &format!("producer {} {purpose}", self.name),
-            u64::from(member),
-        )
-    }
-}
+use extras::Extras;
+use waiting::Waiting;
 
 /// One producer: it publishes on a schedule, or in a closed loop, over one confirming channel of one connection.
 ///
@@ -122,6 +29,7 @@ pub struct Producer {
     plan: Arc<ProducerPlan>,
     member: u32,
     limit: u64,
+    start: Time,
     streams: Streams,
     next: Cursor,
     waiting: Waiting,
@@ -133,6 +41,7 @@ pub struct Producer {
     unconfirmed: Ledger<Unconfirmed>,
     /// Closed loop: the message whose end comes before the next think time.
     awaited: Option<u64>,
+    extras: Option<Box<Extras>>,
 }
 
 /// A message to publish.
@@ -221,11 +130,17 @@ impl Producer {
             sizes: plan.stream("sizes", member),
         };
         let limit = plan.limit_of(member);
-        let next = Cursor::first(&plan.schedule, &streams.arrivals, limit, member, Time::ZERO);
+        let start = plan.start_of(member);
+        let next = Cursor::first(&plan.schedule, &streams.arrivals, limit, member, start);
+        let extras = (plan.extras.as_ref()).map(|extras| Extras::new(extras, &plan, member, start));
         // A cursor can only find messages again that follow each other at times that the schedule knows.
-        let stored = plan.capacity.is_some() || plan.schedule.is_closed();
+        let picked = plan
+            .extras
+            .as_ref()
+            .is_some_and(|extras| extras.is_impatient());
+        let stored = plan.capacity.is_some() || plan.schedule.is_closed() || picked;
         let waiting = if stored {
-            Waiting::Stored(VecDeque::new())
+            Waiting::Stored(Ledger::new())
         } else {
             Waiting::Counted {
                 first: next,
@@ -236,16 +151,24 @@ impl Producer {
             plan,
             member,
             limit,
+            start,
             streams,
             next,
             waiting,
             connected: false,
             writable: true,
-            reconnect_at: None,
+            reconnect_at: (start > Time::ZERO).then_some(start),
             channel_sequence: 0,
             unconfirmed: Ledger::new(),
             awaited: None,
+            extras,
         }
+    }
+
+    /// When it opens its connection for the first time. At time zero the driver does so by itself; later the producer asks for
+    /// it with [`ProducerAction::Connect`].
+    pub fn start(&self) -> Time {
+        self.start
     }
 
     /// When to call [`Producer::tick`]; any other call may change it.
@@ -258,6 +181,9 @@ impl Producer {
         if let Some(reconnect) = self.reconnect_at {
             deadline = deadline.min(reconnect);
         }
+        if let Some(extras) = &self.extras {
+            deadline = deadline.min(extras.deadline(self.connected));
+        }
         (deadline < Time::MAX).then_some(deadline)
     }
 
@@ -266,6 +192,9 @@ impl Producer {
         if self.reconnect_at.is_some_and(|due| due <= now) {
             self.reconnect_at = None;
             out.push(ProducerAction::Connect);
+        }
+        if self.extras.is_some() {
+            self.tick_extras(now, out);
         }
         if self.expiry().is_some_and(|due| due <= now) {
             while self.expiry().is_some_and(|due| due <= now) {
@@ -284,10 +213,14 @@ impl Producer {
         self.writable = true;
         self.reconnect_at = None;
         self.channel_sequence = 0;
+        if let Some(extras) = &mut self.extras {
+            extras.connected(now);
+        }
         self.send_waiting(now, out);
     }
 
-    /// The connection is lost, or could not be opened: what is unconfirmed stays unknown, what waits goes on waiting.
+    /// The connection is lost, or could not be opened: what is unconfirmed stays unknown or is to be sent again, what waits
+    /// goes on waiting.
     ///
     /// A closed loop gives up the message under way too, confirmed or not, lest it wait for ever for one that is gone.
     pub fn reset(&mut self, now: Time, out: &mut Vec<ProducerAction>) {
@@ -295,7 +228,10 @@ impl Producer {
         while !self.unconfirmed.is_empty() {
             self.settle_first(now, Outcome::Unknown, out);
         }
-        if let Some(sequence) = self.awaited.filter(|_| self.waiting.is_empty()) {
+        if let Some(extras) = &mut self.extras {
+            extras.reset();
+        }
+        if let Some(sequence) = self.awaited.filter(|_| self.waiting() == 0) {
             self.ended(now, sequence);
         }
         self.reconnect_at = self
@@ -345,20 +281,26 @@ impl Producer {
         self.ended(now, sequence);
     }
 
-    /// The answer to a commit: all of its publishes are confirmed, or (`accepted` false) failed.
-    pub fn committed(&mut self, _now: Time, _accepted: bool, _out: &mut Vec<ProducerAction>) {}
+    /// The answer to a commit: all of its publishes are confirmed, or (`accepted` false) failed. One that nobody waits for is
+    /// ignored.
+    pub fn committed(&mut self, now: Time, accepted: bool, out: &mut Vec<ProducerAction>) {
+        if self.extras.as_mut().is_some_and(|extras| extras.answered()) {
+            self.confirm(now, 0, true, accepted, out);
+        }
+    }
 
     /// How many messages were to be sent so far.
     pub fn offered(&self) -> u64 {
         self.next.index
     }
 
-    /// How many messages wait to be sent, in the buffer or, where that is full, outside.
+    /// How many messages wait to be sent: in the buffer or, where that is full, outside, for their batch, or to be sent again.
     pub fn waiting(&self) -> u64 {
-        self.waiting.len()
+        let held = self.extras.as_ref().map_or(0, |extras| extras.held());
+        self.waiting.len() + held
     }
 
-    /// How many messages are sent and not confirmed.
+    /// How many messages are sent and not confirmed, or committed.
     pub fn unconfirmed(&self) -> u64 {
         self.unconfirmed.len() as u64
     }
@@ -371,6 +313,10 @@ impl Producer {
     /// The next message's intended time has come.
     #[inline]
     fn arrive(&mut self, now: Time, out: &mut Vec<ProducerAction>) {
+        if self.extras.is_some() {
+            self.arrive_extras(now, out);
+            return;
+        }
         let arrival = self.next;
         self.next
             .advance(&self.plan.schedule, &self.streams.arrivals, self.limit);
@@ -378,7 +324,7 @@ impl Producer {
             self.awaited = Some(arrival.index);
         }
         if self.can_send() && self.waiting.is_empty() {
-            self.publish(now, arrival.index, arrival.time, out);
+            self.publish(now, arrival.index, arrival.time, 0, out);
         } else if self
             .plan
             .capacity
@@ -396,15 +342,23 @@ impl Producer {
 
     #[inline]
     fn send_waiting(&mut self, now: Time, out: &mut Vec<ProducerAction>) {
+        if self.extras.is_some() {
+            self.send_extras(now, out);
+            return;
+        }
         while self.can_send() && !self.waiting.is_empty() {
-            let (schedule, stream, limit) =
-                (&self.plan.schedule, &self.streams.arrivals, self.limit);
-            let advance = |cursor: &mut Cursor| cursor.advance(schedule, stream, limit);
-            let Some((sequence, intended)) = self.waiting.pop(advance) else {
+            let Some((sequence, intended)) = self.pop_waiting() else {
                 return;
             };
-            self.publish(now, sequence, intended, out);
+            self.publish(now, sequence, intended, 0, out);
         }
+    }
+
+    #[inline]
+    fn pop_waiting(&mut self) -> Option<(u64, Time)> {
+        let (schedule, stream, limit) = (&self.plan.schedule, &self.streams.arrivals, self.limit);
+        self.waiting
+            .pop(|cursor: &mut Cursor| cursor.advance(schedule, stream, limit))
     }
 
     #[inline]
@@ -418,7 +372,14 @@ impl Producer {
     }
 
     #[inline]
-    fn publish(&mut self, now: Time, sequence: u64, intended: Time, out: &mut Vec<ProducerAction>) {
+    fn publish(
+        &mut self,
+        now: Time,
+        sequence: u64,
+        intended: Time,
+        attempt: u32,
+        out: &mut Vec<ProducerAction>,
+    ) {
         let plan = &*self.plan;
         out.push(ProducerAction::Publish(Publish {
             sequence,
@@ -430,7 +391,7 @@ impl Producer {
             size: plan
                 .sizes
                 .choose(&self.streams.sizes, self.member, sequence),
-            attempt: 0,
+            attempt,
         }));
         if plan.window.is_some() {
             self.channel_sequence += 1;
@@ -475,9 +436,23 @@ impl Producer {
         outcome: Outcome,
         out: &mut Vec<ProducerAction>,
     ) {
-        let Unconfirmed {
-            sequence, intended, ..
-        } = settled;
+        if self.extras.is_some() {
+            self.settle_extras(now, settled, outcome, out);
+        } else {
+            self.finish(now, settled.sequence, settled.intended, outcome, out);
+        }
+    }
+
+    /// Nothing more will be known of a message.
+    #[inline]
+    fn finish(
+        &mut self,
+        now: Time,
+        sequence: u64,
+        intended: Time,
+        outcome: Outcome,
+        out: &mut Vec<ProducerAction>,
+    ) {
         out.push(ProducerAction::Finished {
             sequence,
             intended,
@@ -496,56 +471,6 @@ impl Producer {
             self.awaited = None;
             self.next
                 .think(&self.plan.schedule, &self.streams.arrivals, self.limit, now);
-        }
-    }
-}
-
-/// The messages that arrived and could not be sent yet.
-#[derive(Clone, Debug)]
-enum Waiting {
-    /// Where none is dropped they follow each other, and a cursor finds them again: a producer that is far behind needs no
-    /// more memory than another.
-    Counted { first: Cursor, count: u64 },
-    /// (sequence, intended time), at most the buffer's capacity.
-    Stored(VecDeque<(u64, Time)>),
-}
-
-impl Waiting {
-    #[inline]
-    fn len(&self) -> u64 {
-        match self {
-            Waiting::Counted { count, .. } => *count,
-            Waiting::Stored(messages) => messages.len() as u64,
-        }
-    }
-
-    #[inline]
-    fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    fn push(&mut self, arrival: Cursor) {
-        match self {
-            Waiting::Counted { first, count } => {
-                if *count == 0 {
-                    *first = arrival;
-                }
-                *count += 1;
-            }
-            Waiting::Stored(messages) => messages.push_back((arrival.index, arrival.time)),
-        }
-    }
-
-    fn pop(&mut self, advance: impl FnOnce(&mut Cursor)) -> Option<(u64, Time)> {
-        match self {
-            Waiting::Counted { count: 0, .. } => None,
-            Waiting::Counted { first, count } => {
-                let message = (first.index, first.time);
-                *count -= 1;
-                advance(first);
-                Some(message)
-            }
-            Waiting::Stored(messages) => messages.pop_front(),
         }
     }
 }

@@ -443,6 +443,7 @@ impl World {
         }
         let delivery = queuelab_workload::Delivery {
             subscription,
+            partition: 0,
             delivery,
             tag,
             serial: copy.serial,

@@ -105,6 +105,8 @@ pub struct Consumer {
 pub struct Delivery {
     /// Which of the consumer's queues: an index into the group's `from`.
     pub subscription: u32,
+    /// Which partition of that queue; 0 if it has no others.
+    pub partition: u32,
     /// The broker's delivery tag: grows on each channel.
     pub delivery: u64,
     /// The message.

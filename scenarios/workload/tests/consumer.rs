@@ -25,6 +25,7 @@ fn delivery(subscription: u32, number: u64) -> Delivery {
         subscription,
         delivery: number,
         tag: number,
+        partition: 0,
         serial: number,
         redelivered: false,
         attempt: 0,

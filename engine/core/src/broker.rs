@@ -3,15 +3,18 @@
 mod commit;
 mod consume;
 mod dead_letter;
+mod lifecycle;
 mod publish;
 mod pull;
 mod recover;
 mod reply;
+mod timers;
 
 use rand::SeedableRng as _;
 
 use self::commit::{Log, Origin, Transaction};
-use self::dead_letter::Move;
+use self::dead_letter::{Move, Stalled};
+use self::timers::Timers;
 use crate::balance::Rng;
 use crate::channel::{Connections, Consumer};
 use crate::config::{Binding, BrokerConfig};
@@ -37,6 +40,11 @@ pub struct Broker {
     moves: Slab<Move>,
     log: Log,
     transaction: Transaction,
+    timers: Timers,
+    /// Dead letters that wait for room in their targets.
+    stalled: Stalled,
+    /// How many queues do not exist, so that most brokers need not ask.
+    deleted: u32,
     rng: Rng,
     /// How many channels were opened so far.
     epochs: u32,
@@ -44,8 +52,10 @@ pub struct Broker {
     touched: Vec<QueueId>,
     /// Channels that may have publishes to confirm.
     answering: Vec<ChannelId>,
+    /// Until the first call.
+    starting: bool,
     /// What recovery found, until it is announced.
-    recovered: Vec<Event>,
+    recovered: Vec<(u64, MessageCopy)>,
     /// Emptied lists of targets, to be used again.
     target_lists: Vec<Vec<QueueId>>,
     groups: Vec<GroupView>,
@@ -70,10 +80,8 @@ impl Broker {
             .map(|config| Queue::new(config, first_serial))
             .collect();
         let last = recovered.last;
-        let mut recovered = recover::recover(&mut queues, recovered);
-        if !config.observe {
-            recovered = Vec::new();
-        }
+        let recovered = recover::recover(&mut queues, recovered);
+        let deleted = queues.iter().filter(|queue| !queue.exists).count() as u32;
         Broker {
             incarnation: config.incarnation,
             answers: 0,
@@ -85,10 +93,14 @@ impl Broker {
             moves: Slab::default(),
             log: Log::new(last),
             transaction: Transaction::default(),
+            timers: Timers::default(),
+            stalled: Stalled::default(),
+            deleted,
             rng: Rng::seed_from_u64(seed),
             epochs: 0,
             touched: Vec::new(),
             answering: Vec::new(),
+            starting: true,
             recovered,
             target_lists: Vec::new(),
             groups: config
@@ -106,8 +118,8 @@ impl Broker {
     }
 
     /// Takes one input; effects are appended to `out`.
-    pub fn handle(&mut self, _now: Time, input: Input, out: &mut Vec<Output>) {
-        self.announce_recovered(out);
+    pub fn handle(&mut self, now: Time, input: Input, out: &mut Vec<Output>) {
+        self.begin(now, out);
         match input {
             Input::Opened { connection, window } => {
                 self.close_connection(connection, out);
@@ -121,7 +133,8 @@ impl Broker {
                     self.refresh_connection(connection);
                 }
             }
-            Input::Clock(_) | Input::Disk { .. } => {}
+            Input::Clock(wall) => self.timers.set_clock(wall),
+            Input::Disk { .. } => {}
             Input::Log { written, synced } => {
                 self.log.advance(written, synced);
                 while let Some(effect) = self.log.next_committed() {
@@ -133,8 +146,11 @@ impl Broker {
     }
 
     /// Ends a batch of inputs: coalesced confirms, the sync that they need, the log's head released.
-    pub fn flush(&mut self, _now: Time, out: &mut Vec<Output>) {
-        self.announce_recovered(out);
+    pub fn flush(&mut self, now: Time, out: &mut Vec<Output>) {
+        self.timers.advance(now);
+        if self.starting {
+            self.start(out);
+        }
         if let Some(through) = self.log.sync() {
             out.push(Output::Sync { through });
         }
@@ -159,12 +175,15 @@ impl Broker {
     }
 
     /// Does what is due at `now`; nothing if nothing is.
-    pub fn tick(&mut self, _now: Time, _out: &mut Vec<Output>) {}
+    pub fn tick(&mut self, now: Time, out: &mut Vec<Output>) {
+        self.begin(now, out);
+        self.serve_touched(out);
+    }
 
     /// When to call [`Broker::tick`]; any other call may change it. One tick more does no harm.
     #[inline]
     pub fn deadline(&self) -> Option<Time> {
-        None
+        (self.timers.next != Time::MAX).then_some(self.timers.next)
     }
 
     /// The state of a group.
@@ -257,6 +276,10 @@ impl Broker {
             }
             Request::Bind(binding) => self.change_bindings(id, &binding, Router::bind, out),
             Request::Unbind(binding) => self.change_bindings(id, &binding, Router::unbind, out),
+            Request::Renew { delivery } => self.lease(id, delivery),
+            Request::Declare { queue } => self.declare(id, queue, out),
+            Request::Purge { queue } => self.purge(id, queue, out),
+            Request::Delete { queue } => self.delete_on_request(id, queue, out),
             _ => self.fail_channel(id, 540, "not implemented", out),
         }
     }
@@ -326,24 +349,56 @@ impl Broker {
     }
 
     /// Delivers what can be delivered, and lets parked publishes in where that made room, until nothing more happens.
+    ///
+    /// What is due comes first, so that nothing is delivered that has expired. If that is too much for one call, the next call serves the rest.
     fn serve_touched(&mut self, out: &mut Vec<Output>) {
+        self.catch_up(out);
         let mut next = 0;
         while let Some(queue) = self.touched.get(next).copied() {
+            if !self.catch_up(out) {
+                self.touched.drain(..next);
+                return;
+            }
             next += 1;
             self.queues[queue.index()].touched = false;
             self.deliver(queue, out);
             self.resume_parked(queue, out);
+            if !self.stalled.is_empty() {
+                self.resume_dead_letters(queue, out);
+            }
         }
         self.touched.clear();
     }
 
-    fn announce_recovered(&mut self, out: &mut Vec<Output>) {
-        if !self.recovered.is_empty() {
-            out.extend(
-                std::mem::take(&mut self.recovered)
-                    .into_iter()
-                    .map(Output::Observe),
-            );
+    /// Time has passed: what is due by now comes first.
+    #[inline]
+    fn begin(&mut self, now: Time, out: &mut Vec<Output>) {
+        self.timers.advance(now);
+        if self.starting {
+            self.start(out);
+        }
+        self.catch_up(out);
+    }
+
+    /// Does what is due; true if nothing remains.
+    #[inline]
+    fn catch_up(&mut self, out: &mut Vec<Output>) -> bool {
+        if self.timers.behind() {
+            self.run_timers(out);
+        }
+        !self.timers.behind()
+    }
+
+    /// Announces what recovery found, and begins to watch it.
+    #[cold]
+    fn start(&mut self, out: &mut Vec<Output>) {
+        self.starting = false;
+        for (tag, copy) in std::mem::take(&mut self.recovered) {
+            self.observe(Event::Recovered { tag, copy }, out);
+            self.watch_copy(copy, out);
+        }
+        for queue in 0..self.queues.len() {
+            self.note_use(QueueId(queue as u32));
         }
     }
 

@@ -135,6 +135,8 @@ pub(crate) struct Channel {
     /// Present once the client asked for confirms.
     pub(crate) confirms: Option<Confirms>,
     next_delivery: u64,
+    /// A delivery was taken back when its time was up: an acknowledgement may come too late.
+    pub(crate) late: bool,
     /// Deliveries that wait to be settled, by tag.
     pub(crate) unacked: Ledger<Unacked>,
     /// Keys of its consumers, in order of registration.
@@ -187,6 +189,7 @@ impl Channel {
             epoch,
             confirms: None,
             next_delivery: 1,
+            late: false,
             unacked: Ledger::new(),
             consumers: Vec::new(),
             replies_to: None,
@@ -212,6 +215,7 @@ impl Channel {
     pub(crate) fn named(&self, delivery: u64, multiple: bool) -> Option<u64> {
         match (delivery, multiple) {
             (0, true) => Some(u64::MAX),
+            _ if self.late && (1..self.next_delivery).contains(&delivery) => Some(delivery),
             _ => self.unacked.get(delivery).map(|_| delivery),
         }
     }

@@ -1,33 +1,60 @@
 //! One queue: its messages, its bounds, its consumers.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+mod leases;
+mod order;
+mod timing;
 
-use crate::config::{Durability, Overflow, QueueConfig};
+use std::collections::VecDeque;
+
+use crate::config::{Durability, Overflow, QueueConfig, Requeue};
 use crate::id::{ConnectionId, LogPosition};
-use crate::interface::QueueView;
+use crate::interface::{QueueView, Times};
 use crate::ledger::Ledger;
 use crate::message::Message;
 use crate::roster::Roster;
+use crate::time::{Time, WallTime};
+
+pub(crate) use self::leases::{Lease, Leases};
+use self::order::Placed;
+pub(crate) use self::timing::Timing;
 
 /// A queue as a state machine. Commands are proposed, then applied once they are committed.
 ///
-/// Ready messages are served by serial. Those that were never delivered lie at or after `cursor`; those that came back
-/// lie before it, in `returned`, and go first: that is their original position.
+/// Ready messages stand in two lines: newcomers by serial, from `cursor` on, and those that have a place of their own
+/// (they came back, were delayed, or have a priority), in `placed`. The smaller place goes first.
 #[derive(Clone, Debug)]
 pub(crate) struct Queue {
     pub(crate) config: QueueConfig,
+    /// It was declared and not deleted since.
+    pub(crate) exists: bool,
+    /// The place in the log of its deletion, as long as that counts.
+    pub(crate) deleted_at: LogPosition,
+    /// Serials below this one were deleted with the queue.
+    floor: u64,
     slots: Ledger<Slot>,
     next_serial: u64,
     cursor: u64,
-    returned: BinaryHeap<Reverse<u64>>,
+    placed: Placed,
+    /// Newcomers enter the line of newcomers: no priorities, never deleted.
+    plain: bool,
+    /// Messages were taken or delayed out of order: lines may have gaps.
+    uneven: bool,
     pub(crate) ready: u64,
     ready_bytes: u64,
+    pub(crate) delayed: u64,
+    delayed_bytes: u64,
+    /// Dead letters that wait for their targets.
+    stalled: u64,
     pub(crate) in_flight: u64,
     proposed: u64,
     proposed_bytes: u64,
     /// No slot with a smaller serial is in the log.
     oldest_logged: u64,
+    /// What deliveries may take, if that is limited.
+    pub(crate) leases: Option<Box<Leases>>,
+    /// When it was last used, and whether a timer runs that looks at that.
+    pub(crate) last_used: Time,
+    pub(crate) watched: bool,
     /// Connections that wait for room, first come first served.
     pub(crate) parked: VecDeque<ConnectionId>,
     pub(crate) consumers: Roster,
@@ -44,20 +71,28 @@ pub(crate) struct Slot {
     pub(crate) deliveries: u32,
     pub(crate) redelivered: bool,
     pub(crate) state: State,
+    /// What most messages do without.
+    pub(crate) timing: Option<Box<Timing>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
     /// Its enqueue is not committed.
     Proposed,
-    /// It can be delivered.
+    /// It can be delivered, in the line of newcomers.
     Ready,
+    /// It can be delivered, at a place of its own.
+    Placed,
+    /// It is not ready before some instant.
+    Delayed,
     /// It is with a consumer.
     InFlight,
     /// A consumer has settled it; the command that follows from that is not committed.
     Settling,
-    /// It was displaced while ready; its removal is not committed.
+    /// It was taken while it waited; its removal is not committed.
     Leaving,
+    /// A dead letter that its target has no room for.
+    Stalled,
 }
 
 impl Slot {
@@ -68,44 +103,40 @@ impl Slot {
 
 impl Queue {
     pub(crate) fn new(config: QueueConfig, first_serial: u64) -> Queue {
+        let prioritised = config.policy.max_priority > 0;
         Queue {
             consumers: Roster::new(config.dispatch, config.policy.single_active),
-            config,
+            exists: true,
+            deleted_at: LogPosition(0),
+            floor: 0,
             slots: Ledger::new(),
             next_serial: first_serial,
-            cursor: 0,
-            returned: BinaryHeap::new(),
+            // Who has a priority has a place: there is no line of newcomers.
+            cursor: if prioritised { u64::MAX } else { 0 },
+            placed: Placed::default(),
+            plain: !prioritised,
+            uneven: false,
             ready: 0,
             ready_bytes: 0,
+            delayed: 0,
+            delayed_bytes: 0,
+            stalled: 0,
             in_flight: 0,
             proposed: 0,
             proposed_bytes: 0,
             oldest_logged: 0,
+            leases: config.policy.ack_timeout.map(Leases::new),
+            last_used: Time::ZERO,
+            watched: false,
             parked: VecDeque::new(),
             touched: false,
+            config,
         }
     }
 
-    /// Puts a message in as recovery found it: ready, and perhaps delivered before.
-    pub(crate) fn recover(
-        &mut self,
-        serial: u64,
-        position: LogPosition,
-        deliveries: u32,
-        message: Message,
-    ) {
-        self.ready += 1;
-        self.ready_bytes += message.size();
-        self.slots.push(
-            serial,
-            Slot {
-                message,
-                position,
-                deliveries,
-                redelivered: true,
-                state: State::Ready,
-            },
-        );
+    /// The first serial that was not given out.
+    pub(crate) fn next_serial(&self) -> u64 {
+        self.next_serial
     }
 
     /// Makes sure that a serial is never given out.
@@ -128,7 +159,7 @@ impl Queue {
             name: self.config.name.clone(),
             ready: self.ready,
             in_flight: self.in_flight,
-            delayed: 0,
+            delayed: self.delayed + self.stalled,
             ready_bytes: self.ready_bytes,
             parked: self.parked.len() as u64,
             consumers: self.consumers.len() as u32,
@@ -146,7 +177,7 @@ impl Queue {
 
     /// Takes a newcomer whose enqueue will be committed later; the result is its serial.
     #[inline]
-    pub(crate) fn propose(&mut self, message: Message, position: LogPosition) -> u64 {
+    pub(crate) fn propose(&mut self, message: Message, position: LogPosition, times: Times) -> u64 {
         let serial = self.skip_serial();
         self.proposed += 1;
         self.proposed_bytes += message.size();
@@ -158,34 +189,29 @@ impl Queue {
                 deliveries: 0,
                 redelivered: false,
                 state: State::Proposed,
+                timing: Timing::new(times),
             },
         );
         serial
     }
 
-    /// Commits an enqueue; the result is the message's tag.
+    /// Commits an enqueue at `now`; the result is the message's tag, and whether it has instants to watch.
     #[inline]
-    pub(crate) fn enqueue(&mut self, serial: u64) -> u64 {
+    pub(crate) fn enqueue(&mut self, serial: u64, now: WallTime) -> (u64, bool) {
         let slot = self.slots.get_mut(serial).expect("a proposed slot is live");
         assert_eq!(slot.state, State::Proposed);
-        slot.state = State::Ready;
-        let size = slot.message.size();
+        let (tag, size) = (slot.message.tag, slot.message.size());
         self.proposed -= 1;
         self.proposed_bytes -= size;
-        self.ready += 1;
-        self.ready_bytes += size;
-        slot.message.tag
-    }
-
-    /// The serial that is served next.
-    #[inline]
-    pub(crate) fn oldest_ready(&self) -> Option<u64> {
-        if let Some(Reverse(serial)) = self.returned.peek() {
-            return Some(*serial);
+        let timed = slot.timing.is_some();
+        if self.plain && !timed {
+            slot.state = State::Ready;
+            self.ready += 1;
+            self.ready_bytes += size;
+        } else {
+            self.wait(serial, now);
         }
-        // After the cursor lie ready ones, then proposed ones: commits are in order.
-        let (serial, slot) = self.slots.at_or_after(self.cursor)?;
-        (slot.state == State::Ready).then_some(serial)
+        (tag, timed)
     }
 
     /// Takes the oldest ready message out of the ready ones, to be delivered.
@@ -199,85 +225,122 @@ impl Queue {
         self.take_ready(State::Leaving)
     }
 
+    /// A consumer is done with a message, one way or another; what follows is not committed yet. `None` if the queue was deleted meanwhile.
     #[inline]
-    fn take_ready(&mut self, state: State) -> Option<(u64, &Slot)> {
-        let serial = match self.returned.pop() {
-            Some(Reverse(serial)) => serial,
-            None => {
-                // Serials are dense, nearly always.
-                let next = self.slots.get(self.cursor);
-                let serial = match next.filter(|slot| slot.state == State::Ready) {
-                    Some(_) => self.cursor,
-                    None => self.oldest_ready()?,
-                };
-                self.cursor = serial + 1;
-                serial
-            }
-        };
-        let slot = self.slots.get_mut(serial).expect("a ready slot is live");
-        debug_assert_eq!(slot.state, State::Ready);
-        slot.state = state;
-        self.ready -= 1;
-        self.ready_bytes -= slot.message.size();
-        self.in_flight += u64::from(state == State::InFlight);
-        Some((serial, slot))
-    }
-
-    /// A consumer is done with a message, one way or another; what follows is not committed yet.
-    #[inline]
-    pub(crate) fn settle(&mut self, serial: u64) -> &Slot {
-        let slot = self
-            .slots
-            .get_mut(serial)
-            .expect("a slot in flight is live");
-        assert_eq!(slot.state, State::InFlight);
+    pub(crate) fn settle(&mut self, serial: u64) -> Option<&mut Slot> {
+        let slot = self.slots.get_mut(serial)?;
+        if slot.state != State::InFlight {
+            return None;
+        }
         slot.state = State::Settling;
-        slot
+        Some(slot)
     }
 
-    /// Commits a return to the original position; the result is the message's tag.
-    pub(crate) fn give_back(&mut self, serial: u64, deliveries: u32) -> u64 {
+    /// Commits a return at `now`; the result is the message's tag, and whether it has instants to watch.
+    pub(crate) fn give_back(&mut self, serial: u64, deliveries: u32, now: WallTime) -> (u64, bool) {
         let slot = self.slots.get_mut(serial).expect("a settling slot is live");
         assert_eq!(slot.state, State::Settling);
-        slot.state = State::Ready;
         slot.deliveries = deliveries;
         slot.redelivered = true;
+        let known = (slot.message.tag, slot.timing.is_some());
         self.in_flight -= 1;
-        self.ready += 1;
-        self.ready_bytes += slot.message.size();
-        self.returned.push(Reverse(serial));
-        slot.message.tag
+        self.wait(serial, now);
+        known
     }
 
-    /// Commits a removal.
+    /// Commits a removal; `None` if the queue was deleted meanwhile.
     #[inline]
-    pub(crate) fn remove(&mut self, serial: u64) -> Slot {
-        let slot = self
-            .slots
-            .remove(serial)
-            .expect("a slot that leaves is live");
+    pub(crate) fn remove(&mut self, serial: u64) -> Option<Slot> {
+        let slot = self.slots.remove(serial)?;
         match slot.state {
             State::InFlight | State::Settling => self.in_flight -= 1,
+            State::Stalled => self.stalled -= 1,
             State::Leaving => {}
-            State::Proposed | State::Ready => unreachable!("a slot is taken before it is removed"),
+            State::Proposed | State::Ready | State::Placed | State::Delayed => {
+                unreachable!("a slot is taken before it is removed")
+            }
         }
-        slot
+        Some(slot)
+    }
+
+    pub(crate) fn slot(&self, serial: u64) -> Option<&Slot> {
+        self.slots.get(serial)
+    }
+
+    /// A dead letter waits for its target.
+    pub(crate) fn stall(&mut self, serial: u64) {
+        if let Some(slot) = self.slots.get_mut(serial) {
+            self.in_flight -= u64::from(slot.state == State::Settling);
+            slot.state = State::Stalled;
+            self.stalled += 1;
+        }
+    }
+
+    /// A dead letter that has waited leaves; `None` if the queue was deleted meanwhile.
+    pub(crate) fn resume_stalled(&mut self, serial: u64) -> Option<&Slot> {
+        let slot = self.slots.get_mut(serial)?;
+        if slot.state != State::Stalled {
+            return None;
+        }
+        slot.state = State::Leaving;
+        self.stalled -= 1;
+        Some(slot)
+    }
+
+    /// Serials of all that waits, oldest first.
+    pub(crate) fn waiting(&self) -> Vec<u64> {
+        let slots = self.slots.iter().filter(|(_, slot)| slot.waits());
+        slots.map(|(serial, _)| serial).collect()
+    }
+
+    /// Lets go of all messages, as the queue is deleted. They are gone once that is committed.
+    pub(crate) fn abandon(&mut self) {
+        for serial in self.waiting() {
+            self.take(serial, State::Leaving);
+        }
+        let serials: Vec<u64> = self.slots.iter().map(|(serial, _)| serial).collect();
+        for serial in serials {
+            match self.slots.get_mut(serial) {
+                Some(slot) if slot.state == State::InFlight => slot.state = State::Settling,
+                Some(slot) if slot.state == State::Stalled => {
+                    slot.state = State::Leaving;
+                    self.stalled -= 1;
+                }
+                _ => {}
+            }
+        }
+        self.exists = false;
+        self.floor = self.next_serial;
+        self.plain = false;
+    }
+
+    /// Commits the deletion of all serials before this one; the result are their messages' tags.
+    pub(crate) fn clear_before(&mut self, serial: u64) -> Vec<(u64, u64)> {
+        let mut gone = Vec::new();
+        while self.slots.front().is_some_and(|(first, _)| first < serial)
+            && let Some((serial, slot)) = self.slots.pop_front()
+        {
+            self.in_flight -= u64::from(slot.state == State::Settling);
+            gone.push((serial, slot.message.tag));
+        }
+        gone
     }
 
     /// The log's first place that this queue needs.
     pub(crate) fn oldest_position(&mut self) -> Option<LogPosition> {
+        let deletion = (self.deleted_at > LogPosition(0)).then_some(self.deleted_at);
         while let Some((serial, slot)) = self.slots.at_or_after(self.oldest_logged) {
             self.oldest_logged = serial;
             if slot.logged() {
-                return Some(slot.position);
+                return Some(deletion.map_or(slot.position, |at| at.min(slot.position)));
             }
             self.oldest_logged += 1;
         }
-        None
+        deletion
     }
 }
 
-/// Bounds. They count ready messages and those about to be.
+/// Bounds. They count ready and delayed messages, and those about to be.
 impl Queue {
     #[inline]
     pub(crate) fn bounded(&self) -> bool {
@@ -288,15 +351,19 @@ impl Queue {
     #[inline]
     pub(crate) fn has_room(&self, size: u64) -> bool {
         self.fits(
-            self.ready + self.proposed,
-            self.ready_bytes + self.proposed_bytes,
+            self.ready + self.delayed + self.proposed,
+            self.ready_bytes + self.delayed_bytes + self.proposed_bytes,
             size,
         )
     }
 
     /// True if a message of `size` bytes would fit once every ready one is gone.
     pub(crate) fn can_make_room(&self, size: u64) -> bool {
-        self.fits(self.proposed, self.proposed_bytes, size)
+        self.fits(
+            self.delayed + self.proposed,
+            self.delayed_bytes + self.proposed_bytes,
+            size,
+        )
     }
 
     /// True if a message of `size` bytes would fit into the empty queue.

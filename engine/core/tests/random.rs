@@ -34,6 +34,7 @@ enum Step {
         group: Option<usize>,
         shape: usize,
         asks: bool,
+        times: Properties,
     },
     Consume {
         channel: ChannelId,
@@ -80,6 +81,29 @@ enum Step {
         written: u64,
         synced: u64,
     },
+    /// Time passes, and perhaps the broker is told by a tick.
+    Pass {
+        nanos: u64,
+        tick: bool,
+    },
+    /// The wall clock steps.
+    Clock(u64),
+    Renew {
+        channel: ChannelId,
+        pick: usize,
+    },
+    Declare {
+        channel: ChannelId,
+        queue: u32,
+    },
+    Purge {
+        channel: ChannelId,
+        queue: u32,
+    },
+    Delete {
+        channel: ChannelId,
+        queue: u32,
+    },
     Flush,
     Crash,
     PowerLoss,
@@ -119,6 +143,12 @@ fn steps() -> impl Strategy<Value = Step> {
             |(channel, pick, multiple, requeue)| Step::Settle { channel, pick, multiple, requeue }
         ),
         10 => (0..6u64, 0..6u64).prop_map(|(written, synced)| Step::Log { written, synced }),
+        15 => (0..8u64, any::<bool>()).prop_map(|(nanos, tick)| Step::Pass { nanos, tick }),
+        1 => (0..60u64).prop_map(Step::Clock),
+        4 => (channels(), 0..40usize).prop_map(|(channel, pick)| Step::Renew { channel, pick }),
+        3 => (channels(), queues()).prop_map(|(channel, queue)| Step::Declare { channel, queue }),
+        1 => (channels(), queues()).prop_map(|(channel, queue)| Step::Purge { channel, queue }),
+        1 => (channels(), queues()).prop_map(|(channel, queue)| Step::Delete { channel, queue }),
         10 => Just(Step::Flush),
         1 => Just(Step::Crash),
         1 => Just(Step::PowerLoss),
@@ -134,17 +164,21 @@ fn publishes() -> impl Strategy<Value = Step> {
         prop::bool::weighted(0.8),
         any::<bool>(),
         (group, 0..4usize, prop::bool::weighted(0.05)),
+        times(),
     )
         .prop_map(
-            |(channel, target, size, persistent, mandatory, (group, shape, asks))| Step::Publish {
-                channel,
-                target,
-                size,
-                persistent,
-                mandatory,
-                group,
-                shape,
-                asks,
+            |(channel, target, size, persistent, mandatory, (group, shape, asks), times)| {
+                Step::Publish {
+                    channel,
+                    target,
+                    size,
+                    persistent,
+                    mandatory,
+                    group,
+                    shape,
+                    asks,
+                    times,
+                }
             },
         )
 }
@@ -173,6 +207,73 @@ fn consumes() -> impl Strategy<Value = Step> {
                 }
             },
         )
+}
+
+/// A queue, or now and then one that there is not.
+fn queues() -> impl Strategy<Value = u32> {
+    0..QUEUES as u32 + 1
+}
+
+/// What a message says about time and order.
+fn times() -> impl Strategy<Value = Properties> {
+    let spans = || prop::option::weighted(0.3, (0..12u64).prop_map(Span));
+    let properties = (0..5u8, spans(), spans()).prop_map(|(priority, ttl, delay)| Properties {
+        priority,
+        ttl,
+        delay,
+        ..Properties::default()
+    });
+    prop_oneof![Just(Properties::default()), properties]
+}
+
+/// What a queue may do with time and order; half of all queues do nothing of it.
+fn time_policies() -> impl Strategy<Value = QueuePolicy> {
+    let maybe = |most: u64| prop::option::weighted(0.3, (0..most).prop_map(Span));
+    let growth = prop::sample::select(vec![Growth::Fixed, Growth::Linear, Growth::Exponential]);
+    let retry_delay = (0..8u64, 0..20u64, growth).prop_map(|(base, max, growth)| RetryDelay {
+        base: Span(base),
+        max: Span(max),
+        growth,
+        jitter: 0.0,
+    });
+    let ack_timeout = (0..15u64, any::<bool>()).prop_map(|(after, closes_channel)| AckTimeout {
+        after: Span(after),
+        closes_channel,
+    });
+    let requeue = prop::sample::select(vec![Requeue::Original, Requeue::Head, Requeue::Tail]);
+    let policy = (
+        prop_oneof![2 => Just(0), 1 => 1..4u8],
+        maybe(15),
+        maybe(60),
+        prop::option::weighted(0.4, 0..3u32),
+        prop::option::weighted(0.4, retry_delay),
+        requeue,
+        prop::option::weighted(0.4, ack_timeout),
+        any::<bool>(),
+    )
+        .prop_map(
+            |(
+                max_priority,
+                ttl,
+                expires,
+                delivery_limit,
+                retry_delay,
+                requeue,
+                ack_timeout,
+                dead_letter_at_least_once,
+            )| QueuePolicy {
+                max_priority,
+                ttl,
+                expires,
+                delivery_limit,
+                retry_delay,
+                requeue,
+                ack_timeout,
+                dead_letter_at_least_once,
+                ..QueuePolicy::default()
+            },
+        );
+    prop_oneof![Just(QueuePolicy::default()), policy]
 }
 
 fn queue_options() -> impl Strategy<Value = QueueConfig> {
@@ -227,9 +328,9 @@ fn queue_options() -> impl Strategy<Value = QueueConfig> {
 }
 
 fn policies() -> impl Strategy<Value = QueuePolicy> {
-    prop::bool::weighted(0.2).prop_map(|single_active| QueuePolicy {
+    (prop::bool::weighted(0.2), time_policies()).prop_map(|(single_active, times)| QueuePolicy {
         single_active,
-        ..Default::default()
+        ..times
     })
 }
 
@@ -289,6 +390,7 @@ fn run(config: BrokerConfig, steps: Vec<Step>) {
                 group,
                 shape,
                 asks,
+                times,
             } => {
                 let (exchange, key) = match NAMES.get(target) {
                     Some(name) => (ExchangeId::DEFAULT, *name),
@@ -300,7 +402,7 @@ fn run(config: BrokerConfig, steps: Vec<Step>) {
                     persistent,
                     routing_key: Bytes::from_static(key.as_bytes()),
                     body: Bytes::from_static(&[0; 9][..size]),
-                    properties: properties(group, shape, asks),
+                    properties: properties(group, shape, asks, times),
                 };
                 Input::Client {
                     channel,
@@ -408,6 +510,39 @@ fn run(config: BrokerConfig, steps: Vec<Step>) {
                 (rig.written, rig.synced) = (written, synced);
                 Input::Log { written, synced }
             }
+            Step::Pass { nanos, tick } => {
+                rig.now += Span(nanos);
+                if tick {
+                    let outputs = rig.tick();
+                    model.handle(rig.now, None, &outputs);
+                    model.assert_same(&rig.broker);
+                }
+                continue;
+            }
+            Step::Clock(wall) => Input::Clock(WallTime(wall)),
+            Step::Renew { channel, pick } => {
+                let unacked = model.unacked(channel);
+                let Some(delivery) = unacked.get(pick % unacked.len().max(1)).copied() else {
+                    continue;
+                };
+                let request = Request::Renew { delivery };
+                Input::Client { channel, request }
+            }
+            Step::Declare { channel, queue } => {
+                let queue = QueueId(queue);
+                let request = Request::Declare { queue };
+                Input::Client { channel, request }
+            }
+            Step::Purge { channel, queue } => {
+                let queue = QueueId(queue);
+                let request = Request::Purge { queue };
+                Input::Client { channel, request }
+            }
+            Step::Delete { channel, queue } => {
+                let queue = QueueId(queue);
+                let request = Request::Delete { queue };
+                Input::Client { channel, request }
+            }
             Step::Flush => {
                 flush(&mut rig, &mut model);
                 continue;
@@ -429,13 +564,18 @@ fn run(config: BrokerConfig, steps: Vec<Step>) {
     flush(&mut rig, &mut model);
 }
 
-fn properties(group: Option<usize>, shape: usize, asks: bool) -> Option<Arc<Properties>> {
+fn properties(
+    group: Option<usize>,
+    shape: usize,
+    asks: bool,
+    times: Properties,
+) -> Option<Arc<Properties>> {
     let header = (Bytes::from_static(b"shape"), Value::Int(shape as i64));
     let properties = Properties {
         group: group.map(|at| Bytes::from_static(GROUPS[at].as_bytes())),
         reply_to: asks.then(Bytes::new),
         headers: if shape == 0 { vec![] } else { vec![header] },
-        ..Default::default()
+        ..times
     };
     (properties != Properties::default()).then(|| Arc::new(properties))
 }
@@ -460,13 +600,13 @@ fn open(rig: &mut Rig, model: &mut Model, connection: u32, window: u64) {
 
 fn drive(rig: &mut Rig, model: &mut Model, input: Input) {
     let outputs = rig.handle(input.clone());
-    model.handle(input, &outputs);
+    model.handle(rig.now, Some(input), &outputs);
     model.assert_same(&rig.broker);
 }
 
 fn flush(rig: &mut Rig, model: &mut Model) {
     let outputs = rig.flush();
-    model.flush(&outputs);
+    model.flush(rig.now, &outputs);
     model.assert_same(&rig.broker);
 }
 

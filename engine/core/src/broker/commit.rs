@@ -27,6 +27,10 @@ pub(super) enum Effect {
         copy: MessageCopy,
         moving: u32,
     },
+    /// The end of a queue, and of all its serials before this one.
+    Delete {
+        copy: MessageCopy,
+    },
 }
 
 /// Who waits for a copy.
@@ -50,7 +54,8 @@ impl Effect {
             Effect::Enqueue { copy, .. }
             | Effect::Remove { copy, .. }
             | Effect::Return { copy, .. }
-            | Effect::Leave { copy, .. } => *copy,
+            | Effect::Leave { copy, .. }
+            | Effect::Delete { copy } => *copy,
         }
     }
 }
@@ -240,34 +245,38 @@ impl Broker {
     pub(super) fn apply(&mut self, effect: Effect, out: &mut Vec<Output>) {
         match effect {
             Effect::Enqueue { copy, origin } => {
-                let tag = self.queues[copy.queue.index()].enqueue(copy.serial);
+                let now = self.timers.wall;
+                let (tag, timed) = self.queues[copy.queue.index()].enqueue(copy.serial, now);
                 self.observe(Event::Enqueued { tag, copy }, out);
+                if timed {
+                    self.watch_copy(copy, out);
+                }
                 self.touch(copy.queue);
                 self.resolve(origin, out);
             }
             Effect::Remove { copy, reason } => {
                 let slot = self.queues[copy.queue.index()].remove(copy.serial);
-                self.observe(
-                    Event::Removed {
-                        tag: slot.message.tag,
-                        copy,
-                        reason,
-                    },
-                    out,
-                );
+                if let Some(slot) = slot {
+                    let tag = slot.message.tag;
+                    self.observe(Event::Removed { tag, copy, reason }, out);
+                }
             }
             Effect::Return { copy, deliveries } => {
-                let tag = self.queues[copy.queue.index()].give_back(copy.serial, deliveries);
-                self.observe(
-                    Event::Returned {
-                        tag,
-                        copy,
-                        deliveries,
-                    },
-                    out,
-                );
+                let now = self.timers.wall;
+                let queue = &mut self.queues[copy.queue.index()];
+                let (tag, timed) = queue.give_back(copy.serial, deliveries, now);
+                let event = Event::Returned {
+                    tag,
+                    copy,
+                    deliveries,
+                };
+                self.observe(event, out);
+                if timed {
+                    self.watch_copy(copy, out);
+                }
                 self.touch(copy.queue);
             }
+            Effect::Delete { copy } => self.finish_delete(copy, out),
             Effect::Leave { moving, .. } => self.resolve_move(moving, out),
         }
     }

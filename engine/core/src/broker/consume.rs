@@ -2,6 +2,7 @@
 
 use super::Broker;
 use super::commit::Effect;
+use super::dead_letter::Departure;
 use crate::channel::{Channel, Consumer, Unacked};
 use crate::id::{ChannelId, ConnectionId, ConsumerId, MessageCopy, QueueId};
 use crate::interface::{Command, Consume, Event, Output, Removal, Response};
@@ -30,8 +31,8 @@ impl Broker {
             ..
         } = request;
         let replies = queue == QueueId::REPLY_TO;
-        if queue.index() >= self.queues.len() && !replies {
-            return self.fail_channel(id, 404, "no such queue", out);
+        if !replies && !self.require_queue(id, queue, out) {
+            return;
         }
         let channel = self.connections.channel_mut(id);
         let of_replies = channel.and_then(|channel| channel.replies_to);
@@ -98,7 +99,6 @@ impl Broker {
     }
 
     /// Ends all consumers of a queue, and tells them. What they hold stays unacknowledged.
-    #[expect(dead_code, reason = "for queues that are deleted")]
     pub(super) fn cancel_consumers(&mut self, queue: QueueId, out: &mut Vec<Output>) {
         let roster = &mut self.queues[queue.index()].consumers;
         for (_, key) in roster.take().seats() {
@@ -125,6 +125,7 @@ impl Broker {
         let queue = consumer.queue;
         self.change_roster(queue, |roster| roster.leave(seat), out);
         self.forget_if_done(key);
+        self.note_use(queue);
     }
 
     /// Lets the consumers of a queue change, with what follows: their seats, and who is served alone.
@@ -248,6 +249,7 @@ impl Broker {
             response,
         });
         let no_ack = consumer.no_ack;
+        let (to, leased) = (consumer.channel, !no_ack && queue.leases.is_some());
         if !no_ack {
             channel.unacked.push(
                 delivery,
@@ -268,12 +270,15 @@ impl Broker {
                 exhausted |= !channel.has_credit();
             }
         }
+        if leased {
+            self.lease(to, delivery);
+        }
         if exhausted {
-            let connection = consumer.channel.connection;
-            self.refresh_connection(connection);
+            self.refresh_connection(to.connection);
         }
         if no_ack {
             let slot = self.queues[id.index()].remove(serial);
+            let slot = slot.expect("a message that was just delivered is there");
             self.observe(
                 Event::Removed {
                     tag: slot.message.tag,
@@ -320,7 +325,12 @@ impl Broker {
         }
     }
 
-    fn settle_one(&mut self, unacked: Unacked, settlement: Settlement, out: &mut Vec<Output>) {
+    pub(super) fn settle_one(
+        &mut self,
+        unacked: Unacked,
+        settlement: Settlement,
+        out: &mut Vec<Output>,
+    ) {
         let Unacked {
             queue,
             serial,
@@ -344,28 +354,50 @@ impl Broker {
         }
 
         let copy = MessageCopy { queue, serial };
-        let slot = self.queues[queue.index()].settle(serial);
-        let logged = slot.logged();
+        let Some(slot) = self.queues[queue.index()].settle(serial) else {
+            return;
+        };
         match settlement {
             Settlement::Ack => {
-                let command = logged.then_some(Command::Remove { copy });
+                let command = slot.logged().then_some(Command::Remove { copy });
                 let reason = Removal::Acked;
                 self.commit_one(Effect::Remove { copy, reason }, command, out);
             }
-            Settlement::Requeue => {
-                let deliveries = slot.deliveries.saturating_add(1);
-                let command = logged.then_some(Command::Return {
-                    copy,
-                    deliveries,
-                    due: WallTime::ZERO,
-                });
-                self.commit_one(Effect::Return { copy, deliveries }, command, out);
-            }
+            Settlement::Requeue => self.give_back(copy, out),
             Settlement::Reject => {
-                let message = slot.message.clone();
-                self.reject(copy, message, logged, out);
+                let departure = Departure::new(copy, slot, Removal::Rejected);
+                self.dead_letter(departure, out);
                 self.commit(out);
             }
         }
+    }
+
+    /// Returns a message that its consumer did not finish with, unless it was delivered too often.
+    fn give_back(&mut self, copy: MessageCopy, out: &mut Vec<Output>) {
+        let queue = &mut self.queues[copy.queue.index()];
+        let Some(slot) = queue.slot(copy.serial) else {
+            return;
+        };
+        let (deliveries, logged) = (slot.deliveries.saturating_add(1), slot.logged());
+        let policy = &queue.config.policy;
+        if policy
+            .delivery_limit
+            .is_some_and(|limit| deliveries > limit)
+        {
+            let departure = Departure::new(copy, slot, Removal::Exhausted);
+            self.dead_letter(departure, out);
+            return self.commit(out);
+        }
+        let due = match &policy.retry_delay {
+            Some(delay) => self.timers.wall + delay.after(deliveries, &mut self.rng),
+            None => WallTime::ZERO,
+        };
+        queue.postpone(copy.serial, due);
+        let command = logged.then_some(Command::Return {
+            copy,
+            deliveries,
+            due,
+        });
+        self.commit_one(Effect::Return { copy, deliveries }, command, out);
     }
 }

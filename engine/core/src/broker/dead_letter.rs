@@ -1,12 +1,17 @@
 //! How messages leave their queue unasked: displaced, rejected, and where dead letters go.
 
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
 use super::Broker;
 use super::commit::{Effect, Origin};
 use super::publish::Arrival;
 use crate::config::Overflow;
 use crate::id::{MessageCopy, QueueId};
 use crate::interface::{Command, Event, Output, Removal};
-use crate::message::{Death, Message};
+use crate::message::{Death, DeathRecord, Message};
+use crate::queue::Slot;
+use crate::time::WallTime;
 
 /// Most dead-letter moves that one publish or rejection sets off in a row: queues may dead-letter in a circle.
 const HOPS: u32 = 16;
@@ -42,6 +47,33 @@ pub(super) struct Departure {
     pub(super) otherwise: Removal,
 }
 
+impl Departure {
+    /// Of a message that is in its queue.
+    pub(super) fn new(source: MessageCopy, slot: &Slot, otherwise: Removal) -> Departure {
+        Departure {
+            source,
+            message: slot.message.clone(),
+            entered: true,
+            logged: slot.logged(),
+            origin: Origin::Unconfirmed,
+            hops: 0,
+            otherwise,
+        }
+    }
+
+    fn death(&self) -> Death {
+        match self.otherwise {
+            Removal::Rejected => Death::Rejected,
+            Removal::Expired => Death::Expired,
+            Removal::Exhausted => Death::DeliveryLimit,
+            _ => Death::MaxLength,
+        }
+    }
+}
+
+/// Dead letters that wait, by the target that has no room for them, each with what becomes of it if there is no target.
+pub(super) type Stalled = BTreeMap<QueueId, VecDeque<(MessageCopy, Removal)>>;
+
 /// Displacement.
 impl Broker {
     /// Makes the oldest ready message leave; false if there is none.
@@ -49,14 +81,10 @@ impl Broker {
         let Some((serial, slot)) = self.queues[queue.index()].displace() else {
             return false;
         };
+        let source = MessageCopy { queue, serial };
         let departure = Departure {
-            source: MessageCopy { queue, serial },
-            message: slot.message.clone(),
-            entered: true,
-            logged: slot.logged(),
-            origin: Origin::Unconfirmed,
             hops,
-            otherwise: Removal::Dropped,
+            ..Departure::new(source, slot, Removal::Dropped)
         };
         self.overflow(departure, out);
         true
@@ -74,109 +102,160 @@ impl Broker {
 
 /// Dead letters.
 impl Broker {
-    /// Rejects a message that was in flight.
-    pub(super) fn reject(
-        &mut self,
-        source: MessageCopy,
-        message: Message,
-        logged: bool,
-        out: &mut Vec<Output>,
-    ) {
-        let departure = Departure {
-            source,
-            message,
-            entered: true,
-            logged,
-            origin: Origin::Unconfirmed,
-            hops: 0,
-            otherwise: Removal::Rejected,
-        };
-        self.dead_letter(departure, out);
-    }
-
     /// Moves a copy to its queue's dead-letter targets, or discards it if there are none.
-    fn dead_letter(&mut self, departure: Departure, out: &mut Vec<Output>) {
-        let allowed = departure.hops < HOPS && self.transaction.consequent_moves < CONSEQUENT_MOVES;
+    pub(super) fn dead_letter(&mut self, departure: Departure, out: &mut Vec<Output>) {
         let queue = &self.queues[departure.source.queue.index()];
-        let Some(to) = queue.config.dead_letter.as_ref().filter(|_| allowed) else {
+        let Some(to) = queue.config.dead_letter.as_ref() else {
             return self.discard(departure, out);
         };
-        self.transaction.consequent_moves += u32::from(departure.hops > 0);
+        let at_least_once = departure.entered && queue.config.policy.dead_letter_at_least_once;
+        let allowed = departure.hops < HOPS && self.transaction.consequent_moves < CONSEQUENT_MOVES;
+        let death = departure.death();
         let mut message = departure.message.clone();
         message.exchange = to.exchange;
         if let Some(key) = &to.routing_key {
             message.routing_key = key.clone();
         }
-        let mut targets = self.target_lists.pop().unwrap_or_default();
-        let queues = &self.queues;
-        let depth = |queue: QueueId| queues[queue.index()].depth();
-        self.router
-            .route(message.exchange, &message, depth, &mut targets);
+        record_death(
+            &mut message,
+            departure.source.queue,
+            death,
+            self.timers.wall,
+        );
+        let mut targets = self.dead_letter_targets(&message);
         let routed = !targets.is_empty();
-        targets.retain(|target| {
+        let full = |target: &QueueId| {
             let queue = &self.queues[target.index()];
-            !queue.refuses() || queue.has_room(message.size())
-        });
-
-        if targets.is_empty() {
-            let otherwise = if routed {
-                Removal::Dropped
-            } else {
-                departure.otherwise
-            };
-            self.discard(
-                Departure {
-                    otherwise,
-                    ..departure
-                },
-                out,
-            );
-        } else {
+            queue.refuses() && !queue.has_room(message.size())
+        };
+        let hindrance = match allowed {
+            true => targets.iter().copied().find(full),
+            false => targets.first().copied(),
+        };
+        if let Some(target) = hindrance.filter(|_| at_least_once) {
             let Departure {
-                source,
-                entered,
-                logged,
-                origin,
-                hops,
-                otherwise,
-                ..
+                source, otherwise, ..
             } = departure;
-            let death = match otherwise {
-                Removal::Rejected => Death::Rejected,
-                _ => Death::MaxLength,
-            };
-            let waiting = targets.len() as u32 + u32::from(logged);
-            let moving = self.moves.insert(Move {
-                tag: message.tag,
-                source,
-                entered,
-                origin,
-                death,
-                waiting,
-            });
-            if logged {
-                self.propose(
-                    Effect::Leave {
-                        copy: source,
-                        moving,
-                    },
-                    Some(Command::Remove { copy: source }),
-                );
+            self.queues[source.queue.index()].stall(source.serial);
+            let waiting = self.stalled.entry(target).or_default();
+            waiting.push_back((source, otherwise));
+            if !allowed {
+                self.touch(target);
             }
-            let arrival = Arrival {
-                message,
-                origin: Origin::Move(moving),
-                from: Some(source),
-                hops: hops + 1,
-            };
-            self.place_all(&mut targets, arrival, out);
+        } else {
+            targets.retain(|target| allowed && !full(target));
+            if targets.is_empty() {
+                let crowded_out = routed && allowed;
+                let otherwise = if crowded_out {
+                    Removal::Dropped
+                } else {
+                    departure.otherwise
+                };
+                self.discard(
+                    Departure {
+                        otherwise,
+                        ..departure
+                    },
+                    out,
+                );
+            } else {
+                self.transaction.consequent_moves += u32::from(departure.hops > 0);
+                self.depart(departure, death, message, &mut targets, out);
+            }
         }
         targets.clear();
         self.target_lists.push(targets);
     }
 
+    /// Where a dead letter goes, its last death recorded. One that would go round without anybody having rejected it goes nowhere.
+    fn dead_letter_targets(&mut self, message: &Message) -> Vec<QueueId> {
+        let mut targets = self.target_lists.pop().unwrap_or_default();
+        let queues = &self.queues;
+        let depth = |queue: QueueId| queues[queue.index()].depth();
+        self.router
+            .route(message.exchange, message, depth, &mut targets);
+        let deaths = message
+            .properties
+            .as_deref()
+            .map_or(&[][..], |properties| &properties.deaths);
+        targets.retain(|target| self.queues[target.index()].exists && !goes_round(deaths, *target));
+        targets
+    }
+
+    /// Begins a move: the source leaves when all targets have theirs.
+    fn depart(
+        &mut self,
+        departure: Departure,
+        death: Death,
+        message: Message,
+        targets: &mut [QueueId],
+        out: &mut Vec<Output>,
+    ) {
+        let Departure {
+            source,
+            entered,
+            logged,
+            origin,
+            hops,
+            ..
+        } = departure;
+        let waiting = targets.len() as u32 + u32::from(logged);
+        let moving = self.moves.insert(Move {
+            tag: message.tag,
+            source,
+            entered,
+            origin,
+            death,
+            waiting,
+        });
+        if logged {
+            let effect = Effect::Leave {
+                copy: source,
+                moving,
+            };
+            self.propose(effect, Some(Command::Remove { copy: source }));
+        }
+        let arrival = Arrival {
+            message,
+            origin: Origin::Move(moving),
+            from: Some(source),
+            hops: hops + 1,
+        };
+        self.place_all(targets, arrival, out);
+    }
+
+    /// Moves dead letters that waited for room in a queue, as far as there is some.
+    pub(super) fn resume_dead_letters(&mut self, target: QueueId, out: &mut Vec<Output>) {
+        while let Some((source, otherwise)) = self
+            .stalled
+            .get(&target)
+            .and_then(|waiting| waiting.front())
+            .copied()
+        {
+            if !self.catch_up(out) {
+                return self.touch(target);
+            }
+            let size = self.queues[source.queue.index()]
+                .slot(source.serial)
+                .map_or(0, |slot| slot.message.size());
+            let state = &self.queues[target.index()];
+            if state.exists && state.refuses() && !state.has_room(size) {
+                return;
+            }
+            self.stalled.entry(target).or_default().pop_front();
+            if let Some(slot) = self.queues[source.queue.index()].resume_stalled(source.serial) {
+                let departure = Departure::new(source, slot, otherwise);
+                self.dead_letter(departure, out);
+                self.commit(out);
+            }
+        }
+        if self.stalled.get(&target).is_some_and(VecDeque::is_empty) {
+            self.stalled.remove(&target);
+        }
+    }
+
     /// Drops a copy for good.
-    fn discard(&mut self, departure: Departure, out: &mut Vec<Output>) {
+    pub(super) fn discard(&mut self, departure: Departure, out: &mut Vec<Output>) {
         let Departure {
             source,
             message,
@@ -222,17 +301,50 @@ impl Broker {
             death,
             ..
         } = self.moves.remove(key);
-        if entered {
-            self.queues[source.queue.index()].remove(source.serial);
-        }
-        self.observe(
-            Event::Removed {
+        // A queue that was deleted meanwhile has said that it is gone.
+        let gone = entered
+            && self.queues[source.queue.index()]
+                .remove(source.serial)
+                .is_none();
+        if !gone {
+            let event = Event::Removed {
                 tag,
                 copy: source,
                 reason: Removal::DeadLettered(death),
-            },
-            out,
-        );
+            };
+            self.observe(event, out);
+        }
         self.resolve(origin, out);
     }
+}
+
+/// Adds to a message's history. What it had to wait for in one queue is over: it does not expire nor wait again in the next.
+fn record_death(message: &mut Message, queue: QueueId, reason: Death, now: WallTime) {
+    let properties = Arc::make_mut(message.properties.get_or_insert_default());
+    (properties.ttl, properties.delay) = (None, None);
+    let known = |record: &DeathRecord| (record.queue, record.reason) == (queue, reason);
+    let record = match properties.deaths.iter().position(known) {
+        Some(at) => {
+            let record = properties.deaths.remove(at);
+            DeathRecord {
+                count: record.count.saturating_add(1),
+                ..record
+            }
+        }
+        None => DeathRecord {
+            queue,
+            reason,
+            count: 1,
+            first: now,
+        },
+    };
+    properties.deaths.insert(0, record);
+}
+
+/// True if a message comes back to where it died, and nobody has rejected it on the way (RabbitMQ's rule: nobody would ever stop it).
+fn goes_round(deaths: &[DeathRecord], target: QueueId) -> bool {
+    deaths
+        .iter()
+        .take_while(|record| record.reason != Death::Rejected)
+        .any(|record| record.queue == target)
 }

@@ -5,7 +5,7 @@ use super::commit::{Effect, Origin};
 use super::dead_letter::Departure;
 use crate::config::Overflow;
 use crate::id::{ChannelId, ConnectionId, ExchangeId, LogPosition, MessageCopy, QueueId};
-use crate::interface::{Command, Event, Output, Removal, Request, Response, Times};
+use crate::interface::{Command, Event, Output, Removal, Request, Response};
 use crate::message::Message;
 
 /// A message on its way into a queue.
@@ -45,6 +45,9 @@ impl Broker {
             .memo
             .route(&mut self.router, exchange, &message, depth, &mut targets);
 
+        if self.deleted > 0 {
+            targets.retain(|target| self.queues[target.index()].exists);
+        }
         let bounded = |target: &QueueId| self.queues[target.index()].bounded();
         if !targets.iter().any(bounded) {
             self.accept(id, mandatory, message, &mut targets, out);
@@ -201,6 +204,9 @@ impl Broker {
     /// Lets parked publishes in while there is room, one of each connection in turn.
     pub(super) fn resume_parked(&mut self, queue: QueueId, out: &mut Vec<Output>) {
         while let Some(id) = self.queues[queue.index()].parked.front().copied() {
+            if !self.catch_up(out) {
+                return self.touch(queue);
+            }
             let connection = self
                 .connections
                 .get_mut(id)
@@ -208,7 +214,8 @@ impl Broker {
             let Some((_, Request::Publish { message, .. })) = connection.backlog.front() else {
                 unreachable!("a parked connection waits with a publish");
             };
-            if !self.queues[queue.index()].has_room(message.size()) {
+            let state = &self.queues[queue.index()];
+            if state.exists && !state.has_room(message.size()) {
                 return;
             }
             self.queues[queue.index()].parked.pop_front();
@@ -330,13 +337,14 @@ impl Broker {
         let state = &mut self.queues[queue.index()];
         let logged = state.durable() && message.persistent;
         let for_log = logged.then(|| message.clone());
-        let serial = state.propose(message, if logged { next } else { LogPosition(0) });
+        let times = state.times(&message, self.timers.wall);
+        let serial = state.propose(message, if logged { next } else { LogPosition(0) }, times);
         let copy = MessageCopy { queue, serial };
         self.observe(Event::Proposed { tag, copy, from }, out);
         let command = for_log.map(|message| Command::Enqueue {
             copy,
             message,
-            times: Times::ANY,
+            times,
         });
         (Effect::Enqueue { copy, origin }, command)
     }

@@ -15,10 +15,13 @@ impl Broker {
         no_ack: bool,
         out: &mut Vec<Output>,
     ) {
-        let Some(state) = self.queues.get(queue.index()) else {
-            return self.fail_channel(id, 404, "no such queue", out);
-        };
-        if state.ready == 0 {
+        // What has expired is not handed out.
+        while !self.catch_up(out) {}
+        if !self.require_queue(id, queue, out) {
+            return;
+        }
+        self.note_use(queue);
+        if self.queues[queue.index()].ready == 0 {
             return out.push(Output::Client {
                 channel: id,
                 response: Response::Empty,

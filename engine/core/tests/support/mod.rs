@@ -60,6 +60,7 @@ pub(crate) struct Rig {
     pub(crate) last: LogPosition,
     pub(crate) written: LogPosition,
     pub(crate) synced: LogPosition,
+    pub(crate) now: Time,
     open: Vec<ConnectionId>,
 }
 
@@ -74,6 +75,7 @@ impl Rig {
             last,
             written,
             synced,
+            now: Time::ZERO,
             open: Vec::new(),
         }
     }
@@ -81,14 +83,21 @@ impl Rig {
     /// One input; the log takes what is persisted.
     pub(crate) fn handle(&mut self, input: Input) -> Vec<Output> {
         let mut out = Vec::new();
-        self.broker.handle(Time::ZERO, input, &mut out);
+        self.broker.handle(self.now, input, &mut out);
+        self.take(&out);
+        out
+    }
+
+    pub(crate) fn tick(&mut self) -> Vec<Output> {
+        let mut out = Vec::new();
+        self.broker.tick(self.now, &mut out);
         self.take(&out);
         out
     }
 
     pub(crate) fn flush(&mut self) -> Vec<Output> {
         let mut out = Vec::new();
-        self.broker.flush(Time::ZERO, &mut out);
+        self.broker.flush(self.now, &mut out);
         self.take(&out);
         out
     }

@@ -11,6 +11,8 @@ use bytes::Bytes;
 use queuelab_core::*;
 
 mod consumers;
+mod lifecycle;
+mod time;
 
 use consumers::Consumer;
 
@@ -34,12 +36,22 @@ pub(crate) struct Model {
     commands: Vec<Command>,
     effects: Vec<(Effect, bool)>,
     consequent_moves: u32,
+    clock: time::Clock,
+    leases: Vec<time::Lease>,
+    /// Dead letters that wait, with the target that has no room for them.
+    stalled: Vec<(QueueId, MessageCopy, Removal)>,
     /// What has to come out next.
     expected: VecDeque<String>,
 }
 
 #[derive(Default)]
 struct Queue {
+    gone: bool,
+    /// Serials below it were deleted.
+    floor: u64,
+    last_used: Time,
+    /// How many messages got a place that is not their serial's.
+    places: u64,
     next_serial: u64,
     copies: Vec<Copy>,
     consumers: Vec<Consumer>,
@@ -55,6 +67,9 @@ struct Copy {
     logged: bool,
     deliveries: u32,
     redelivered: bool,
+    times: Times,
+    /// Before the message of this serial, in this order.
+    place: Option<(u64, u64)>,
     state: State,
 }
 
@@ -62,9 +77,11 @@ struct Copy {
 enum State {
     Proposed,
     Ready,
+    Delayed,
     InFlight,
     Settling,
     Leaving,
+    Stalled,
 }
 
 struct Connection {
@@ -82,6 +99,8 @@ struct Channel {
     publishes: Option<Vec<Publish>>,
     accepted: Vec<u64>,
     delivered: u64,
+    /// A delivery was taken back.
+    late: bool,
     unacked: Vec<(u64, MessageCopy, u64)>,
     /// Most deliveries that its consumers may hold together.
     limit: u32,
@@ -110,6 +129,7 @@ enum Effect {
     Remove(MessageCopy, Removal),
     Return(MessageCopy, u32),
     Leave(MessageCopy, usize),
+    Delete(MessageCopy),
 }
 
 struct Move {
@@ -117,6 +137,7 @@ struct Move {
     tag: u64,
     origin: Origin,
     death: Death,
+    entered: bool,
     waiting: usize,
 }
 
@@ -148,31 +169,7 @@ impl Model {
                     Durability::None,
                     "memory queues are not logged"
                 );
-                match command {
-                    Command::Enqueue { copy, message, .. } => state.copies.push(Copy {
-                        serial: copy.serial,
-                        message: message.clone(),
-                        logged: true,
-                        deliveries: 0,
-                        redelivered: true,
-                        state: State::Ready,
-                    }),
-                    Command::Remove { copy } => {
-                        state.copies.retain(|other| other.serial != copy.serial);
-                    }
-                    Command::Return {
-                        copy, deliveries, ..
-                    } => {
-                        for other in state
-                            .copies
-                            .iter_mut()
-                            .filter(|other| other.serial == copy.serial)
-                        {
-                            other.deliveries = *deliveries;
-                        }
-                    }
-                    _ => {}
-                }
+                state.replay(queue, command);
             }
             for copy in &state.copies {
                 let name = MessageCopy {
@@ -184,6 +181,13 @@ impl Model {
                     copy: name,
                 };
                 expected.push_back(show(&Output::Observe(event)));
+                if copy.state == State::Delayed {
+                    let event = Event::Delayed {
+                        tag: copy.message.tag,
+                        copy: name,
+                    };
+                    expected.push_back(show(&Output::Observe(event)));
+                }
             }
             queues.push(state);
         }
@@ -204,12 +208,37 @@ impl Model {
             commands: Vec::new(),
             effects: Vec::new(),
             consequent_moves: 0,
+            clock: time::Clock::default(),
+            leases: Vec::new(),
+            stalled: Vec::new(),
             expected,
         }
     }
 
-    /// Checks what the broker made of an input.
-    pub(crate) fn handle(&mut self, input: Input, outputs: &[Output]) {
+    /// Checks what the broker made of an input, or of the time alone.
+    pub(crate) fn handle(&mut self, now: Time, input: Option<Input>, outputs: &[Output]) {
+        self.advance(now);
+        self.run_timers();
+        if let Some(input) = input {
+            self.input(input);
+        }
+        for (at, output) in outputs.iter().enumerate() {
+            if self.expected.is_empty() {
+                self.run_timers();
+            }
+            while self.expected.is_empty() {
+                self.spontaneous(&outputs[at..]);
+            }
+            assert_eq!(Some(show(output)), self.expected.pop_front());
+        }
+        self.run_timers();
+        while !self.resumable().is_empty() && self.expected.is_empty() {
+            self.resume_stalled(&[]);
+        }
+        self.assert_settled();
+    }
+
+    fn input(&mut self, input: Input) {
         match input {
             Input::Opened { connection, window } => {
                 self.close(connection);
@@ -239,7 +268,8 @@ impl Model {
                     *window += i128::from(bytes);
                 }
             }
-            Input::Clock(_) | Input::Disk { .. } => {}
+            Input::Clock(wall) => self.clock.set(wall),
+            Input::Disk { .. } => {}
             Input::Log { written, synced } => {
                 (self.written, self.synced) = (written, synced);
                 while self
@@ -260,17 +290,11 @@ impl Model {
                 }
             }
         }
-        for output in outputs {
-            if self.expected.is_empty() {
-                self.spontaneous(output);
-            }
-            assert_eq!(Some(show(output)), self.expected.pop_front());
-        }
-        self.assert_settled();
     }
 
     /// Checks what the broker does at the end of a batch.
-    pub(crate) fn flush(&mut self, outputs: &[Output]) {
+    pub(crate) fn flush(&mut self, now: Time, outputs: &[Output]) {
+        self.advance(now);
         if std::mem::take(&mut self.needs_sync) {
             self.expect(Output::Sync { through: self.last });
         }
@@ -325,9 +349,14 @@ impl Model {
 
     /// Logged copies of a queue that were committed and that nobody has asked to remove.
     pub(crate) fn committed(&self, queue: usize) -> Vec<u64> {
+        let promised = [
+            State::Ready,
+            State::Delayed,
+            State::InFlight,
+            State::Stalled,
+        ];
         let copies = self.queues[queue].copies.iter();
-        let committed = copies
-            .filter(|copy| copy.logged && matches!(copy.state, State::Ready | State::InFlight));
+        let committed = copies.filter(|copy| copy.logged && promised.contains(&copy.state));
         committed.map(|copy| copy.serial).collect()
     }
 
@@ -353,7 +382,7 @@ impl Model {
                 name: self.config.queues[at].name.clone(),
                 ready: count(&[State::Ready]) as u64,
                 in_flight: count(&[State::InFlight, State::Settling]) as u64,
-                delayed: 0,
+                delayed: count(&[State::Delayed, State::Stalled]) as u64,
                 ready_bytes: ready.map(|copy| copy.message.size()).sum(),
                 parked: queue.parked.len() as u64,
                 consumers: queue.consumers.len() as u32,
@@ -368,13 +397,14 @@ impl Model {
                 self.oldest_ready(id)
             );
         }
+        self.assert_deadline(broker.deadline());
     }
 }
 
 /// What the broker does on its own: it delivers, and lets parked publishes in.
 impl Model {
-    fn spontaneous(&mut self, output: &Output) {
-        match output {
+    fn spontaneous(&mut self, outputs: &[Output]) {
+        match &outputs[0] {
             Output::Client {
                 channel,
                 response: Response::Deliver { consumer, copy, .. },
@@ -384,7 +414,7 @@ impl Model {
             Output::Observe(
                 Event::Routed { tag, .. } | Event::Refused { tag, .. } | Event::Parked { tag, .. },
             ) => self.resume(*tag),
-            _ => panic!("nothing asked for {output:?}"),
+            _ => self.resume_stalled(outputs),
         }
     }
 
@@ -397,7 +427,8 @@ impl Model {
         let at = found.expect("only the first parked connection goes on");
         let id = self.queues[at].parked.remove(0);
         let queue = QueueId(at as u32);
-        assert!(self.has_room(queue, self.parked_message(id).size()));
+        let gone = self.queues[at].gone;
+        assert!(gone || self.has_room(queue, self.parked_message(id).size()));
         self.connections.get_mut(&id).unwrap().parked = false;
         let mut resumed = Some(queue);
         while !self.connections[&id].parked {
@@ -432,11 +463,15 @@ impl Model {
             );
             if let Some(first) = queue.parked.first() {
                 assert!(
-                    !self.has_room(id, self.parked_message(*first).size()),
+                    !queue.gone && !self.has_room(id, self.parked_message(*first).size()),
                     "a publish waits beside room"
                 );
             }
         }
+        assert!(
+            self.resumable().is_empty(),
+            "a dead letter waits beside room"
+        );
         assert!(
             self.unwritten
                 .first()
@@ -484,6 +519,19 @@ impl Model {
                 multiple,
                 requeue,
             } => self.settle(id, delivery, multiple, Some(requeue)),
+            Request::Renew { delivery } => self.lease(id, delivery),
+            Request::Declare { queue } => self.declare(id, queue),
+            Request::Purge { queue } => self.purge(id, queue),
+            Request::Delete { queue } => {
+                if !self.exists(queue) {
+                    return self.fail(id, 404, "no such queue");
+                }
+                self.delete(queue);
+                self.expect(Output::Client {
+                    channel: id,
+                    response: Response::Done,
+                });
+            }
             _ => self.fail(id, 540, "not implemented"),
         }
     }
@@ -584,7 +632,8 @@ impl Model {
     fn settle(&mut self, id: ChannelId, delivery: u64, multiple: bool, requeue: Option<bool>) {
         let channel = self.channel(id);
         let known = channel.unacked.iter().any(|(tag, ..)| *tag == delivery);
-        if !(known || multiple && delivery == 0) {
+        let late = channel.late && (1..=channel.delivered).contains(&delivery);
+        if !(known || late || multiple && delivery == 0) {
             return self.fail(id, 406, "unknown delivery tag");
         }
         let named = |tag: u64| tag == delivery || multiple && (tag < delivery || delivery == 0);
@@ -596,10 +645,12 @@ impl Model {
     }
 
     fn settle_one(&mut self, name: MessageCopy, requeue: Option<bool>) {
-        let copy = self.copy(name);
-        assert_eq!(copy.state, State::InFlight);
+        // The queue may be deleted.
+        let Some(copy) = self.find(name).filter(|copy| copy.state == State::InFlight) else {
+            return;
+        };
         copy.state = State::Settling;
-        let (logged, deliveries) = (copy.logged, copy.deliveries + 1);
+        let (logged, message) = (copy.logged, copy.message.clone());
         match requeue {
             None => {
                 self.effects
@@ -607,27 +658,16 @@ impl Model {
                 self.commands
                     .extend(logged.then_some(Command::Remove { copy: name }));
             }
-            Some(true) => {
-                self.effects
-                    .push((Effect::Return(name, deliveries), logged));
-                self.commands.extend(logged.then_some(Command::Return {
-                    copy: name,
-                    deliveries,
-                    due: WallTime::ZERO,
-                }));
-            }
-            Some(false) => {
-                let message = copy.message.clone();
-                self.dead_letter(
-                    name,
-                    message,
-                    logged,
-                    true,
-                    Origin::Nobody,
-                    0,
-                    Removal::Rejected,
-                );
-            }
+            Some(true) => self.give_back(name),
+            Some(false) => self.dead_letter(
+                name,
+                message,
+                logged,
+                true,
+                Origin::Nobody,
+                0,
+                Removal::Rejected,
+            ),
         }
         self.commit();
     }
@@ -665,6 +705,7 @@ impl Model {
     }
 
     fn drop_channel(&mut self, id: ChannelId, channel: Channel) {
+        self.leases.retain(|lease| lease.channel != id);
         self.end_consumers(|consumer| consumer.channel == id);
         for (_, name, _) in channel.unacked {
             self.settle_one(name, Some(true));
@@ -705,7 +746,7 @@ impl Model {
             let proposed = self.queues[queue.index()]
                 .copies
                 .iter()
-                .filter(|copy| copy.state == State::Proposed);
+                .filter(|copy| [State::Proposed, State::Delayed].contains(&copy.state));
             let (count, bytes) = proposed.fold((0, 0), |(count, bytes), copy| {
                 (count + 1, bytes + copy.message.size())
             });
@@ -749,6 +790,7 @@ impl Model {
         }
         let logged =
             message.persistent && self.config.queues[queue.index()].durability != Durability::None;
+        let times = self.times(queue, &message);
         let state = &mut self.queues[queue.index()];
         let copy = MessageCopy {
             queue,
@@ -761,6 +803,8 @@ impl Model {
             logged,
             deliveries: 0,
             redelivered: false,
+            times,
+            place: None,
             state: State::Proposed,
         });
         self.observe(Event::Proposed { tag, copy, from });
@@ -768,7 +812,7 @@ impl Model {
         self.commands.extend(logged.then_some(Command::Enqueue {
             copy,
             message,
-            times: Times::ANY,
+            times,
         }));
     }
 
@@ -784,33 +828,52 @@ impl Model {
         otherwise: Removal,
     ) {
         let tag = message.tag;
-        let to = self.config.queues[source.queue.index()].dead_letter.clone();
-        let Some(to) = to.filter(|_| hops < 16 && self.consequent_moves < 256) else {
+        let config = &self.config.queues[source.queue.index()];
+        let at_least_once = config.policy.dead_letter_at_least_once && entered;
+        let Some(to) = config.dead_letter.clone() else {
             return self.discard(source, tag, logged, entered, origin, otherwise);
         };
+        let allowed = hops < 16 && self.consequent_moves < 256;
         let death = match otherwise {
             Removal::Rejected => Death::Rejected,
+            Removal::Expired => Death::Expired,
+            Removal::Exhausted => Death::DeliveryLimit,
             _ => Death::MaxLength,
         };
-        self.consequent_moves += u32::from(hops > 0);
         message.exchange = to.exchange;
         message.routing_key = to.routing_key.unwrap_or(message.routing_key);
+        self.bury(&mut message, source.queue, death);
         let mut targets = self.route(&message);
-        let otherwise = if targets.is_empty() {
-            otherwise
-        } else {
-            Removal::Dropped
-        };
-        targets.retain(|target| !self.refuses(*target) || self.has_room(*target, message.size()));
+        targets.retain(|target| !lifecycle::goes_round(&message, *target));
+        let full =
+            |target: &QueueId| self.refuses(*target) && !self.has_room(*target, message.size());
+        let hindrance = targets
+            .iter()
+            .copied()
+            .find(|target| !allowed || full(target));
+        if let Some(target) = hindrance.filter(|_| at_least_once) {
+            self.stalled.push((target, source, otherwise));
+            self.copy(source).state = State::Stalled;
+            return;
+        }
+        let crowded_out = allowed && !targets.is_empty();
+        targets.retain(|target| allowed && !full(target));
         if targets.is_empty() {
+            let otherwise = if crowded_out {
+                Removal::Dropped
+            } else {
+                otherwise
+            };
             return self.discard(source, tag, logged, entered, origin, otherwise);
         }
+        self.consequent_moves += u32::from(hops > 0);
         let moving = self.moves.len();
         self.moves.push(Move {
             source,
             tag,
             origin,
             death,
+            entered,
             waiting: targets.len() + usize::from(logged),
         });
         if logged {
@@ -846,7 +909,9 @@ impl Model {
     }
 
     fn route(&self, message: &Message) -> Vec<QueueId> {
-        let ids = (0..self.queues.len() as u32).map(QueueId);
+        let ids = (0..self.queues.len() as u32)
+            .map(QueueId)
+            .filter(|id| !self.queues[id.index()].gone);
         if message.exchange == ExchangeId::DEFAULT {
             return ids
                 .filter(|id| self.config.queues[id.index()].name == message.routing_key)
@@ -871,7 +936,8 @@ impl Model {
     }
 
     fn has_room(&self, queue: QueueId, size: u64) -> bool {
-        let waiting = |copy: &&Copy| [State::Ready, State::Proposed].contains(&copy.state);
+        let waiting =
+            |copy: &&Copy| [State::Ready, State::Delayed, State::Proposed].contains(&copy.state);
         let copies: Vec<&Copy> = self.queues[queue.index()]
             .copies
             .iter()
@@ -934,29 +1000,33 @@ impl Model {
             Effect::Enqueue(name, origin) => {
                 let copy = self.copy(name);
                 assert_eq!(copy.state, State::Proposed);
-                copy.state = State::Ready;
                 let tag = copy.message.tag;
                 self.observe(Event::Enqueued { tag, copy: name });
+                self.wait(name);
                 self.resolve(origin);
             }
             Effect::Remove(name, reason) => {
-                let tag = self.forget(name);
-                self.observe(Event::Removed {
-                    tag,
-                    copy: name,
-                    reason,
-                });
+                if let Some(tag) = self.find(name).map(|copy| copy.message.tag) {
+                    self.forget(name);
+                    self.observe(Event::Removed {
+                        tag,
+                        copy: name,
+                        reason,
+                    });
+                }
             }
             Effect::Return(name, deliveries) => {
                 let copy = self.copy(name);
-                (copy.state, copy.deliveries, copy.redelivered) = (State::Ready, deliveries, true);
+                (copy.deliveries, copy.redelivered) = (deliveries, true);
                 let tag = copy.message.tag;
                 self.observe(Event::Returned {
                     tag,
                     copy: name,
                     deliveries,
                 });
+                self.wait(name);
             }
+            Effect::Delete(name) => self.finish_delete(name),
             Effect::Leave(_, moving) => self.resolve(Origin::Move(moving)),
         }
     }
@@ -990,7 +1060,11 @@ impl Model {
                         death,
                         ..
                     } = self.moves[at];
-                    // A newcomer never was in its queue.
+                    // A newcomer never was in its queue; a queue that was deleted has said so.
+                    let newcomer = !self.moves[at].entered;
+                    if !newcomer && self.find(source).is_none() {
+                        return self.resolve(origin);
+                    }
                     self.queues[source.queue.index()]
                         .copies
                         .retain(|copy| copy.serial != source.serial);
@@ -1011,11 +1085,21 @@ impl Model {
 
     /// Serials of the ready messages, in order of service.
     fn ready_in_order(&self, queue: QueueId) -> Vec<u64> {
+        let highest = self.config.queues[queue.index()].policy.max_priority;
+        let order = |copy: &&Copy| {
+            let priority = copy.message.priority().min(highest);
+            let place = copy.place.unwrap_or((copy.serial, u64::MAX));
+            (std::cmp::Reverse(priority), place)
+        };
         let copies = self.queues[queue.index()].copies.iter();
-        let ready = copies.filter(|copy| copy.state == State::Ready);
-        let mut serials: Vec<u64> = ready.map(|copy| copy.serial).collect();
-        serials.sort_unstable();
-        serials
+        let mut ready: Vec<&Copy> = copies.filter(|copy| copy.state == State::Ready).collect();
+        ready.sort_by_key(order);
+        ready.into_iter().map(|copy| copy.serial).collect()
+    }
+
+    fn find(&mut self, name: MessageCopy) -> Option<&mut Copy> {
+        let mut copies = self.queues[name.queue.index()].copies.iter_mut();
+        copies.find(|copy| copy.serial == name.serial)
     }
 
     fn copy(&mut self, name: MessageCopy) -> &mut Copy {
@@ -1056,7 +1140,8 @@ impl Effect {
         let (Effect::Enqueue(copy, _)
         | Effect::Remove(copy, _)
         | Effect::Return(copy, _)
-        | Effect::Leave(copy, _)) = self;
+        | Effect::Leave(copy, _)
+        | Effect::Delete(copy)) = self;
         *copy
     }
 }

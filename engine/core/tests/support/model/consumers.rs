@@ -5,7 +5,7 @@ use super::*;
 #[derive(Clone, PartialEq)]
 pub(super) struct Consumer {
     pub(super) channel: ChannelId,
-    id: ConsumerId,
+    pub(super) id: ConsumerId,
     prefetch: u32,
     no_ack: bool,
     priority: i32,
@@ -13,6 +13,13 @@ pub(super) struct Consumer {
     selector: Option<Arc<Selector>>,
     /// Which of all consumers it is.
     birth: u64,
+}
+
+impl Consumer {
+    /// The order of a roster: by priority, then by age.
+    pub(super) fn rank(&self) -> (std::cmp::Reverse<i32>, u64) {
+        (std::cmp::Reverse(self.priority), self.birth)
+    }
 }
 
 /// Who holds what was fetched: no consumer.
@@ -63,6 +70,7 @@ impl Model {
         let tag = message.tag;
         if !no_ack {
             channel.unacked.push((delivery, name, holder));
+            self.lease(id, delivery);
         }
         let response = Response::Deliver {
             consumer,
@@ -156,7 +164,7 @@ impl Model {
     pub(super) fn consume(&mut self, id: ChannelId, request: Consume) {
         let name = request.consumer;
         let replies = request.queue == QueueId::REPLY_TO;
-        if request.queue.index() >= self.queues.len() && !replies {
+        if !self.exists(request.queue) && !replies {
             return self.fail(id, 404, "no such queue");
         }
         let mut all = self.queues.iter().flat_map(|queue| &queue.consumers);
@@ -215,6 +223,7 @@ impl Model {
             let state = &mut self.queues[queue.index()];
             state.consumers.retain(|consumer| consumer.birth != birth);
             state.groups.retain(|_, owner| *owner != birth);
+            state.last_used = self.clock.now;
             self.announce_active(queue, before);
         }
     }
@@ -230,9 +239,11 @@ impl Model {
     }
 
     pub(super) fn get(&mut self, id: ChannelId, queue: QueueId, no_ack: bool) {
-        if queue.index() >= self.queues.len() {
+        self.run_timers();
+        if !self.exists(queue) {
             return self.fail(id, 404, "no such queue");
         }
+        self.queues[queue.index()].last_used = self.clock.now;
         // What belongs to a consumer is not for others.
         let free = self.ready_in_order(queue).into_iter().find(|serial| {
             let mut copies = self.queues[queue.index()].copies.iter();

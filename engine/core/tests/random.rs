@@ -34,7 +34,7 @@ enum Step {
         group: Option<usize>,
         shape: usize,
         asks: bool,
-        times: Properties,
+        times: Box<Properties>,
     },
     Consume {
         channel: ChannelId,
@@ -177,7 +177,7 @@ fn publishes() -> impl Strategy<Value = Step> {
                     group,
                     shape,
                     asks,
-                    times,
+                    times: Box::new(times),
                 }
             },
         )
@@ -402,7 +402,7 @@ fn run(config: BrokerConfig, steps: Vec<Step>) {
                     persistent,
                     routing_key: Bytes::from_static(key.as_bytes()),
                     body: Bytes::from_static(&[0; 9][..size]),
-                    properties: properties(group, shape, asks, times),
+                    properties: properties(group, shape, asks, *times),
                 };
                 Input::Client {
                     channel,

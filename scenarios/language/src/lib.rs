@@ -33,7 +33,9 @@ pub use error::{Error, Invalid, Problem};
 pub use library::{LibraryEntry, THEMES, library, open, template};
 pub use lint::{Warning, lint};
 /// Types of the core that a [`Scenario`] is made of.
-pub use queuelab_core::{Dispatch, Durability, Overflow, QueuePolicy, Requeue, Span, Time};
+pub use queuelab_core::{
+    Dispatch, Durability, HashKind, Overflow, QueuePolicy, Requeue, Span, Time,
+};
 
 pub use metrics::{
     INVARIANTS, Invariant, METRICS, Metric, MetricScope, MetricUnit, metric_unit, percentile,

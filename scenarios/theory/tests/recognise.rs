@@ -132,37 +132,57 @@ fn queues_with_a_bound() {
 fn servers_with_queues_of_their_own() {
     let servers = "service = { dist = \"exponential\", mean = \"1s\" }\nprefetch = 0\n";
     for (dispatch, count, expected) in [
-        ("random", 4, expect![[r#"
+        (
+            "random",
+            4,
+            expect![[r#"
             4 × M/M/1, chosen at random (exact): latency.end_to_end.mean = 2.0000
             4 × M/M/1, chosen at random (exact): latency.end_to_end.p50 = 1.3863
             4 × M/M/1, chosen at random (exact): latency.end_to_end.p90 = 4.6052
             4 × M/M/1, chosen at random (exact): latency.end_to_end.p99 = 9.2103
             4 × M/M/1, chosen at random (exact): backlog.mean of q = 0.0000
             4 × M/M/1, chosen at random (exact): utilisation of c = 0.5000
-        "#]]),
-        ("round-robin", 4, expect![[r#"
+        "#]],
+        ),
+        (
+            "round-robin",
+            4,
+            expect![[r#"
             4 × E4/M/1, in turn (exact): latency.end_to_end.mean = 1.4325
             4 × E4/M/1, in turn (exact): latency.end_to_end.p50 = 0.9929
             4 × E4/M/1, in turn (exact): latency.end_to_end.p90 = 3.2985
             4 × E4/M/1, in turn (exact): latency.end_to_end.p99 = 6.5970
             4 × E4/M/1, in turn (exact): backlog.mean of q = 0.0000
             4 × E4/M/1, in turn (exact): utilisation of c = 0.5000
-        "#]]),
-        ("least-connections", 2, expect![[r#"
+        "#]],
+        ),
+        (
+            "least-connections",
+            2,
+            expect![[r#"
             join the shortest of 2 (exact): latency.end_to_end.mean = 1.4263
             join the shortest of 2 (exact): backlog.mean of q = 0.0000
             join the shortest of 2 (exact): utilisation of c = 0.5000
-        "#]]),
-        ("least-connections", 4, expect![[r#"
+        "#]],
+        ),
+        (
+            "least-connections",
+            4,
+            expect![[r#"
             M/M/4: no routing beats one queue (lower bound): latency.end_to_end.mean = 1.0870
             M/M/4: no routing beats one queue (lower bound): backlog.mean of q = 0.0000
             M/M/4: no routing beats one queue (exact): utilisation of c = 0.5000
-        "#]]),
-        ("power-of-2", 10, expect![[r#"
+        "#]],
+        ),
+        (
+            "power-of-2",
+            10,
+            expect![[r#"
             power of 2 choices, 10 → ∞ servers (approximation): latency.end_to_end.mean = 1.2657
             power of 2 choices, 10 → ∞ servers (approximation): backlog.mean of q = 0.0000
             power of 2 choices, 10 → ∞ servers (exact): utilisation of c = 0.5000
-        "#]]),
+        "#]],
+        ),
     ] {
         let producer = format!("rate = \"{}/s\"", f64::from(count) * 0.5);
         check(
@@ -184,9 +204,12 @@ fn hash_rings() {
     let text = format!(
         "{queues}[[exchange]]\nname = \"x\"\ntype = \"consistent-hash\"\nhash = {{ kind = \"ring\", vnodes = 100 }}\n[[producer]]\nname = \"p\"\nto = {{ exchange = \"x\" }}\nrate = \"1/s\"\nmessage_key = {{ dist = \"uniform\", keys = 1000 }}\n"
     );
-    check(&text, expect![[r#"
+    check(
+        &text,
+        expect![[r#"
         note: `x` spreads keys over 10 queues with 100 points each: shares vary by 9.5 %, the busiest gets about 1.16 × the mean (Beta law of the spacings)
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -230,7 +253,7 @@ fn costs_are_said() {
     let scenario = Scenario::parse("t.toml", &text, &[]).unwrap();
     let predictions = recognise(&scenario);
     let first = &predictions[0];
-    expect![[r#"M/M/1 0.1174 way in, broker queue, way out and service ["network, CPU and disk add about 306 µs on the way in; with this prefetch the acknowledgement's round trip of about 610 µs is part of the service"]"#]].assert_eq(&format!(
+    expect![[r#"M/M/1 0.1146 way in, broker queue, way out and service ["network, CPU and disk add about 306 µs on the way in; with this prefetch the acknowledgement's round trip of about 610 µs is part of the service"]"#]].assert_eq(&format!(
         "{} {:.4} {} {:?}",
         first.model, first.value, first.covers, first.assumptions
     ));

@@ -798,7 +798,11 @@ fn poisson(steady: &Steady<'_>) -> Option<Answer> {
             } else {
                 "Erlang C: Gross & Harris 2.3"
             },
-            wait: Some(means.wait),
+            // With a round trip in it, the service is not quite exponential.
+            wait: match count {
+                1 => mg1_wait(steady.arrivals, steady.hold),
+                _ => Some(means.wait),
+            },
             quantiles: QUANTILES
                 .map(|(name, p)| (name, queue.sojourn_quantile(p)))
                 .to_vec(),

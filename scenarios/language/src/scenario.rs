@@ -511,7 +511,8 @@ pub enum Arrivals {
         /// Members join evenly over this time (ramping users).
         ramp: Span,
     },
-    /// As many as the window, the buffer and back-pressure let through.
+    /// As many as the window (of confirms, or a transaction's size) and back-pressure let through; without either there would be
+    /// no end to them, so one is needed.
     Max,
     /// A renewal process: gaps of this shape, scaled so that the rate is met.
     Renewal {

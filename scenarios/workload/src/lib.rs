@@ -8,6 +8,7 @@
 mod arrivals;
 mod choice;
 mod consumer;
+mod departures;
 mod distribution;
 mod gamma;
 mod normal;

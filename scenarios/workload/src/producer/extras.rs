@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use queuelab_core::{Span, Time};
+use queuelab_core::Time;
 use queuelab_scenario::{Batch, Producer as Spec, Retry};
 
 use super::retry::{Breaker, Bucket, Repeat, Repeats, backoff};
 use super::{Outcome, Producer, ProducerAction, ProducerPlan, Unconfirmed};
+use crate::departures::{ChurnPlan, Departures};
 use crate::distribution::Sampler;
 use crate::random::Stream;
 
@@ -18,24 +19,6 @@ pub(super) struct ExtrasPlan {
     transaction: bool,
     patience: Option<Sampler>,
     churn: Option<ChurnPlan>,
-}
-
-/// Departures, as producers and consumers have them.
-#[derive(Clone, Debug)]
-pub(crate) struct ChurnPlan {
-    every: Sampler,
-    away: Sampler,
-    crash: bool,
-}
-
-impl ChurnPlan {
-    pub(crate) fn new(churn: &queuelab_scenario::Churn) -> ChurnPlan {
-        ChurnPlan {
-            every: Sampler::new(&churn.every),
-            away: Sampler::new(&churn.away),
-            crash: churn.crash,
-        }
-    }
 }
 
 impl ExtrasPlan {
@@ -61,66 +44,6 @@ impl ExtrasPlan {
         self.patience.is_some()
     }
 }
-
-/// When a member leaves next, and for how long.
-#[derive(Clone, Debug)]
-pub(crate) struct Departures {
-    plan: ChurnPlan,
-    stream: Stream,
-    /// Departures so far.
-    number: u64,
-    next: Time,
-    /// When the run ends: nobody leaves from then on.
-    end: Time,
-}
-
-impl Departures {
-    pub(crate) fn new(plan: ChurnPlan, stream: Stream, start: Time, end: Time) -> Departures {
-        let next = start + plan.every.sample(&mut stream.at2(0, 0)).max(SOON);
-        Departures {
-            plan,
-            stream,
-            number: 0,
-            next,
-            end,
-        }
-    }
-
-    pub(crate) fn deadline(&self) -> Time {
-        if self.next < self.end {
-            self.next
-        } else {
-            Time::MAX
-        }
-    }
-
-    /// A departure that came due while it was away is left out.
-    pub(crate) fn connected(&mut self, now: Time) {
-        if self.next <= now {
-            self.number += 1;
-            self.next = now + self.every();
-        }
-    }
-
-    /// If it leaves now: whether it crashes, and when it comes back.
-    pub(crate) fn leave(&mut self, now: Time) -> Option<(bool, Time)> {
-        if self.deadline() > now {
-            return None;
-        }
-        let away = self.plan.away.sample(&mut self.stream.at2(self.number, 1));
-        self.number += 1;
-        self.next = now + self.every();
-        Some((self.plan.crash, now + away))
-    }
-
-    fn every(&self) -> Span {
-        let drawn = self.plan.every.sample(&mut self.stream.at2(self.number, 0));
-        drawn.max(SOON)
-    }
-}
-
-/// So that time goes on between two departures.
-const SOON: Span = Span(1_000);
 
 /// The state of a member.
 #[derive(Clone, Debug)]

@@ -1,80 +1,23 @@
 //! A consumer as a state machine.
+//!
+//! This file has what all consumers do. What some do besides — ask for messages, renew locks, publish on, lose patience,
+//! come and go — is in [`extras`], and costs the others a test.
+
+mod acks;
+mod extras;
+mod plan;
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
 
-use queuelab_core::{Ledger, Span, Time};
-use queuelab_scenario::{Ack, Nack, Scenario};
+use queuelab_core::{Span, Time};
+use queuelab_scenario::Ack;
 
-use crate::distribution::Sampler;
-use crate::random::Stream;
+pub use plan::ConsumerPlan;
 
-/// What all members of a consumer group share.
-#[derive(Clone, Debug)]
-pub struct ConsumerPlan {
-    subscriptions: Vec<SubscriptionPlan>,
-    service: Sampler,
-    concurrency: usize,
-    ack: Ack,
-    reconnect: Option<Span>,
-}
-
-/// A choice about a message depends on the group, the queue, the message and the attempt: not on the member that got it.
-#[derive(Clone, Copy, Debug)]
-struct SubscriptionPlan {
-    services: Stream,
-    nacks: Stream,
-}
-
-impl ConsumerPlan {
-    /// Prepares the consumer group number `group` of a scenario.
-    pub fn new(scenario: &Scenario, group: usize, seed: u64) -> ConsumerPlan {
-        let spec = &scenario.consumers[group];
-        let stream = |queue: usize, purpose: &str| {
-            Stream::new(
-                seed,
-                &format!(
-                    "consumer {} {} {purpose}",
-                    spec.name, scenario.queues[queue].name
-                ),
-                0,
-            )
-        };
-        let subscription = |queue: &usize| SubscriptionPlan {
-            services: stream(*queue, "services"),
-            nacks: stream(*queue, "nacks"),
-        };
-        ConsumerPlan {
-            subscriptions: spec.from.iter().map(subscription).collect(),
-            service: Sampler::new(&spec.service),
-            concurrency: spec.concurrency.max(1) as usize,
-            ack: spec.ack,
-            reconnect: spec.reconnect,
-        }
-    }
-
-    fn service_time(&self, delivery: &Delivery) -> Span {
-        let stream = &self.subscriptions[delivery.subscription as usize].services;
-        self.service
-            .sample(&mut stream.at2(delivery.tag, u64::from(delivery.attempt)))
-    }
-
-    /// The nack that a delivery ends with, if it does.
-    fn nack(&self, delivery: &Delivery) -> Option<Nack> {
-        let Ack::Manual {
-            nack: Some(nack), ..
-        } = self.ack
-        else {
-            return None;
-        };
-        let stream = &self.subscriptions[delivery.subscription as usize].nacks;
-        let drawn = stream
-            .at2(delivery.tag, u64::from(delivery.attempt))
-            .next_f64();
-        (drawn < nack.probability).then_some(nack)
-    }
-}
+use acks::Acks;
+use extras::Extras;
 
 /// One consumer: it takes messages from its queues in the order of their arrival, each queue over a channel of its own,
 /// and serves `concurrency` at a time.
@@ -89,6 +32,8 @@ pub struct Consumer {
     crashed: bool,
     reconnect_at: Option<Time>,
     paused_since: Option<Time>,
+    start: Time,
+    /// Its own slowness times what [`Consumer::set_factor`] says.
     factor: f64,
     buffer: VecDeque<(Delivery, Time)>,
     services: BinaryHeap<Reverse<Service>>,
@@ -98,6 +43,7 @@ pub struct Consumer {
     busy: Busy,
     served: u64,
     nacked: u64,
+    extras: Option<Box<Extras>>,
 }
 
 /// A message on its way to a consumer.
@@ -174,7 +120,8 @@ pub enum ConsumerAction {
     },
     /// Publish on (`then`): what comes next for a message that was served well. In a transaction the ack and `Commit` follow at once; otherwise the
     /// driver publishes on a confirming channel of its own and calls [`Consumer::forwarded`], and only then comes the ack. A join
-    /// (`Then::join`) is the driver's: it publishes only with the last copy, and says `forwarded` for the others at once.
+    /// (`Then::join`) is the driver's: it publishes only with the last copy, and says `forwarded` for the others at once. The message
+    /// published has a tag of its own, as what is decided about a message (its service time, where it goes) follows from its tag.
     Forward {
         /// Of what.
         delivery: Delivery,
@@ -194,14 +141,18 @@ impl Consumer {
     /// The member number `member` of a group.
     pub fn new(plan: Arc<ConsumerPlan>, member: u32) -> Consumer {
         let acks = vec![Acks::default(); plan.subscriptions.len()];
+        let start = plan.start_of(member);
+        let extras = (plan.extras.as_ref()).map(|extras| Extras::new(extras, &plan, member, start));
         Consumer {
+            factor: plan.slowness_of(member),
+            start,
+            extras,
             plan,
             member,
             connected: false,
             crashed: false,
-            reconnect_at: None,
+            reconnect_at: (start > Time::ZERO).then_some(start),
             paused_since: None,
-            factor: 1.0,
             buffer: VecDeque::new(),
             services: BinaryHeap::new(),
             started: 0,
@@ -212,10 +163,19 @@ impl Consumer {
         }
     }
 
+    /// When it opens its connection for the first time. At time zero the driver does so by itself; later the consumer asks for
+    /// it with [`ConsumerAction::Connect`].
+    pub fn start(&self) -> Time {
+        self.start
+    }
+
     /// When to call [`Consumer::tick`]; any other call may change it.
     #[inline]
     pub fn deadline(&self) -> Option<Time> {
-        let service = self.next_end();
+        let mut service = self.next_end();
+        if self.extras.is_some() {
+            service = self.earlier_extra(service);
+        }
         match (service, self.reconnect_at) {
             (Some(service), Some(reconnect)) => Some(service.min(reconnect)),
             (service, reconnect) => service.or(reconnect),
@@ -240,9 +200,12 @@ impl Consumer {
                         out,
                     );
                 }
-                self.start(now, out);
+                self.start_services(now, out);
             }
             self.flush_if_idle(out);
+        }
+        if self.extras.is_some() {
+            self.tick_extras(now, out);
         }
     }
 
@@ -258,15 +221,19 @@ impl Consumer {
                 .push(delivery.delivery, false);
         }
         self.buffer.push_back((delivery, now));
-        if self.start(now, out) {
+        if self.start_services(now, out) {
             self.flush_if_idle(out);
+        }
+        if self.extras.is_some() {
+            self.received(now, out);
         }
     }
 
     /// The connection is open, with new channels.
-    pub fn connected(&mut self, _now: Time, _out: &mut Vec<ConsumerAction>) {
+    pub fn connected(&mut self, now: Time, out: &mut Vec<ConsumerAction>) {
         self.connected = !self.crashed;
         self.reconnect_at = None;
+        self.connected_extras(now, out);
     }
 
     /// The connection is lost, or could not be opened: what was delivered is forgotten, services under way are abandoned.
@@ -280,26 +247,35 @@ impl Consumer {
     }
 
     /// A `Get` found nothing.
-    pub fn empty(&mut self, _now: Time, _subscription: u32, _out: &mut Vec<ConsumerAction>) {}
+    pub fn empty(&mut self, now: Time, _subscription: u32, out: &mut Vec<ConsumerAction>) {
+        self.answered_empty(now, out);
+    }
 
-    /// What was published on for this delivery is confirmed (or not `accepted`: the delivery goes back).
+    /// What was published on for this delivery is confirmed (or not `accepted`: the delivery goes back). A second answer, or one
+    /// that comes after a reset, is ignored.
     pub fn forwarded(
         &mut self,
-        _now: Time,
-        _delivery: Delivery,
-        _accepted: bool,
-        _out: &mut Vec<ConsumerAction>,
+        now: Time,
+        delivery: Delivery,
+        accepted: bool,
+        out: &mut Vec<ConsumerAction>,
     ) {
+        if self.takes_back(&delivery) {
+            self.settle(&delivery, accepted, true, out);
+            self.flush_if_idle(out);
+            self.mind_extras(now, out);
+        }
     }
 
     /// The answer to a commit; if it failed, the delivery goes back.
     pub fn committed(
         &mut self,
-        _now: Time,
-        _subscription: u32,
-        _accepted: bool,
-        _out: &mut Vec<ConsumerAction>,
+        now: Time,
+        subscription: u32,
+        accepted: bool,
+        out: &mut Vec<ConsumerAction>,
     ) {
+        self.commit_answered(now, subscription, accepted, out);
     }
 
     /// The process dies, until [`Consumer::restart`].
@@ -318,6 +294,7 @@ impl Consumer {
 
     /// From now on service takes `factor` times as long, what remains of a service under way too.
     pub fn set_factor(&mut self, now: Time, factor: f64) {
+        let factor = factor * self.plan.slowness_of(self.member);
         let ratio = factor / std::mem::replace(&mut self.factor, factor);
         let now = self.paused_since.unwrap_or(now);
         self.move_ends(|end| now + scale(end.since(now), ratio));
@@ -338,9 +315,10 @@ impl Consumer {
             self.move_ends(|end| end + now.since(since));
             self.busy.change(now, 0);
             self.busy.running = true;
-            if self.start(now, out) {
+            if self.start_services(now, out) {
                 self.flush_if_idle(out);
             }
+            self.mind_extras(now, out);
         }
     }
 
@@ -383,13 +361,21 @@ impl Consumer {
 
     /// Starts what can be started; services that take no time end at once, and `true` says that there were any.
     #[inline]
-    fn start(&mut self, now: Time, out: &mut Vec<ConsumerAction>) -> bool {
+    fn start_services(&mut self, now: Time, out: &mut Vec<ConsumerAction>) -> bool {
         let mut any_ended = false;
         while self.paused_since.is_none() && self.services.len() < self.plan.concurrency {
+            if let Some(extras) = &self.extras
+                && !extras.may_start(now)
+            {
+                break;
+            }
             let Some((delivery, received)) = self.buffer.pop_front() else {
                 break;
             };
-            let time = scale(self.plan.service_time(&delivery), self.factor);
+            if let Some(extras) = &mut self.extras {
+                extras.started(now);
+            }
+            let time = scale(self.plan.service_time(now, &delivery), self.factor);
             if time.is_zero() {
                 any_ended = true;
                 self.finish(now, delivery, received, now, out);
@@ -429,15 +415,31 @@ impl Consumer {
             accepted: nack.is_none(),
         });
 
+        if self.extras.is_some() && self.goes_on(&delivery, nack.is_none(), out) {
+            return;
+        }
+        let requeue = nack.is_some_and(|nack| nack.requeue);
+        self.settle(&delivery, nack.is_none(), requeue, out);
+    }
+
+    /// Acknowledges a delivery, when its turn comes, or refuses it.
+    #[inline]
+    fn settle(
+        &mut self,
+        delivery: &Delivery,
+        accepted: bool,
+        requeue: bool,
+        out: &mut Vec<ConsumerAction>,
+    ) {
         let Delivery {
             subscription,
             delivery,
             ..
-        } = delivery;
+        } = *delivery;
         let Ack::Manual { every, .. } = self.plan.ack else {
             return;
         };
-        if let Some(Nack { requeue, .. }) = nack {
+        if !accepted {
             out.push(ConsumerAction::Nack {
                 subscription,
                 delivery,
@@ -445,7 +447,7 @@ impl Consumer {
             });
         }
         if every <= 1 {
-            if nack.is_none() {
+            if accepted {
                 out.push(ConsumerAction::Ack {
                     subscription,
                     delivery,
@@ -455,7 +457,7 @@ impl Consumer {
             return;
         }
         let acks = &mut self.acks[subscription as usize];
-        acks.settle(delivery, nack.is_none());
+        acks.settle(delivery, accepted);
         if acks.ready >= every {
             acks.flush(subscription, out);
         }
@@ -482,6 +484,9 @@ impl Consumer {
         self.busy.change(now, -(self.services.len() as i64));
         self.services.clear();
         self.acks.iter_mut().for_each(Acks::clear);
+        if let Some(extras) = &mut self.extras {
+            extras.forget();
+        }
     }
 
     /// Moves the ends of the services under way by a map that keeps their order.
@@ -523,51 +528,6 @@ impl PartialEq for Service {
 }
 
 impl Eq for Service {}
-
-/// Which deliveries of a channel one `multiple` ack may cover, when acks are for several at a time.
-///
-/// With services side by side they end out of order; an ack covers only the unbroken run of ended ones from the oldest on.
-/// A nack goes out at once: what it settles no later ack touches.
-#[derive(Clone, Debug, Default)]
-struct Acks {
-    /// Delivered and in no ack or nack, nor ready: true if its service has ended.
-    outstanding: Ledger<bool>,
-    /// How many ended ones precede all of them.
-    ready: u32,
-    /// The delivery tag of the last of those.
-    last: u64,
-}
-
-impl Acks {
-    fn settle(&mut self, delivery: u64, accepted: bool) {
-        if !accepted {
-            self.outstanding.remove(delivery);
-        } else if let Some(ended) = self.outstanding.get_mut(delivery) {
-            *ended = true;
-        }
-        while let Some((first, true)) = self.outstanding.front() {
-            self.last = first;
-            self.ready += 1;
-            self.outstanding.pop_front();
-        }
-    }
-
-    fn flush(&mut self, subscription: u32, out: &mut Vec<ConsumerAction>) {
-        if self.ready > 0 {
-            out.push(ConsumerAction::Ack {
-                subscription,
-                delivery: self.last,
-                multiple: self.ready > 1,
-            });
-            self.ready = 0;
-        }
-    }
-
-    fn clear(&mut self) {
-        self.outstanding.clear();
-        self.ready = 0;
-    }
-}
 
 /// The integral of the number of busy slots.
 #[derive(Clone, Copy, Debug)]

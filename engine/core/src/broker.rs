@@ -3,6 +3,7 @@
 mod commit;
 mod consume;
 mod dead_letter;
+mod flow;
 mod lifecycle;
 mod publish;
 mod pull;
@@ -14,6 +15,7 @@ use rand::SeedableRng as _;
 
 use self::commit::{Log, Origin, Transaction};
 use self::dead_letter::{Move, Stalled};
+use self::flow::Flow;
 use self::timers::Timers;
 use crate::balance::Rng;
 use crate::channel::{Connections, Consumer};
@@ -39,12 +41,11 @@ pub struct Broker {
     /// Dead-letter moves whose targets have not all committed.
     moves: Slab<Move>,
     log: Log,
+    flow: Option<Box<Flow>>,
     transaction: Transaction,
     timers: Timers,
     /// Dead letters that wait for room in their targets.
     stalled: Stalled,
-    /// How many queues do not exist, so that most brokers need not ask.
-    deleted: u32,
     rng: Rng,
     /// How many channels were opened so far.
     epochs: u32,
@@ -72,7 +73,7 @@ impl Broker {
     ///
     /// If a binding names an exchange or a queue that the configuration does not have.
     pub fn new(config: BrokerConfig, recovered: Recovered, seed: u64) -> Broker {
-        let router = Router::new(&config);
+        let mut router = Router::new(&config);
         let first_serial = MessageCopy::first_serial(config.incarnation);
         let mut queues: Vec<Queue> = config
             .queues
@@ -81,7 +82,11 @@ impl Broker {
             .collect();
         let last = recovered.last;
         let recovered = recover::recover(&mut queues, recovered);
-        let deleted = queues.iter().filter(|queue| !queue.exists).count() as u32;
+        for (id, queue) in (0..).map(QueueId).zip(&queues) {
+            if !queue.exists {
+                router.remove_queue(id);
+            }
+        }
         Broker {
             incarnation: config.incarnation,
             answers: 0,
@@ -92,10 +97,10 @@ impl Broker {
             consumers: Slab::default(),
             moves: Slab::default(),
             log: Log::new(last),
+            flow: Flow::new(config.limits),
             transaction: Transaction::default(),
             timers: Timers::default(),
             stalled: Stalled::default(),
-            deleted,
             rng: Rng::seed_from_u64(seed),
             epochs: 0,
             touched: Vec::new(),
@@ -134,11 +139,18 @@ impl Broker {
                 }
             }
             Input::Clock(wall) => self.timers.set_clock(wall),
-            Input::Disk { .. } => {}
+            Input::Disk { free } => {
+                if let Some(flow) = &mut self.flow {
+                    flow.disk_free = Some(free);
+                }
+            }
             Input::Log { written, synced } => {
                 self.log.advance(written, synced);
                 while let Some(effect) = self.log.next_committed() {
                     self.apply(effect, out);
+                }
+                if self.flow.is_some() {
+                    self.restore_credit(out);
                 }
             }
         }
@@ -368,6 +380,9 @@ impl Broker {
             }
         }
         self.touched.clear();
+        if self.flow.is_some() {
+            self.check_alarms(out);
+        }
     }
 
     /// Time has passed: what is due by now comes first.

@@ -12,6 +12,8 @@ use crate::route::Memo;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Connections {
     open: Vec<Option<Connection>>,
+    /// How many were opened so far.
+    births: u64,
 }
 
 impl Connections {
@@ -19,11 +21,22 @@ impl Connections {
         if self.open.len() <= id.index() {
             self.open.resize_with(id.index() + 1, || None);
         }
-        self.open[id.index()] = Some(Connection::new(window));
+        self.births += 1;
+        self.open[id.index()] = Some(Connection::new(window, self.births));
     }
 
     pub(crate) fn close(&mut self, id: ConnectionId) -> Option<Connection> {
         self.open.get_mut(id.index())?.take()
+    }
+
+    /// The connections that have published, as far as that is noted.
+    pub(crate) fn publishers(&self) -> Vec<ConnectionId> {
+        let published = |open: &Option<Connection>| open.as_ref().is_some_and(|it| it.published);
+        (0..)
+            .zip(&self.open)
+            .filter(|(_, open)| published(open))
+            .map(|(id, _)| ConnectionId(id))
+            .collect()
     }
 
     #[inline]
@@ -45,8 +58,16 @@ pub(crate) struct Connection {
     window: Option<i64>,
     /// The queue that it waits for. Its publish is the first in the backlog.
     pub(crate) parked: Option<QueueId>,
-    /// Off from the first parked publish until the backlog is empty.
+    /// See `broker/flow.rs`.
     pub(crate) reading: bool,
+    /// Which of all connections it is.
+    pub(crate) birth: u64,
+    /// It has published; noted if there are limits.
+    pub(crate) published: bool,
+    /// How many of its publishes wait for the log; counted if there is a limit.
+    pub(crate) uncommitted: u32,
+    /// They were too many, and are not half as many yet.
+    pub(crate) throttled: bool,
     /// Requests that wait behind a parked publish, with their channel's number.
     pub(crate) backlog: VecDeque<(u16, Request)>,
     /// By number, ascending: there are few.
@@ -54,12 +75,16 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    fn new(window: u64) -> Connection {
+    fn new(window: u64, birth: u64) -> Connection {
         let window = (window != u64::MAX).then(|| clamp(window));
         Connection {
             window,
             parked: None,
             reading: true,
+            birth,
+            published: false,
+            uncommitted: 0,
+            throttled: false,
             backlog: VecDeque::new(),
             channels: Vec::new(),
         }

@@ -26,7 +26,8 @@ pub struct BrokerConfig {
     pub observe: bool,
 }
 
-/// What the whole broker can take. Above a limit publishers wait; nothing is lost.
+/// What the whole broker can take. Above a limit publishers wait; nothing is lost. A connection that is not read gets no deliveries either
+/// (its acknowledgements could not come through), so those who publish and consume had better use two, as with RabbitMQ.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
     /// The memory alarm: bytes of bodies held in queues from which on connections that publish are no longer read, until they fall below it.

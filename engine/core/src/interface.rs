@@ -134,9 +134,9 @@ pub enum Request {
         /// The queue.
         queue: QueueId,
     },
-    /// Add a binding; one that exists already stays one. Answer: `Done`.
+    /// Add a binding; one that exists already stays one. It lasts until a restart: then those of the configuration hold. Answer: `Done`.
     Bind(Box<Binding>),
-    /// Take a binding away. Answer: `Done`.
+    /// Take a binding away, if it is there, until a restart. Answer: `Done`.
     Unbind(Box<Binding>),
     /// Join a group: streams are assigned (`Assigned`), and deliveries come under this consumer's name. Ends by `Cancel`.
     Join {
@@ -274,7 +274,8 @@ pub enum Output {
         /// What.
         response: Response,
     },
-    /// Read from a connection, or stop reading from it (requests already read may still be handed over: they wait inside).
+    /// Read from a connection, or stop reading from it: a publish of it is parked, or its credit is used up, or an alarm is on and it has
+    /// published. Requests already read may still be handed over: behind a parked publish they wait inside, else they are carried out.
     Reading {
         /// The connection.
         connection: ConnectionId,

@@ -48,6 +48,8 @@ pub(crate) struct Queue {
     pub(crate) in_flight: u64,
     proposed: u64,
     proposed_bytes: u64,
+    /// Bytes of all messages in it.
+    pub(crate) held_bytes: u64,
     /// No slot with a smaller serial is in the log.
     oldest_logged: u64,
     /// What deliveries may take, if that is limited.
@@ -124,6 +126,7 @@ impl Queue {
             in_flight: 0,
             proposed: 0,
             proposed_bytes: 0,
+            held_bytes: 0,
             oldest_logged: 0,
             leases: config.policy.ack_timeout.map(Leases::new),
             last_used: Time::ZERO,
@@ -181,6 +184,7 @@ impl Queue {
         let serial = self.skip_serial();
         self.proposed += 1;
         self.proposed_bytes += message.size();
+        self.held_bytes += message.size();
         self.slots.push(
             serial,
             Slot {
@@ -252,6 +256,7 @@ impl Queue {
     #[inline]
     pub(crate) fn remove(&mut self, serial: u64) -> Option<Slot> {
         let slot = self.slots.remove(serial)?;
+        self.held_bytes -= slot.message.size();
         match slot.state {
             State::InFlight | State::Settling => self.in_flight -= 1,
             State::Stalled => self.stalled -= 1,
@@ -321,6 +326,7 @@ impl Queue {
             && let Some((serial, slot)) = self.slots.pop_front()
         {
             self.in_flight -= u64::from(slot.state == State::Settling);
+            self.held_bytes -= slot.message.size();
             gone.push((serial, slot.message.tag));
         }
         gone

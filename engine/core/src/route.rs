@@ -150,7 +150,6 @@ impl Router {
     }
 
     /// A queue is gone, and its bindings with it.
-    #[expect(dead_code, reason = "queues are not deleted yet")]
     pub(crate) fn remove_queue(&mut self, queue: QueueId) {
         self.by_name.remove(&self.queues[queue.index()]);
         for exchange in &mut self.exchanges {
@@ -162,7 +161,6 @@ impl Router {
     }
 
     /// A queue is back, with the bindings that the configuration gives it.
-    #[expect(dead_code, reason = "queues are not deleted yet")]
     pub(crate) fn restore_queue(&mut self, queue: QueueId) {
         self.by_name
             .insert(self.queues[queue.index()].clone(), queue);

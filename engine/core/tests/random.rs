@@ -10,6 +10,7 @@ use proptest::test_runner::RngSeed;
 use queuelab_core::*;
 use support::Rig;
 use support::model::Model;
+use support::topology::{EXCHANGES, KEYS, bindings, topologies};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -28,6 +29,7 @@ enum Step {
     Publish {
         channel: ChannelId,
         target: usize,
+        key: &'static str,
         size: usize,
         persistent: bool,
         mandatory: bool,
@@ -104,6 +106,15 @@ enum Step {
         channel: ChannelId,
         queue: u32,
     },
+    Bind {
+        channel: ChannelId,
+        binding: Binding,
+        add: bool,
+    },
+    /// So much of the disk is free.
+    Disk {
+        free: u64,
+    },
     Flush,
     Crash,
     PowerLoss,
@@ -149,6 +160,10 @@ fn steps() -> impl Strategy<Value = Step> {
         3 => (channels(), queues()).prop_map(|(channel, queue)| Step::Declare { channel, queue }),
         1 => (channels(), queues()).prop_map(|(channel, queue)| Step::Purge { channel, queue }),
         1 => (channels(), queues()).prop_map(|(channel, queue)| Step::Delete { channel, queue }),
+        2 => (0..20u64).prop_map(|free| Step::Disk { free }),
+        1 => (channels(), bindings(), any::<bool>()).prop_map(
+            |(channel, binding, add)| Step::Bind { channel, binding, add }
+        ),
         10 => Just(Step::Flush),
         1 => Just(Step::Crash),
         1 => Just(Step::PowerLoss),
@@ -157,9 +172,12 @@ fn steps() -> impl Strategy<Value = Step> {
 
 fn publishes() -> impl Strategy<Value = Step> {
     let group = prop::option::weighted(0.5, 0..GROUPS.len());
+    let key = prop::sample::select(KEYS.to_vec());
+    let target = prop_oneof![2 => 0..=QUEUES, 1 => QUEUES + 1..QUEUES + 1 + EXCHANGES];
+    let target = (target, key);
     (
         channels(),
-        0..QUEUES + 2,
+        target,
         0..9usize,
         prop::bool::weighted(0.8),
         any::<bool>(),
@@ -167,10 +185,11 @@ fn publishes() -> impl Strategy<Value = Step> {
         times(),
     )
         .prop_map(
-            |(channel, target, size, persistent, mandatory, (group, shape, asks), times)| {
+            |(channel, (target, key), size, persistent, mandatory, (group, shape, asks), times)| {
                 Step::Publish {
                     channel,
                     target,
+                    key,
                     size,
                     persistent,
                     mandatory,
@@ -337,24 +356,34 @@ fn policies() -> impl Strategy<Value = QueuePolicy> {
 fn configs() -> impl Strategy<Value = BrokerConfig> {
     let all_block = prop::bool::weighted(0.3);
     let queues = prop::collection::vec(queue_options(), QUEUES);
-    (queues, all_block).prop_map(|(mut queues, all_block)| {
-        for (queue, name) in queues.iter_mut().zip(NAMES) {
-            if all_block {
-                queue.overflow = Overflow::Block;
+    (queues, all_block, topologies(), limits()).prop_map(
+        |(mut queues, all_block, (exchanges, bindings), limits)| {
+            for (queue, name) in queues.iter_mut().zip(NAMES) {
+                if all_block {
+                    queue.overflow = Overflow::Block;
+                }
+                queue.name = Bytes::from_static(name.as_bytes());
             }
-            queue.name = Bytes::from_static(name.as_bytes());
-        }
-        let mut config = BrokerConfig {
-            queues,
-            observe: true,
-            ..Default::default()
-        };
-        support::exchange(
-            &mut config,
-            ExchangeKind::Fanout,
-            &[(0, "", 1), (1, "", 1), (2, "", 1), (1, "x", 1)],
-        );
-        config
+            BrokerConfig {
+                exchanges,
+                queues,
+                bindings,
+                limits,
+                observe: true,
+                ..Default::default()
+            }
+        },
+    )
+}
+
+fn limits() -> impl Strategy<Value = Limits> {
+    let memory = prop::option::weighted(0.2, 10..60u64);
+    let disk_free = prop::option::weighted(0.2, Just(5u64));
+    let publish_credit = prop::option::weighted(0.3, 1..5u32);
+    (memory, disk_free, publish_credit).prop_map(|(memory, disk_free, publish_credit)| Limits {
+        memory,
+        disk_free,
+        publish_credit,
     })
 }
 
@@ -384,6 +413,7 @@ fn run(config: BrokerConfig, steps: Vec<Step>) {
             Step::Publish {
                 channel,
                 target,
+                key,
                 size,
                 persistent,
                 mandatory,
@@ -394,7 +424,7 @@ fn run(config: BrokerConfig, steps: Vec<Step>) {
             } => {
                 let (exchange, key) = match NAMES.get(target) {
                     Some(name) => (ExchangeId::DEFAULT, *name),
-                    None => (ExchangeId(0), "any"),
+                    None => (ExchangeId((target - NAMES.len()) as u32), key),
                 };
                 let message = Message {
                     tag,
@@ -543,6 +573,19 @@ fn run(config: BrokerConfig, steps: Vec<Step>) {
                 let request = Request::Delete { queue };
                 Input::Client { channel, request }
             }
+            Step::Bind {
+                channel,
+                binding,
+                add,
+            } => {
+                let binding = Box::new(binding);
+                let request = match add {
+                    true => Request::Bind(binding),
+                    false => Request::Unbind(binding),
+                };
+                Input::Client { channel, request }
+            }
+            Step::Disk { free } => Input::Disk { free },
             Step::Flush => {
                 flush(&mut rig, &mut model);
                 continue;

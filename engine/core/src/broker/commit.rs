@@ -115,6 +115,11 @@ impl Log {
         });
     }
 
+    /// Up to where the log is written, and synced.
+    pub(super) fn reached(&self) -> (LogPosition, LogPosition) {
+        (self.written, self.synced)
+    }
+
     pub(super) fn advance(&mut self, written: LogPosition, synced: LogPosition) {
         debug_assert!(
             synced <= written && written <= self.last,

@@ -31,7 +31,7 @@ impl Broker {
             return self.fail_channel(id, 404, "no such queue", out);
         };
         if !std::mem::replace(&mut state.exists, true) {
-            self.deleted -= 1;
+            self.router.restore_queue(queue);
             state.deleted_at = LogPosition(0);
             if state.durable() {
                 let copy = MessageCopy {
@@ -95,7 +95,7 @@ impl Broker {
         self.cancel_consumers(queue, out);
         let state = &mut self.queues[queue.index()];
         state.abandon();
-        self.deleted += 1;
+        self.router.remove_queue(queue);
         let copy = MessageCopy {
             queue,
             serial: state.next_serial(),

@@ -4,7 +4,7 @@ use super::Broker;
 use super::commit::{Effect, Origin};
 use super::dead_letter::Departure;
 use crate::config::Overflow;
-use crate::id::{ChannelId, ConnectionId, ExchangeId, LogPosition, MessageCopy, QueueId};
+use crate::id::{ChannelId, ExchangeId, LogPosition, MessageCopy, QueueId};
 use crate::interface::{Command, Event, Output, Removal, Request, Response};
 use crate::message::Message;
 
@@ -35,6 +35,9 @@ impl Broker {
         if message.properties.is_some() && !self.fill_reply_to(id, &mut message, out) {
             return;
         }
+        if self.flow.is_some() {
+            self.note_publisher(id.connection, out);
+        }
         let mut targets = self.target_lists.pop().unwrap_or_default();
         let Some(channel) = self.connections.channel_mut(id) else {
             return;
@@ -45,9 +48,6 @@ impl Broker {
             .memo
             .route(&mut self.router, exchange, &message, depth, &mut targets);
 
-        if self.deleted > 0 {
-            targets.retain(|target| self.queues[target.index()].exists);
-        }
         let bounded = |target: &QueueId| self.queues[target.index()].bounded();
         if !targets.iter().any(bounded) {
             self.accept(id, mandatory, message, &mut targets, out);
@@ -76,6 +76,7 @@ impl Broker {
         out: &mut Vec<Output>,
     ) {
         let copies = targets.len() as u32;
+        let before = self.log.next();
         self.observe(
             Event::Routed {
                 tag: message.tag,
@@ -122,6 +123,9 @@ impl Broker {
                 response: Response::Returned { message },
             });
         }
+        if self.flow.is_some() {
+            self.spend_credit(id.connection, 1, before, targets, out);
+        }
     }
 
     /// The first target that the publish has to wait for.
@@ -167,88 +171,6 @@ impl Broker {
             // The window may have a front to take off.
             if !std::mem::replace(&mut confirms.touched, true) {
                 self.answering.push(id);
-            }
-        }
-    }
-}
-
-/// Parked publishes.
-impl Broker {
-    /// Makes a connection wait for room in a queue; its requests pile up behind the publish.
-    fn park(&mut self, id: ChannelId, queue: QueueId, request: Request, out: &mut Vec<Output>) {
-        if let Request::Publish { message, .. } = &request {
-            self.observe(
-                Event::Parked {
-                    tag: message.tag,
-                    queue,
-                },
-                out,
-            );
-        }
-        let Some(connection) = self.connections.get_mut(id.connection) else {
-            return;
-        };
-        connection.parked = Some(queue);
-        connection.backlog.push_front((id.number, request));
-        self.queues[queue.index()].parked.push_back(id.connection);
-        if connection.reading {
-            connection.reading = false;
-            out.push(Output::Reading {
-                connection: id.connection,
-                on: false,
-            });
-            self.refresh_connection(id.connection);
-        }
-    }
-
-    /// Lets parked publishes in while there is room, one of each connection in turn.
-    pub(super) fn resume_parked(&mut self, queue: QueueId, out: &mut Vec<Output>) {
-        while let Some(id) = self.queues[queue.index()].parked.front().copied() {
-            if !self.catch_up(out) {
-                return self.touch(queue);
-            }
-            let connection = self
-                .connections
-                .get_mut(id)
-                .expect("a parked connection is open");
-            let Some((_, Request::Publish { message, .. })) = connection.backlog.front() else {
-                unreachable!("a parked connection waits with a publish");
-            };
-            let state = &self.queues[queue.index()];
-            if state.exists && !state.has_room(message.size()) {
-                return;
-            }
-            self.queues[queue.index()].parked.pop_front();
-            self.unpark(id, queue, out);
-        }
-    }
-
-    /// Goes on with the requests of a parked connection, until one of them parks it again.
-    fn unpark(&mut self, id: ConnectionId, queue: QueueId, out: &mut Vec<Output>) {
-        let mut resumed = Some(queue);
-        if let Some(connection) = self.connections.get_mut(id) {
-            connection.parked = None;
-        }
-        while let Some(connection) = self.connections.get_mut(id)
-            && connection.parked.is_none()
-        {
-            if let Some((number, request)) = connection.backlog.pop_front() {
-                self.request(
-                    ChannelId {
-                        connection: id,
-                        number,
-                    },
-                    request,
-                    resumed.take(),
-                    out,
-                );
-            } else {
-                connection.reading = true;
-                out.push(Output::Reading {
-                    connection: id,
-                    on: true,
-                });
-                return self.refresh_connection(id);
             }
         }
     }

@@ -146,6 +146,7 @@ impl Queue {
 
     /// Puts a message in as recovery found it: perhaps delivered before, and delayed until time tells.
     pub(crate) fn recover(&mut self, slot: Slot, serial: u64) {
+        self.held_bytes += slot.message.size();
         self.slots.push(serial, slot);
         self.wait(serial, WallTime::ZERO);
     }

@@ -256,3 +256,166 @@ fn bindings_that_change() {
     "#]]
     .assert_eq(&run(config, script));
 }
+
+/// Row 38: a connection with as many publishes in the log's queue as it may have is not read until half of them are committed; what was
+/// read before is carried out.
+#[test]
+fn credit_flow() {
+    let mut config = BrokerConfig {
+        queues: vec![durable("q", Durability::Fsync), queue("memory")],
+        ..Default::default()
+    };
+    config.limits.publish_credit = Some(4);
+    let script = "1 publish q 1; 1 publish q 2; 1 publish q 3; 2 publish q 20
+         1 publish memory 4; transient 1 publish q 5
+         1 publish q 6; 1 publish q 7
+         synced 2
+         synced 3
+         synced 5
+         close 1; 1 publish q 8
+         synced";
+    expect![[r#"
+        > 1 publish q 1; 1 publish q 2; 1 publish q 3; 2 publish q 20
+          log 1: enqueue q/0 m1
+          log 2: enqueue q/1 m2
+          log 3: enqueue q/2 m3
+          log 4: enqueue q/3 m20
+          sync 4
+        > 1 publish memory 4; transient 1 publish q 5
+        > 1 publish q 6; 1 publish q 7
+          log 5: enqueue q/5 m6
+          1 reading off
+          log 6: enqueue q/6 m7
+          sync 6
+        > synced 2
+        > synced 3
+          1 reading on
+        > synced 5
+        > close 1; 1 publish q 8
+          log 7: enqueue q/7 m8
+          sync 7
+        > synced
+        q: 8 ready, 0 in flight
+        memory: 1 ready, 0 in flight
+    "#]]
+    .assert_eq(&run(config, script));
+}
+
+/// Row 39: while queues hold too much, connections that publish are not read and know why; consumers go on.
+#[test]
+fn memory_alarm() {
+    let mut config = topology(&["q"]);
+    config.observe = true;
+    config.limits.memory = Some(10);
+    let script = "1 publish q 1 6; 2 publish q 2 2
+         1 publish q 3 2
+         1 publish q 4 1; 3 publish q 5 1
+         4 consume q 0 3
+         4 ack 1
+         2 publish q 6 4
+         close 1; 4 ack 2";
+    expect![[r#"
+        > 1 publish q 1 6; 2 publish q 2 2
+          * m1 routed, 1 copies
+          * m1 proposed q/0
+          * enqueued q/0
+          * m2 routed, 1 copies
+          * m2 proposed q/1
+          * enqueued q/1
+        > 1 publish q 3 2
+          * m3 routed, 1 copies
+          * m3 proposed q/2
+          * enqueued q/2
+          * Alarm { resource: Memory, on: true }
+          1.0 blocked
+          1 reading off
+          2.0 blocked
+          2 reading off
+        > 1 publish q 4 1; 3 publish q 5 1
+          * m4 routed, 1 copies
+          * m4 proposed q/3
+          * enqueued q/3
+          3.0 blocked
+          3 reading off
+          * m5 routed, 1 copies
+          * m5 proposed q/4
+          * enqueued q/4
+        > 4 consume q 0 3
+          4 deliver m1 as 1 to 0
+          4 deliver m2 as 2 to 0
+          4 deliver m3 as 3 to 0
+        > 4 ack 1
+          * removed q/0: Acked
+          4 deliver m4 as 4 to 0
+          * Alarm { resource: Memory, on: false }
+          1.0 unblocked
+          1 reading on
+          2.0 unblocked
+          2 reading on
+          3.0 unblocked
+          3 reading on
+        > 2 publish q 6 4
+          * m6 routed, 1 copies
+          * m6 proposed q/5
+          * enqueued q/5
+          * Alarm { resource: Memory, on: true }
+          1.0 blocked
+          1 reading off
+          2.0 blocked
+          2 reading off
+          3.0 blocked
+          3 reading off
+        > close 1; 4 ack 2
+          * removed q/1: Acked
+          4 deliver m5 as 5 to 0
+          * Alarm { resource: Memory, on: false }
+          2.0 unblocked
+          2 reading on
+          3.0 unblocked
+          3 reading on
+        q: 1 ready, 3 in flight
+    "#]]
+    .assert_eq(&run(config, script));
+}
+
+/// Row 39: a disk that fills up stops publishers as well; two alarms are told as one.
+#[test]
+fn disk_alarm() {
+    let mut config = topology(&["q"]);
+    config.observe = true;
+    config.limits.disk_free = Some(100);
+    config.limits.memory = Some(5);
+    let script = "1 publish q 1 4
+         disk 100
+         disk 99
+         1 publish q 2 4; 2 consume q
+         disk 500
+         2 ack 1";
+    expect![[r#"
+        > 1 publish q 1 4
+          * m1 routed, 1 copies
+          * m1 proposed q/0
+          * enqueued q/0
+        > disk 100
+        > disk 99
+          * Alarm { resource: Disk, on: true }
+          1.0 blocked
+          1 reading off
+        > 1 publish q 2 4; 2 consume q
+          * m2 routed, 1 copies
+          * m2 proposed q/1
+          * enqueued q/1
+          * Alarm { resource: Memory, on: true }
+          2 deliver m1 as 1 to 0
+          2 deliver m2 as 2 to 0
+        > disk 500
+          * Alarm { resource: Disk, on: false }
+        > 2 ack 1
+          * removed q/0: Acked
+          * Alarm { resource: Memory, on: false }
+          1.0 unblocked
+          1 reading on
+        q: 0 ready, 1 in flight
+    "#]]
+    .assert_eq(&run(config, script));
+}

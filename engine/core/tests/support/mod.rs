@@ -9,6 +9,7 @@ use bytes::Bytes;
 use queuelab_core::*;
 
 pub(crate) mod model;
+pub(crate) mod topology;
 
 /// A queue with default options, so that the options that a test sets carry meaning.
 pub(crate) fn queue(name: &'static str) -> QueueConfig {
@@ -148,7 +149,7 @@ impl Rig {
 /// `CHANNEL consume QUEUE [CONSUMER [PREFETCH [noack]]] [exclusive] [priority=P] [where SELECTOR]`,
 /// `CHANNEL cancel CONSUMER`, `CHANNEL ack|requeue|reject [..]TAG`, `CHANNEL get QUEUE [noack]`, `CHANNEL limit DELIVERIES`,
 /// `CHANNEL replies [CONSUMER] [acked]` (consumes direct replies), `CHANNEL ask QUEUE TAG` (publishes with `reply_to`),
-/// `open CONNECTION WINDOW`, `close CONNECTION`, `writable CONNECTION BYTES`, `written [PLACE]`, `synced [PLACE]`, `crash`,
+/// `open CONNECTION WINDOW`, `close CONNECTION`, `writable CONNECTION BYTES`, `disk FREE`, `written [PLACE]`, `synced [PLACE]`, `crash`,
 /// `power-loss`. A channel is a number for channel 1 of that connection, or `CONNECTION.NUMBER`.
 pub(crate) fn run(config: BrokerConfig, script: &str) -> String {
     let mut rig = Rig::new(config);
@@ -217,6 +218,10 @@ impl Rig {
                     connection,
                     bytes: number(2).unwrap(),
                 });
+            }
+            "disk" => {
+                let free = number(1).unwrap();
+                return self.handle(Input::Disk { free });
             }
             "written" => return self.progress(place(self.last), self.synced),
             "synced" => return self.progress(place(self.last), place(self.last)),
@@ -487,6 +492,9 @@ fn print(config: &BrokerConfig, output: &Output, text: &mut String) {
                 Response::Cancelled { consumer } => format!("cancelled {}", consumer.0),
                 Response::Empty => "empty".into(),
                 Response::Done => "done".into(),
+                Response::Blocked => "blocked".into(),
+                Response::Unblocked => "unblocked".into(),
+                Response::TransactionFailed => "transaction failed".into(),
                 Response::ChannelClosed { code, reason } => format!("closed {code}: {reason}"),
                 other => format!("{other:?}"),
             };

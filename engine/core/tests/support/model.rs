@@ -16,6 +16,8 @@ mod time;
 
 use consumers::Consumer;
 
+mod publishing;
+
 pub(crate) struct Model {
     config: BrokerConfig,
     queues: Vec<Queue>,
@@ -40,6 +42,15 @@ pub(crate) struct Model {
     leases: Vec<time::Lease>,
     /// Dead letters that wait, with the target that has no room for them.
     stalled: Vec<(QueueId, MessageCopy, Removal)>,
+    births: u64,
+    configured: Vec<Binding>,
+    /// Whose turn it is in partition exchanges.
+    turns: BTreeMap<ExchangeId, usize>,
+    disk_free: u64,
+    /// Which alarms are on: memory, disk.
+    alarms: [bool; 2],
+    /// Publishes that wait for the log, or (true) the disk, to reach a place; with the connection's birth.
+    uncommitted: Vec<(LogPosition, bool, ConnectionId, u64)>,
     /// What has to come out next.
     expected: VecDeque<String>,
 }
@@ -88,6 +99,9 @@ struct Connection {
     window: Option<i128>,
     parked: bool,
     reading: bool,
+    birth: u64,
+    published: bool,
+    throttled: bool,
     backlog: VecDeque<(ChannelId, Request)>,
     channels: BTreeMap<u16, Channel>,
 }
@@ -191,7 +205,8 @@ impl Model {
             }
             queues.push(state);
         }
-        Model {
+        let mut model = Model {
+            configured: config.bindings.clone(),
             config,
             queues,
             connections: BTreeMap::new(),
@@ -211,8 +226,19 @@ impl Model {
             clock: time::Clock::default(),
             leases: Vec::new(),
             stalled: Vec::new(),
+            births: 0,
+            turns: BTreeMap::new(),
+            disk_free: u64::MAX,
+            alarms: [false; 2],
+            uncommitted: Vec::new(),
             expected,
+        };
+        for at in 0..model.queues.len() {
+            if model.queues[at].gone {
+                model.remove_bindings(QueueId(at as u32));
+            }
         }
+        model
     }
 
     /// Checks what the broker made of an input, or of the time alone.
@@ -242,11 +268,15 @@ impl Model {
         match input {
             Input::Opened { connection, window } => {
                 self.close(connection);
+                self.births += 1;
                 let window = (window != u64::MAX).then_some(i128::from(window));
                 let open = Connection {
                     window,
                     parked: false,
                     reading: true,
+                    birth: self.births,
+                    published: false,
+                    throttled: false,
                     backlog: VecDeque::new(),
                     channels: BTreeMap::new(),
                 };
@@ -269,7 +299,7 @@ impl Model {
                 }
             }
             Input::Clock(wall) => self.clock.set(wall),
-            Input::Disk { .. } => {}
+            Input::Disk { free } => self.disk_free = free,
             Input::Log { written, synced } => {
                 (self.written, self.synced) = (written, synced);
                 while self
@@ -288,6 +318,7 @@ impl Model {
                     let (_, effect) = self.unsynced.remove(0);
                     self.apply(effect);
                 }
+                self.restore_credit();
             }
         }
     }
@@ -414,6 +445,7 @@ impl Model {
             Output::Observe(
                 Event::Routed { tag, .. } | Event::Refused { tag, .. } | Event::Parked { tag, .. },
             ) => self.resume(*tag),
+            Output::Observe(Event::Alarm { .. }) => self.change_alarms(),
             _ => self.resume_stalled(outputs),
         }
     }
@@ -436,12 +468,7 @@ impl Model {
             if let Some((channel, request)) = connection.backlog.pop_front() {
                 self.request(channel, request, resumed.take());
             } else {
-                connection.reading = true;
-                self.expect(Output::Reading {
-                    connection: id,
-                    on: true,
-                });
-                return;
+                return self.update_reading(id);
             }
         }
     }
@@ -455,6 +482,7 @@ impl Model {
 
     fn assert_settled(&self) {
         assert!(self.expected.is_empty(), "missing: {:?}", self.expected);
+        assert_eq!(self.alarms, self.alarms_due());
         for (at, queue) in self.queues.iter().enumerate() {
             let id = QueueId(at as u32);
             assert!(
@@ -513,6 +541,8 @@ impl Model {
             Request::Cancel { consumer } => self.cancel(id, consumer),
             Request::Get { queue, no_ack } => self.get(id, queue, no_ack),
             Request::ChannelPrefetch { limit } => self.limit(id, limit),
+            Request::Bind(binding) => self.bind(id, &binding, true),
+            Request::Unbind(binding) => self.bind(id, &binding, false),
             Request::Ack { delivery, multiple } => self.settle(id, delivery, multiple, None),
             Request::Nack {
                 delivery,
@@ -550,6 +580,8 @@ impl Model {
         let Some(message) = self.with_address(id, message) else {
             return;
         };
+        self.note_publisher(id.connection);
+        let before = self.last;
         let (tag, size) = (message.tag, message.size());
         let targets = self.route(&message);
         for queue in targets.iter().copied() {
@@ -569,13 +601,7 @@ impl Model {
                         message,
                     },
                 ));
-                if std::mem::replace(&mut connection.reading, false) {
-                    self.expect(Output::Reading {
-                        connection: id.connection,
-                        on: false,
-                    });
-                }
-                return;
+                return self.update_reading(id.connection);
             }
         }
         let refusing = targets
@@ -624,8 +650,9 @@ impl Model {
                 },
             });
         }
-        self.place_all(targets, &message, origin, None, 0);
+        self.place_all(targets.clone(), &message, origin, None, 0);
         self.commit();
+        self.spend_credit(id.connection, before, &targets);
     }
 
     /// `requeue` is absent for an ack.
@@ -906,25 +933,6 @@ impl Model {
             self.observe(Event::Removed { tag, copy, reason });
             self.resolve(origin);
         }
-    }
-
-    fn route(&self, message: &Message) -> Vec<QueueId> {
-        let ids = (0..self.queues.len() as u32)
-            .map(QueueId)
-            .filter(|id| !self.queues[id.index()].gone);
-        if message.exchange == ExchangeId::DEFAULT {
-            return ids
-                .filter(|id| self.config.queues[id.index()].name == message.routing_key)
-                .collect();
-        }
-        // The exchanges under test are all of fanout.
-        let bindings = &self.config.bindings;
-        ids.filter(|id| {
-            bindings
-                .iter()
-                .any(|it| it.exchange == message.exchange && it.to == Destination::Queue(*id))
-        })
-        .collect()
     }
 
     fn overflow(&self, queue: QueueId) -> Overflow {

@@ -78,6 +78,8 @@ impl Model {
         };
         state.last_used = self.clock.now;
         if std::mem::replace(&mut state.gone, false) {
+            self.restore_bindings(queue);
+            let state = &self.queues[queue.index()];
             let copy = MessageCopy {
                 queue,
                 serial: state.next_serial,
@@ -142,6 +144,7 @@ impl Model {
             queue,
             serial: state.next_serial,
         };
+        self.remove_bindings(queue);
         for consumer in consumers {
             let response = Response::Cancelled {
                 consumer: consumer.id,

@@ -178,7 +178,7 @@ impl Broker {
             .properties
             .as_deref()
             .map_or(&[][..], |properties| &properties.deaths);
-        targets.retain(|target| self.queues[target.index()].exists && !goes_round(deaths, *target));
+        targets.retain(|target| !goes_round(deaths, *target));
         targets
     }
 

@@ -22,12 +22,16 @@ mod schema;
 mod sentence;
 mod shape;
 mod source;
+mod trace;
 mod units;
 mod validate;
 
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
+
+use trace::{Files, TraceError};
 
 pub use error::{Error, Invalid, Problem};
 pub use library::{LibraryEntry, THEMES, library, open, template};
@@ -56,16 +60,43 @@ impl Scenario {
             || "scenario".into(),
             |stem| stem.to_string_lossy().into_owned(),
         );
-        Scenario::read(&name, &path.display().to_string(), &text, overrides)
+        let files = |file: &str| read_trace(path, file);
+        Scenario::read(&name, &path.display().to_string(), &text, overrides, &files)
     }
 
-    /// Reads `text`; `file` is the file's name as messages show it, and its stem the scenario's name.
+    /// Reads `text`; `file` is the file's name as messages show it, and its stem the scenario's name. A text lies in no folder, so
+    /// it cannot have traces beside it.
     pub fn parse(file: &str, text: &str, overrides: &[String]) -> Result<Scenario, Error> {
         let name = Path::new(file).file_stem().map_or_else(
             || "scenario".into(),
             |stem| stem.to_string_lossy().into_owned(),
         );
-        Scenario::read(&name, file, text, overrides)
+        let no_files = |_: &str| {
+            Err(TraceError::new(
+                "there is no folder to look for the trace in",
+            ))
+        };
+        Scenario::read(&name, file, text, overrides, &no_files)
+    }
+
+    /// The same text with other overrides, and the traces that were read for this one.
+    fn with(&self, overrides: &[String]) -> Result<Scenario, Error> {
+        let files = |file: &str| {
+            let traces = self
+                .producers
+                .iter()
+                .filter_map(|producer| match &producer.arrivals {
+                    Arrivals::Trace(trace) => Some(trace),
+                    _ => None,
+                });
+            traces
+                .clone()
+                .find(|trace| trace.file == file)
+                .cloned()
+                .ok_or_else(|| TraceError::new(format!("{file} was not read yet")))
+        };
+        let file = format!("{}.toml", self.name);
+        Scenario::read(&self.name, &file, &self.source, overrides, &files)
     }
 
     /// The pieces of [`Scenario::answer`]; none if there is no answer.
@@ -91,6 +122,11 @@ impl Scenario {
                 .iter()
                 .map(|consumer| consumer.name.as_str())
                 .collect(),
+            groups: self
+                .groups
+                .iter()
+                .map(|group| group.name.as_str())
+                .collect(),
         };
         self.answer
             .as_deref()
@@ -115,7 +151,13 @@ impl Scenario {
         Some(format!("{:08x}", (hash >> 32) ^ (hash & 0xffff_ffff)))
     }
 
-    fn read(name: &str, file: &str, text: &str, overrides: &[String]) -> Result<Scenario, Error> {
+    fn read(
+        name: &str,
+        file: &str,
+        text: &str,
+        overrides: &[String],
+        files: &Files<'_>,
+    ) -> Result<Scenario, Error> {
         let size = overrides
             .iter()
             .map(String::len)
@@ -124,10 +166,41 @@ impl Scenario {
             return Err(Error::TooLarge { path: file.into() });
         }
         let source = source::Source::new(file, text, overrides);
-        let scenario =
-            read::read(&source).and_then(|raw| validate::validate(name, &source, overrides, raw));
+        let scenario = read::read(&source)
+            .and_then(|raw| validate::validate(name, &source, overrides, raw, files));
         scenario.map_err(|problems| Error::Invalid(Invalid::new(problems, source)))
     }
+}
+
+/// Reads the trace `file` beside the scenario at `path`.
+fn read_trace(path: &Path, file: &str) -> Result<Arc<Trace>, TraceError> {
+    let path = path.parent().unwrap_or(Path::new("")).join(file);
+    let failed = |why: &str| {
+        TraceError::new(format!(
+            "failed to read the trace {}: {why}",
+            units::short(file)
+        ))
+    };
+    let unreadable = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            failed("there is no such file").help("the path is relative to the scenario's file")
+        }
+        kind => failed(&kind.to_string()),
+    };
+    if !std::fs::metadata(&path).map_err(unreadable)?.is_file() {
+        return Err(failed("it is not a file"));
+    }
+    let mut bytes = Vec::new();
+    File::open(&path)
+        .map_err(unreadable)?
+        .take(trace::LARGEST_TRACE + 1)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
+    if bytes.len() as u64 > trace::LARGEST_TRACE {
+        return Err(failed("it is larger than 16 MiB"));
+    }
+    let text = String::from_utf8(bytes).map_err(|_| failed("it is not UTF-8 text"))?;
+    trace::parse(file, &text).map(Arc::new)
 }
 
 fn read_text(path: &Path) -> Result<String, Error> {

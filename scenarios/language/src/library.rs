@@ -1,12 +1,14 @@
 //! The shipped scenarios, embedded.
 
 use std::path::Path;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use include_dir::{Dir, include_dir};
 
 use crate::error::{Error, closest};
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, Trace};
+use crate::trace::{self, TraceError};
+use crate::units::short;
 
 /// A shipped scenario.
 #[derive(Clone, Debug)]
@@ -41,7 +43,7 @@ pub fn open(scenario: &str, overrides: &[String]) -> Result<Scenario, Error> {
         return Scenario::load(Path::new(scenario), overrides);
     }
     match library().find(|entry| entry.name == scenario) {
-        Some(entry) => Scenario::parse(&format!("{}.toml", entry.name), entry.source, overrides),
+        Some(entry) => entry.read(overrides),
         None if Path::new(scenario).exists() => Scenario::load(Path::new(scenario), overrides),
         None => Err(Error::UnknownScenario {
             name: scenario.to_string(),
@@ -57,6 +59,26 @@ pub fn template(name: &str) -> String {
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect();
     TEMPLATE.replace("TITLE", &title.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+impl LibraryEntry {
+    fn read(&self, overrides: &[String]) -> Result<Scenario, Error> {
+        let file = format!("{}.toml", self.name);
+        let files = |file: &str| trace(self.theme, file);
+        Scenario::read(self.name, &file, self.source, overrides, &files)
+    }
+}
+
+/// The trace that is embedded beside the scenarios of a theme.
+fn trace(theme: &str, file: &str) -> Result<Arc<Trace>, TraceError> {
+    let embedded = FILES.get_file(format!("{theme}/{file}"));
+    match embedded.and_then(|file| file.contents_utf8()) {
+        Some(text) => trace::parse(file, text).map(Arc::new),
+        None => Err(TraceError::new(format!(
+            "the library has no trace {}",
+            short(file)
+        ))),
+    }
 }
 
 static FILES: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../library");
@@ -76,17 +98,17 @@ static LIBRARY: LazyLock<Vec<LibraryEntry>> = LazyLock::new(|| {
 fn entry(theme: &'static str, file: &'static include_dir::File<'static>) -> Option<LibraryEntry> {
     let name = file.path().file_name()?.to_str()?.strip_suffix(".toml")?;
     let source = file.contents_utf8()?;
-    let scenario = Scenario::parse(name, source, &[]).ok();
-    let (title, about) = scenario
-        .map(|scenario| (scenario.title, scenario.about))
-        .unwrap_or_default();
-    Some(LibraryEntry {
+    let mut entry = LibraryEntry {
         name,
         theme,
         source,
-        title,
-        about,
-    })
+        title: String::new(),
+        about: String::new(),
+    };
+    if let Ok(scenario) = entry.read(&[]) {
+        (entry.title, entry.about) = (scenario.title, scenario.about);
+    }
+    Some(entry)
 }
 
 const TEMPLATE: &str = include_str!("template.toml");

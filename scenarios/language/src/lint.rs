@@ -324,7 +324,7 @@ fn check_whole(scenario: &Scenario, warnings: &mut Warnings) {
             .chain(&suggestion.set)
             .cloned()
             .collect();
-        if let Err(error) = Scenario::parse(&scenario.name, &scenario.source, &overrides) {
+        if let Err(error) = scenario.with(&overrides) {
             let reason = error
                 .problems()
                 .first()

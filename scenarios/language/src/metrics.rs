@@ -24,6 +24,12 @@ pub enum MetricScope {
     Producer,
     /// A consumer group; without `of`, all consumers together.
     Consumer,
+    /// A queue, or a producer group if no queue has that name; without `of`, all queues together.
+    QueueOrProducer,
+    /// A group of consumers of streams; without `of`, all groups together.
+    Group,
+    /// Nothing: it is of the whole broker.
+    Broker,
 }
 
 /// A metric, or a family of them.
@@ -66,7 +72,7 @@ const fn metric(
     }
 }
 
-use MetricScope::{Consumer, Producer, Queue};
+use MetricScope::{Broker, Consumer, Group, Producer, Queue, QueueOrProducer};
 use MetricUnit::{Count, Rate, Ratio, Time};
 
 /// All metrics.
@@ -93,6 +99,48 @@ pub const METRICS: &[Metric] = &[
         "ready messages at the end",
     ),
     metric(
+        "delayed.max",
+        Count,
+        Queue,
+        true,
+        "largest number of messages that are not ready yet: scheduled, or waiting for their retry",
+    ),
+    metric(
+        "delayed.mean",
+        Count,
+        Queue,
+        true,
+        "mean number of messages that are not ready yet, over time",
+    ),
+    metric(
+        "delayed.end",
+        Count,
+        Queue,
+        true,
+        "messages that are not ready yet at the end",
+    ),
+    metric(
+        "lag.max",
+        Count,
+        Group,
+        true,
+        "largest number of records that a group has not settled",
+    ),
+    metric(
+        "lag.mean",
+        Count,
+        Group,
+        true,
+        "mean number of records that a group has not settled, over time",
+    ),
+    metric(
+        "lag.end",
+        Count,
+        Group,
+        true,
+        "records that a group has not settled at the end",
+    ),
+    metric(
         "oldest_age.max",
         Time,
         Queue,
@@ -116,16 +164,23 @@ pub const METRICS: &[Metric] = &[
     metric(
         "latency.delivery.STAT",
         Time,
-        Queue,
+        QueueOrProducer,
         true,
         "from the intended send to the receipt by a consumer",
     ),
     metric(
         "latency.end_to_end.STAT",
         Time,
-        Queue,
+        QueueOrProducer,
         true,
-        "from the intended send to the end of the service",
+        "from the intended send to the end of the service; without `of`, of services that publish nothing on",
+    ),
+    metric(
+        "latency.complete.STAT",
+        Time,
+        Producer,
+        true,
+        "from the intended send to the end of the last service, of all copies and of all that was published on",
     ),
     metric(
         "rate.published",
@@ -243,6 +298,62 @@ pub const METRICS: &[Metric] = &[
         false,
         "copies that a crash took",
     ),
+    metric(
+        "count.expired",
+        Count,
+        Queue,
+        false,
+        "copies whose time to live ran out",
+    ),
+    metric(
+        "count.exhausted",
+        Count,
+        Queue,
+        false,
+        "copies delivered too often without success",
+    ),
+    metric(
+        "count.deduplicated",
+        Count,
+        Queue,
+        false,
+        "publishes that the queue had seen already",
+    ),
+    metric(
+        "count.purged",
+        Count,
+        Queue,
+        false,
+        "copies that went with their deleted or purged queue",
+    ),
+    metric(
+        "count.lease_expired",
+        Count,
+        Queue,
+        false,
+        "deliveries that a consumer held for too long",
+    ),
+    metric(
+        "count.abandoned",
+        Count,
+        Producer,
+        false,
+        "messages that an impatient producer gave up",
+    ),
+    metric(
+        "count.retried",
+        Count,
+        Producer,
+        false,
+        "sends after the first one of a message",
+    ),
+    metric(
+        "count.rebalances",
+        Count,
+        Group,
+        false,
+        "times that the streams were assigned anew",
+    ),
     metric("count.served", Count, Consumer, false, "services finished"),
     metric(
         "count.nacked",
@@ -250,6 +361,13 @@ pub const METRICS: &[Metric] = &[
         Consumer,
         false,
         "messages refused by consumers",
+    ),
+    metric(
+        "alarm_time",
+        Time,
+        Broker,
+        false,
+        "how long a memory or disk alarm made publishers wait",
     ),
     metric(
         "utilisation",

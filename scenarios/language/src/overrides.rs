@@ -277,8 +277,8 @@ fn shifted(span: Range<usize>, by: usize) -> Range<usize> {
 }
 
 /// Lists at the root whose tables have names.
-const NAMED: [&str; 6] = [
-    "phases", "exchange", "queue", "producer", "consumer", "fault",
+const NAMED: [&str; 7] = [
+    "phases", "exchange", "queue", "producer", "consumer", "group", "fault",
 ];
 
 const USAGE: &str = "for example: --set producer.checkout.count=80";

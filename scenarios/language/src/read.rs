@@ -34,6 +34,7 @@ pub(crate) fn read(source: &Source) -> Result<RawScenario, Vec<Problem>> {
     let queue = tables(&mut root, "queue", &mut problems);
     let producer = tables(&mut root, "producer", &mut problems);
     let consumer = tables(&mut root, "consumer", &mut problems);
+    let group = tables(&mut root, "group", &mut problems);
     let fault = tables(&mut root, "fault", &mut problems);
     match RawScenario::deserialize(Spanned::new(span, DeValue::Table(root)).into_deserializer()) {
         Ok(raw) if problems.is_empty() => Ok(RawScenario {
@@ -41,6 +42,7 @@ pub(crate) fn read(source: &Source) -> Result<RawScenario, Vec<Problem>> {
             queue,
             producer,
             consumer,
+            group,
             fault,
             ..raw
         }),
@@ -200,32 +202,12 @@ const LATER_KEYS: &[&str] = &[
     "placement",
     "node",
     "link",
-    "partitions",
-    "delivery_limit",
-    "ttl",
-    "retry",
     "zone",
     "entry",
-    "group",
-    "poison",
-    "then",
     "peers",
     "loss",
-    "priority",
     "quorum",
 ];
 
 /// Values of later releases.
-const LATER_VALUES: &[&str] = &[
-    "quorum",
-    "stream",
-    "mmpp",
-    "pareto-burst",
-    "trace",
-    "peak-ewma",
-    "partition",
-    "headers",
-    "hyperexponential",
-    "pareto",
-    "weibull",
-];
+const LATER_VALUES: &[&str] = &["quorum", "peak-ewma", "partition"];

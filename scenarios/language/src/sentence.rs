@@ -14,6 +14,7 @@ pub(crate) struct Names<'a> {
     pub(crate) queues: Vec<&'a str>,
     pub(crate) producers: Vec<&'a str>,
     pub(crate) consumers: Vec<&'a str>,
+    pub(crate) groups: Vec<&'a str>,
 }
 
 /// A piece of an answer.
@@ -208,10 +209,22 @@ fn metric_ref(text: &str, words: &[Word<'_>], names: &Names<'_>) -> Result<Metri
         };
         match preposition.text {
             "of" if of.is_none() => {
+                let either;
                 let (candidates, what) = match metric.scope {
                     MetricScope::Queue => (&names.queues, "queue"),
                     MetricScope::Producer => (&names.producers, "producer"),
                     MetricScope::Consumer => (&names.consumers, "consumer"),
+                    MetricScope::Group => (&names.groups, "group"),
+                    MetricScope::QueueOrProducer => {
+                        either = [&names.queues[..], &names.producers].concat();
+                        (&either, "queue or producer")
+                    }
+                    MetricScope::Broker => {
+                        return Err(Problem::new(
+                            preposition.span.start..name.span.end,
+                            format!("`{}` is of the whole broker", first.text),
+                        ));
+                    }
                 };
                 of = Some(known(name, candidates, what)?);
             }

@@ -195,15 +195,101 @@ impl JsonSchema for Number {
     }
 }
 
-/// An enum of the shapes that a value may have: `Text(T)`, `List(T)` (a `Vec<T>`), `Table(T)`, `Switch(bool)`.
+/// A whole number, negative or not.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Signed(pub(crate) i32);
+
+impl<'de> Deserialize<'de> for Signed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Whole;
+        impl Visitor<'_> for Whole {
+            type Value = Signed;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a whole number, such as 10 or -10")
+            }
+            fn visit_i64<E: de::Error>(self, value: i64) -> Result<Signed, E> {
+                let most = i64::from(i32::MAX);
+                i32::try_from(value)
+                    .map(Signed)
+                    .map_err(|_| E::custom(format_args!("{value} is beyond ±{most}")))
+            }
+        }
+        deserializer.deserialize_any(Whole)
+    }
+}
+
+impl JsonSchema for Signed {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "Signed".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "integer" })
+    }
+}
+
+/// The value of a header.
+#[derive(Clone, Debug)]
+pub(crate) enum Scalar {
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Text(String),
+}
+
+impl<'de> Deserialize<'de> for Scalar {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any;
+        impl Visitor<'_> for Any {
+            type Value = Scalar;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text, a number, true or false")
+            }
+            fn visit_bool<E: de::Error>(self, value: bool) -> Result<Scalar, E> {
+                Ok(Scalar::Bool(value))
+            }
+            fn visit_i64<E: de::Error>(self, value: i64) -> Result<Scalar, E> {
+                Ok(Scalar::Int(value))
+            }
+            fn visit_f64<E: de::Error>(self, value: f64) -> Result<Scalar, E> {
+                match value.is_finite() {
+                    true => Ok(Scalar::Float(value)),
+                    false => Err(E::custom("the number must be finite")),
+                }
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Scalar, E> {
+                Ok(Scalar::Text(text.to_string()))
+            }
+        }
+        deserializer.deserialize_any(Any)
+    }
+}
+
+impl JsonSchema for Scalar {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "Scalar".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": ["boolean", "number", "string"] })
+    }
+}
+
+/// An enum of the shapes that a value may have: `Scalar(T)` (text, number or boolean), `Switch(bool)`, `Count(T)`, `Text(T)`, `List(T)` (a `Vec<T>`), `Table(T)`.
 macro_rules! shapes {
-    ($(#[doc = $doc:literal])* $name:ident, $expecting:literal $(, Switch($switch:ty))? $(, Text($text:ty))? $(, List($item:ty))? $(, Table($table:ty))? $(,)?) => {
+    ($(#[doc = $doc:literal])* $name:ident, $expecting:literal $(, Scalar($scalar:ty))? $(, Switch($switch:ty))? $(, Count($count:ty))? $(, Text($text:ty))? $(, List($item:ty))? $(, Table($table:ty))? $(,)?) => {
         $(#[doc = $doc])*
         // There are few of them, and they live only while a file is read.
         #[allow(clippy::large_enum_variant)]
         #[derive(Clone, Debug)]
         pub(crate) enum $name {
+            $(Scalar($scalar),)?
             $(Switch($switch),)?
+            $(Count($count),)?
             $(Text($text),)?
             $(List(Vec<$item>),)?
             $(Table($table),)?
@@ -217,6 +303,21 @@ macro_rules! shapes {
                     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                         f.write_str($expecting)
                     }
+                    $(fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<$name, E> {
+                        Ok($name::Scalar(<$scalar>::Bool(value)))
+                    }
+                    fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<$name, E> {
+                        Ok($name::Scalar(<$scalar>::Int(value)))
+                    }
+                    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<$name, E> {
+                        <$scalar as serde::Deserialize>::deserialize(serde::de::value::F64Deserializer::new(value)).map($name::Scalar)
+                    }
+                    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<$name, E> {
+                        Ok($name::Scalar(<$scalar>::Text(text.to_string())))
+                    })?
+                    $(fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<$name, E> {
+                        <$count as serde::Deserialize>::deserialize(serde::de::value::I64Deserializer::new(value)).map($name::Count)
+                    })?
                     $(fn visit_bool<E: serde::de::Error>(self, value: $switch) -> Result<$name, E> {
                         Ok($name::Switch(value))
                     })?
@@ -240,7 +341,9 @@ macro_rules! shapes {
             }
             fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
                 let shapes = [
+                    $(generator.subschema_for::<$scalar>(),)?
                     $(generator.subschema_for::<$switch>(),)?
+                    $(generator.subschema_for::<$count>(),)?
                     $(generator.subschema_for::<$text>(),)?
                     $(generator.subschema_for::<Vec<$item>>(),)?
                     $(generator.subschema_for::<$table>(),)?

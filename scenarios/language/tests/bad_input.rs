@@ -94,14 +94,14 @@ fn keys() {
     check(
         &[("prefetch = 10", "qqq = 10")],
         expect![[r#"
-        error: unknown key `qqq`
-          --> bad.toml:29:1
-           |
-        29 | qqq = 10
-           | ^^^
-           |
-           = help: known here: name, from, count, prefetch, service, concurrency, ack, every, nack, weight, reconnect
-    "#]],
+            error: unknown key `qqq`
+              --> bad.toml:29:1
+               |
+            29 | qqq = 10
+               | ^^^
+               |
+               = help: known here: name, from, count, prefetch, service, concurrency, ack, every, nack, weight, reconnect, service_by_phase, channel_prefetch, priority, exclusive, selector, pull, renew, group, offset, poison, rate_cap, slow, start, churn, patience, then
+        "#]],
     );
     check(
         &[("title", "titel")],
@@ -128,16 +128,16 @@ fn keys() {
     "#]],
     );
     check(
-        &[("max_length = 100", "partitions = 4")],
+        &[("max_length = 100", "max_length = 100\nreplicas = 3")],
         expect![[r#"
-        error: the key `partitions` is not supported yet
-          --> bad.toml:15:1
-           |
-        15 | partitions = 4
-           | ^^^^^^^^^^
-           |
-           = help: leave it out
-    "#]],
+            error: the key `replicas` is not supported yet
+              --> bad.toml:16:1
+               |
+            16 | replicas = 3
+               | ^^^^^^^^
+               |
+               = help: leave it out
+        "#]],
     );
     check(
         &[("name = \"dead\"", "")],
@@ -164,14 +164,14 @@ fn keys() {
     check(
         &[("name = \"dead\"", "name = \"dead\"\nkind = \"quorum\"")],
         expect![[r#"
-        error: `quorum` is not supported yet
-          --> bad.toml:20:8
-           |
-        20 | kind = "quorum"
-           |        ^^^^^^^^
-           |
-           = help: there are `memory`, `durable`
-    "#]],
+            error: `quorum` is not supported yet
+              --> bad.toml:20:8
+               |
+            20 | kind = "quorum"
+               |        ^^^^^^^^
+               |
+               = help: there are `memory`, `durable`, `stream`
+        "#]],
     );
 }
 

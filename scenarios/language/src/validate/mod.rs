@@ -3,9 +3,16 @@
 //! Checks go on after a problem with a stand-in value, so that one reading shows many problems; a scenario is made
 //! only if there were none.
 
-mod clients;
+mod arrivals;
+mod consumers;
+mod distributions;
+mod faults;
 mod machines;
+mod payload;
+mod producers;
+mod queues;
 mod rules;
+mod streams;
 mod topology;
 
 use std::collections::BTreeMap;
@@ -14,11 +21,12 @@ use std::ops::{Range, RangeInclusive};
 use queuelab_core::{Span, Time};
 
 use crate::error::{Problem, suggest};
-use crate::raw::{Overrides, RawPhase, RawScenario, RawSteady};
-use crate::scenario::{Expectation, Phase, Scenario, Steady, Suggestion};
+use crate::raw::{Overrides, RawEnd, RawPhase, RawScenario, RawSteady, RawUntil};
+use crate::scenario::{Expectation, Phase, Scenario, Steady, Suggestion, Until};
 use crate::sentence::{self, Names};
-use crate::shape::{At, Count, Number};
+use crate::shape::{At, Count, Duration, Number};
 use crate::source::Source;
+use crate::trace::Files;
 use crate::units::{parse_duration, short, shown};
 
 /// Makes a scenario of `raw`.
@@ -27,6 +35,7 @@ pub(crate) fn validate(
     source: &Source,
     overrides: &[String],
     raw: RawScenario,
+    files: &Files<'_>,
 ) -> Result<Scenario, Vec<Problem>> {
     let mut check = Check {
         source,
@@ -60,12 +69,14 @@ pub(crate) fn validate(
     let exchanges = raw
         .exchange
         .iter()
-        .map(|exchange| topology::exchange(&mut check, &exchange.value))
+        .map(|exchange| topology::exchange(&mut check, &exchange.value, &places, &raw))
         .collect();
-    let queues = topology::queues(&mut check, &raw, &places);
-    let producers = clients::producers(&mut check, &raw, &places, &phases);
-    let consumers = clients::consumers(&mut check, &raw, &places);
-    let faults = machines::faults(&mut check, &raw, &consumer_index, &phases);
+    let queues = queues::queues(&mut check, &raw, &places);
+    let producers = producers::producers(&mut check, &raw, &places, &phases, files);
+    let mut groups = streams::Groups::declared(&mut check, &raw, &places);
+    let consumers = consumers::consumers(&mut check, &raw, &places, &phases, &mut groups);
+    let groups = groups.groups;
+    let faults = faults::faults(&mut check, &raw, &consumer_index, &phases);
 
     let names = Names {
         phases: phases.iter().map(|phase| phase.name.as_str()).collect(),
@@ -84,6 +95,7 @@ pub(crate) fn validate(
             .iter()
             .map(|consumer| consumer.value.name.value.as_str())
             .collect(),
+        groups: groups.iter().map(|group| group.name.as_str()).collect(),
     };
     let expectations = expectations(&mut check, &raw, &names);
     if let Some(answer) = &raw.answer
@@ -112,9 +124,12 @@ pub(crate) fn validate(
         queues,
         producers,
         consumers,
-        groups: Vec::new(),
+        groups: groups.clone(),
         faults,
-        until: None,
+        until: raw
+            .until
+            .as_ref()
+            .map(|until| self::until(&mut check, until)),
     };
     if check.problems.is_empty() {
         rules::check(&mut check, &raw, &scenario);
@@ -226,6 +241,18 @@ impl Check<'_> {
             return default;
         }
         given.value.0
+    }
+
+    /// A time that must be above zero, where one is given.
+    fn duration(&mut self, key: &str, given: &Option<At<Duration>>) -> Option<Span> {
+        let given = given.as_ref()?;
+        if given.value.0.is_zero() {
+            self.push(Problem::new(
+                given.span.clone(),
+                format!("`{key}` cannot be 0"),
+            ));
+        }
+        Some(given.value.0)
     }
 
     /// A weight: above zero.
@@ -344,6 +371,11 @@ impl Check<'_> {
         limit(
             "consumer groups",
             raw.consumer.iter().map(|item| item.span.clone()).collect(),
+            1_000,
+        );
+        limit(
+            "groups",
+            raw.group.iter().map(|item| item.span.clone()).collect(),
             1_000,
         );
         limit(
@@ -495,6 +527,18 @@ fn steady(check: &mut Check<'_>, raw: &RawSteady, end: Time) -> Steady {
     };
     check.push(problem);
     Steady { warmup: None }
+}
+
+fn until(check: &mut Check<'_>, raw: &At<RawUntil>) -> Until {
+    match &raw.value {
+        RawUntil::Text(RawEnd::Empty) => Until::Empty,
+        RawUntil::Text(RawEnd::Idle) => Until::Idle(Span::from_secs(5)),
+        RawUntil::Table(table) => Until::Idle(
+            check
+                .duration("idle", &Some(table.idle.clone()))
+                .unwrap_or_default(),
+        ),
+    }
 }
 
 fn expectations(check: &mut Check<'_>, raw: &RawScenario, names: &Names<'_>) -> Vec<Expectation> {

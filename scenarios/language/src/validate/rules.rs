@@ -1,18 +1,22 @@
 //! Combinations that cannot work: deadlocks, endless loops at one instant, and requests for unbounded memory.
 
-use queuelab_core::{HashKind, Overflow};
+use queuelab_core::{Durability, GroupKind, HashKind, Overflow};
 
 use super::{Check, grouped};
 use crate::error::Problem;
 use crate::raw::RawScenario;
-use crate::scenario::{Arrivals, Distribution, ExchangeType, Scenario, Size, Target};
+use crate::scenario::{Arrivals, Consumer, Distribution, ExchangeType, Scenario, Size, Target};
 use crate::units::short;
 
 pub(super) fn check(check: &mut Check<'_>, raw: &RawScenario, scenario: &Scenario) {
     dead_letters_into_blocking_queues(check, raw, scenario);
     dead_letter_cycles(check, raw, scenario);
     bodies_that_never_fit(check, raw, scenario);
+    exchanges_in_a_circle(check, raw, scenario);
+    nobody_else(check, raw, scenario);
+    renewals(check, raw, scenario);
     time_that_stands_still(check, raw, scenario);
+    services_that_stand_still(check, raw, scenario);
     hashes_that_are_too_large(check, raw, scenario);
 }
 
@@ -85,8 +89,11 @@ fn dead_letter_cycles(check: &mut Check<'_>, raw: &RawScenario, scenario: &Scena
 /// A body above `max_bytes` would block its connection forever.
 fn bodies_that_never_fit(check: &mut Check<'_>, raw: &RawScenario, scenario: &Scenario) {
     for (producer, raw) in scenario.producers.iter().zip(&raw.producer) {
-        let (Size::Fixed(largest) | Size::Uniform(_, largest)) = producer.size else {
-            continue;
+        let largest = match &producer.size {
+            Size::Fixed(largest) | Size::Uniform(_, largest) => *largest,
+            Size::Bimodal { small, large, .. } => *small.max(large),
+            Size::Empirical(values) => values.iter().map(|(size, _)| *size).max().unwrap_or(0),
+            Size::Lognormal { .. } => continue,
         };
         for index in producer
             .to
@@ -116,13 +123,168 @@ fn bodies_that_never_fit(check: &mut Check<'_>, raw: &RawScenario, scenario: &Sc
     }
 }
 
-/// A closed loop in which nothing takes time goes round endlessly at one instant.
-fn time_that_stands_still(check: &mut Check<'_>, raw: &RawScenario, scenario: &Scenario) {
-    let no_time = |distribution: &Distribution| distribution.mean() == 0.0;
+/// A message would be routed round and round.
+fn exchanges_in_a_circle(check: &mut Check<'_>, raw: &RawScenario, scenario: &Scenario) {
+    for (index, exchange) in raw.exchange.iter().enumerate() {
+        let returns = scenario
+            .onward(index)
+            .any(|next| scenario.reached_exchanges(next)[index]);
+        if returns {
+            let problem = Problem::new(
+                exchange.value.name.span.clone(),
+                format!(
+                    "bindings and alternates lead from the exchange `{}` back to it",
+                    short(&exchange.value.name.value)
+                ),
+            );
+            return check.push(problem.help("take one of them out"));
+        }
+    }
+}
+
+/// An exclusive consumer tolerates no other.
+fn nobody_else(check: &mut Check<'_>, raw: &RawScenario, scenario: &Scenario) {
+    for (index, (consumer, raw)) in scenario.consumers.iter().zip(&raw.consumer).enumerate() {
+        let Some(given) = raw.value.exclusive.as_ref().filter(|given| given.value) else {
+            continue;
+        };
+        let others = scenario.consumers.iter().enumerate();
+        let rival = others
+            .filter(|(other, _)| *other != index)
+            .find(|(_, other)| other.from.iter().any(|queue| consumer.from.contains(queue)));
+        if let Some((_, rival)) = rival {
+            let message = format!(
+                "`{}` consumes the same queue: one of the two would be refused",
+                short(&rival.name)
+            );
+            let problem = Problem::new(given.span.clone(), message);
+            check.push(
+                problem.help("leave `exclusive` out, or write `single_active = true` on the queue"),
+            );
+        }
+    }
+}
+
+/// A renewal needs something that runs out, and has to come in time.
+fn renewals(check: &mut Check<'_>, raw: &RawScenario, scenario: &Scenario) {
+    for (consumer, raw) in scenario.consumers.iter().zip(&raw.consumer) {
+        let (Some(renew), Some(given)) = (consumer.renew, &raw.value.renew) else {
+            continue;
+        };
+        let of_queues = consumer
+            .from
+            .iter()
+            .filter_map(|queue| scenario.queues[*queue].policy.ack_timeout)
+            .map(|timeout| timeout.after);
+        let of_group = consumer
+            .group
+            .and_then(|group| match scenario.groups[group].kind {
+                GroupKind::Shared { lock, .. } => Some(lock),
+                GroupKind::Partitioned { .. } => None,
+            });
+        match of_queues.chain(of_group).min() {
+            None => check.push(
+                Problem::new(given.span.clone(), "`renew` where no lock runs out").help(
+                    "give the queue an `ack_timeout`, or the consumer a `group` of kind \"shared\"",
+                ),
+            ),
+            Some(shortest) if renew >= shortest => check.push(
+                Problem::new(
+                    given.span.clone(),
+                    format!("the lock runs out after {shortest}, before it is renewed"),
+                )
+                .help("write a shorter time"),
+            ),
+            Some(_) => {}
+        }
+    }
+}
+
+/// Messages that go round without any time in between: refused, poisoned, or published on in a circle.
+fn services_that_stand_still(check: &mut Check<'_>, raw: &RawScenario, scenario: &Scenario) {
+    if takes_time(scenario) {
+        return;
+    }
+    let instant =
+        |consumer: &Consumer| consumer.service.mean() == 0.0 && consumer.rate_cap.is_none();
+    for (consumer, raw) in scenario.consumers.iter().zip(&raw.consumer) {
+        let endless = consumer.from.iter().any(|queue| {
+            let policy = &scenario.queues[*queue].policy;
+            policy.delivery_limit.is_none() && policy.retry_delay.is_none()
+        });
+        if let Some(given) = raw
+            .value
+            .poison
+            .as_ref()
+            .filter(|given| given.value.0 > 0.0)
+            && endless
+            && instant(consumer)
+        {
+            let problem = Problem::new(
+                given.span.clone(),
+                "poisoned messages come back without any time in between, for ever",
+            );
+            check.push(
+                problem.help("write a `delivery_limit` on the queue, or let the service take time"),
+            );
+        }
+        if let Some(given) = &raw.value.then
+            && goes_round(scenario, consumer, &instant)
+        {
+            let problem = Problem::new(
+                given.span.clone(),
+                "messages are published on in a circle without any time in between",
+            );
+            check.push(problem.help("let a service take time"));
+        }
+    }
+}
+
+/// Whether what `consumer` publishes comes back to it through services that take no time, never leaving.
+fn goes_round(
+    scenario: &Scenario,
+    consumer: &Consumer,
+    instant: &dyn Fn(&Consumer) -> bool,
+) -> bool {
+    let onward = |consumer: &Consumer| -> Vec<usize> {
+        let then = consumer.then.iter().flat_map(|then| &then.to);
+        let is_out = then.clone().any(|(target, _)| target.is_none());
+        let targets = then.filter_map(|(target, _)| target.as_ref());
+        if is_out || !instant(consumer) {
+            return Vec::new();
+        }
+        targets
+            .flat_map(|target| scenario.reached_by(target))
+            .collect()
+    };
+    let mut seen = vec![false; scenario.queues.len()];
+    let mut open = onward(consumer);
+    while let Some(queue) = open.pop() {
+        if std::mem::replace(&mut seen[queue], true) {
+            continue;
+        }
+        let next = scenario
+            .consumers
+            .iter()
+            .filter(|other| other.from.contains(&queue));
+        open.extend(next.flat_map(onward));
+    }
+    consumer.from.iter().any(|queue| seen[*queue])
+}
+
+/// Whether a message takes time on its way from a producer to a consumer, whatever they do.
+fn takes_time(scenario: &Scenario) -> bool {
     let (cpu, network) = (&scenario.cluster.cpu, &scenario.cluster.network);
     // The loop goes round without waiting for the ack, so what that costs does not hold it up.
     let costs = [cpu.publish, cpu.deliver, cpu.per_batch];
-    if !no_time(&network.clients) || costs.iter().any(|cost| !cost.is_zero()) {
+    network.clients.mean() > 0.0 || costs.iter().any(|cost| !cost.is_zero())
+}
+
+/// A closed loop in which nothing takes time goes round endlessly at one instant.
+fn time_that_stands_still(check: &mut Check<'_>, raw: &RawScenario, scenario: &Scenario) {
+    let no_time = |distribution: &Distribution| distribution.mean() == 0.0;
+    unlimited_producers(check, raw, scenario);
+    if takes_time(scenario) {
         return;
     }
     for (producer, raw) in scenario.producers.iter().zip(&raw.producer) {
@@ -179,10 +341,50 @@ fn time_that_stands_still(check: &mut Check<'_>, raw: &RawScenario, scenario: &S
     }
 }
 
+/// "max" has to be held back by something.
+fn unlimited_producers(check: &mut Check<'_>, raw: &RawScenario, scenario: &Scenario) {
+    let takes_time = takes_time(scenario);
+    for (producer, raw) in scenario.producers.iter().zip(&raw.producer) {
+        if producer.arrivals != Arrivals::Max || producer.limit.is_some() {
+            continue;
+        }
+        let answered = producer.confirm.is_some() || producer.transaction.is_some();
+        let blocks = |queue: &usize| {
+            let queue = &scenario.queues[*queue];
+            let bounded = queue.max_length.is_some() || queue.max_bytes.is_some();
+            bounded && queue.overflow == Overflow::Block || queue.brokerless
+        };
+        let syncs = |queue: &usize| {
+            scenario.queues[*queue].durability == Durability::Fsync
+                && scenario.cluster.disk.fsync.mean() > 0.0
+        };
+        let mut reached = producer
+            .to
+            .iter()
+            .flat_map(|(target, _)| scenario.reached_by(target));
+        let held_back = reached.clone().any(|queue| blocks(&queue))
+            || answered && (takes_time || reached.any(|queue| syncs(&queue)));
+        if !held_back {
+            let message = format!(
+                "nothing holds `{}` back: it would send without end at one instant",
+                short(&producer.name)
+            );
+            check.push(Problem::new(raw.span.clone(), message).help(
+                "give it `confirm`, a `limit`, or a queue with a bound and overflow = \"block\"",
+            ));
+        }
+    }
+}
+
 /// Points of a ring, or slots of a table.
 fn hashes_that_are_too_large(check: &mut Check<'_>, raw: &RawScenario, scenario: &Scenario) {
     let mut points = vec![0_u64; scenario.exchanges.len()];
-    for binding in scenario.queues.iter().flat_map(|queue| &queue.bind) {
+    let of_queues = scenario.queues.iter().flat_map(|queue| &queue.bind);
+    let of_exchanges = scenario
+        .exchanges
+        .iter()
+        .flat_map(|exchange| &exchange.bind);
+    for binding in of_queues.chain(of_exchanges) {
         if let ExchangeType::ConsistentHash(
             HashKind::Ring { vnodes } | HashKind::BoundedRing { vnodes, .. },
         ) = scenario.exchanges[binding.exchange].kind
@@ -209,20 +411,41 @@ fn hashes_that_are_too_large(check: &mut Check<'_>, raw: &RawScenario, scenario:
 }
 
 impl Scenario {
-    /// The queues that a message to `target` may come to: for an exchange, all that are bound to it.
+    /// The queues that a message to `target` may come to: for an exchange, all that are bound to it or to exchanges behind it.
     pub fn reached_by(&self, target: &Target) -> Vec<usize> {
         match target {
             Target::Queue(queue) => vec![*queue],
             Target::Exchange { exchange, .. } => {
-                let is_bound = |index: &usize| {
-                    self.queues[*index]
-                        .bind
-                        .iter()
-                        .any(|binding| binding.exchange == *exchange)
+                let exchanges = self.reached_exchanges(*exchange);
+                let is_reached = |index: &usize| {
+                    let bindings = &self.queues[*index].bind;
+                    bindings.iter().any(|binding| exchanges[binding.exchange])
                 };
-                (0..self.queues.len()).filter(is_bound).collect()
+                (0..self.queues.len()).filter(is_reached).collect()
             }
         }
+    }
+
+    /// The exchanges that a message to `exchange` may come through: those that are bound to it, and alternates.
+    fn reached_exchanges(&self, exchange: usize) -> Vec<bool> {
+        let mut reached = vec![false; self.exchanges.len()];
+        let mut open = vec![exchange];
+        while let Some(at) = open.pop() {
+            if !std::mem::replace(&mut reached[at], true) {
+                open.extend(self.onward(at));
+            }
+        }
+        reached
+    }
+
+    /// The exchanges that get messages from `exchange`.
+    fn onward(&self, exchange: usize) -> impl Iterator<Item = usize> {
+        let bound = move |other: &usize| {
+            let bindings = &self.exchanges[*other].bind;
+            bindings.iter().any(|binding| binding.exchange == exchange)
+        };
+        let alternate = self.exchanges[exchange].alternate;
+        (0..self.exchanges.len()).filter(bound).chain(alternate)
     }
 }
 

@@ -1,15 +1,15 @@
-//! Exchanges, queues, and where messages go.
+//! Exchanges, bindings, and where messages go.
 
-use queuelab_core::{Dispatch, Durability, HashKind, Overflow, QueuePolicy};
+use queuelab_core::{HashKind, HeadersMatch, Value};
 
-use super::{Check, Index, grouped, not_known};
-use crate::error::{Problem, suggest};
+use super::{Check, Index, grouped};
+use crate::error::Problem;
 use crate::raw::{
-    HashTable, RawBinding, RawDurability, RawExchange, RawExchangeType, RawHash, RawHashKind,
-    RawOverflow, RawQueue, RawQueueKind, RawScenario, RawTarget, TargetTable,
+    HashTable, RawBinding, RawExchange, RawExchangeType, RawHash, RawHashKind, RawHeaderMatch,
+    RawScenario, RawTarget, TargetTable,
 };
-use crate::scenario::{Binding, Exchange, ExchangeType, Queue, Target};
-use crate::shape::At;
+use crate::scenario::{Binding, Exchange, ExchangeType, Target};
+use crate::shape::{At, Named, Scalar};
 use crate::units::short;
 
 /// What a target may name.
@@ -18,7 +18,12 @@ pub(super) struct Places<'n> {
     pub(super) queues: Index<'n>,
 }
 
-pub(super) fn exchange(check: &mut Check<'_>, raw: &RawExchange) -> Exchange {
+pub(super) fn exchange(
+    check: &mut Check<'_>,
+    raw: &RawExchange,
+    places: &Places<'_>,
+    scenario: &RawScenario,
+) -> Exchange {
     if raw.kind != RawExchangeType::ConsistentHash {
         check.misplaced(
             &raw.hash,
@@ -32,12 +37,16 @@ pub(super) fn exchange(check: &mut Check<'_>, raw: &RawExchange) -> Exchange {
         RawExchangeType::ConsistentHash => {
             ExchangeType::ConsistentHash(hash(check, raw.hash.as_ref()))
         }
+        RawExchangeType::Headers => ExchangeType::Headers,
     };
     Exchange {
         name: raw.name.value.clone(),
         kind,
-        alternate: None,
-        bind: Vec::new(),
+        alternate: raw
+            .alternate
+            .as_ref()
+            .and_then(|alternate| check.resolve(alternate, &places.exchanges)),
+        bind: bindings(check, &raw.bind, places, scenario),
     }
 }
 
@@ -108,66 +117,15 @@ fn maglev_table(check: &mut Check<'_>, raw: &HashTable) -> u32 {
     size
 }
 
-pub(super) fn queues(check: &mut Check<'_>, raw: &RawScenario, places: &Places<'_>) -> Vec<Queue> {
-    raw.queue
-        .iter()
-        .map(|queue| self::queue(check, &queue.value, places, raw))
-        .collect()
-}
-
-fn queue(
+pub(super) fn bindings(
     check: &mut Check<'_>,
-    raw: &RawQueue,
+    raw: &[At<RawBinding>],
     places: &Places<'_>,
     scenario: &RawScenario,
-) -> Queue {
-    let durability = match (raw.kind, &raw.durability) {
-        (RawQueueKind::Memory, None) => Durability::None,
-        (RawQueueKind::Memory, Some(given)) => {
-            let problem = Problem::new(given.span.clone(), "a memory queue has no durability");
-            check.push(problem.help("leave it out, or write kind = \"durable\""));
-            Durability::None
-        }
-        (RawQueueKind::Durable, given) => match given.as_ref().map(|given| given.value) {
-            Some(RawDurability::Os) => Durability::Os,
-            Some(RawDurability::Fsync) | None => Durability::Fsync,
-        },
-    };
-    let max_length = raw
-        .max_length
-        .is_some()
-        .then(|| check.count("max_length", &raw.max_length, 1, 1..=1_000_000_000_000));
-    let max_bytes = raw.max_bytes.as_ref().map(|given| {
-        if given.value.0 == 0 {
-            check.push(Problem::new(given.span.clone(), "`max_bytes` cannot be 0"));
-        }
-        given.value.0
-    });
-    Queue {
-        name: raw.name.value.clone(),
-        durability,
-        bind: raw
-            .bind
-            .iter()
-            .filter_map(|bind| binding(check, bind, places, scenario))
-            .collect(),
-        max_length,
-        max_bytes,
-        overflow: overflow(check, raw),
-        dead_letter: raw
-            .dead_letter
-            .as_ref()
-            .and_then(|given| dead_letter(check, raw, given, places)),
-        dispatch: raw
-            .dispatch
-            .as_ref()
-            .map_or(Dispatch::RoundRobin, |text| dispatch(check, text)),
-        policy: QueuePolicy::default(),
-        partitions: 1,
-        backlog: 0,
-        brokerless: false,
-        design: None,
-    }
+) -> Vec<Binding> {
+    raw.iter()
+        .filter_map(|bind| binding(check, &bind.value, places, scenario))
+        .collect()
 }
 
 fn binding(
@@ -192,6 +150,14 @@ fn binding(
             ),
         );
     }
+    if kind != RawExchangeType::Headers {
+        check.misplaced(
+            &raw.headers,
+            "`headers` belongs to a binding to an exchange of type \"headers\"",
+        );
+    } else {
+        check.misplaced(&raw.key, "a headers exchange knows no `key`");
+    }
     if kind != RawExchangeType::ConsistentHash {
         check.misplaced(
             &raw.weight,
@@ -207,101 +173,75 @@ fn binding(
         exchange,
         key,
         weight: check.count32("weight", &raw.weight, 1, 1..=1_000),
-        headers: None,
+        headers: raw
+            .headers
+            .as_ref()
+            .map(|headers| headers_match(check, headers)),
     })
 }
 
-fn overflow(check: &mut Check<'_>, raw: &RawQueue) -> Overflow {
-    let Some(given) = &raw.overflow else {
-        return Overflow::DropHead;
-    };
-    if raw.max_length.is_none() && raw.max_bytes.is_none() {
-        let problem = Problem::new(
-            given.span.clone(),
-            "`overflow` without a bound never happens",
-        );
-        check.push(problem.help("add `max_length` or `max_bytes`"));
-    }
-    match given.value {
-        RawOverflow::DropHead => Overflow::DropHead,
-        RawOverflow::RejectPublish => Overflow::RejectPublish,
-        RawOverflow::Block => Overflow::Block,
-        RawOverflow::DeadLetter => {
-            if raw.dead_letter.is_none() {
-                let problem = Problem::new(
-                    given.span.clone(),
-                    "`overflow = \"dead-letter\"` needs a `dead_letter` target",
-                );
-                check.push(
-                    problem.help("add `dead_letter` with the name of a queue or an exchange"),
-                );
+/// What has to match: `match` is a word of the language, all other keys are headers.
+fn headers_match(check: &mut Check<'_>, raw: &At<Named<RawHeaderMatch>>) -> HeadersMatch {
+    let mut all = true;
+    let mut headers = Vec::new();
+    for (name, wanted) in &raw.value.0 {
+        if name.value == "match" {
+            match &wanted.value {
+                RawHeaderMatch::Scalar(Scalar::Text(text)) if text == "all" => all = true,
+                RawHeaderMatch::Scalar(Scalar::Text(text)) if text == "any" => all = false,
+                _ => check.push(
+                    Problem::new(wanted.span.clone(), "`match` is \"all\" or \"any\"")
+                        .help("a header of this name cannot be matched"),
+                ),
             }
-            Overflow::DeadLetter
+            continue;
         }
+        header_name(check, name);
+        let value = match &wanted.value {
+            RawHeaderMatch::Scalar(value) => Some(header(value)),
+            RawHeaderMatch::Table(table) => {
+                if !table.present.value {
+                    let problem = Problem::new(
+                        table.present.span.clone(),
+                        "a headers exchange cannot ask for the absence of a header",
+                    );
+                    check.push(problem.help("leave it out, or use a `selector`"));
+                }
+                None
+            }
+        };
+        headers.push((name.value.clone().into(), value));
+    }
+    if headers.is_empty() {
+        check.push(
+            Problem::new(raw.span.clone(), "no header has to match")
+                .help("write for example { region = \"eu\" }"),
+        );
+    }
+    let mut wanted = HeadersMatch { all, headers };
+    wanted
+        .headers
+        .sort_by(|(one, _), (other, _)| one.cmp(other));
+    wanted
+}
+
+/// A header's name: AMQP has 255 bytes for it.
+pub(super) fn header_name(check: &mut Check<'_>, name: &At<String>) {
+    if name.value.is_empty() || name.value.len() > 255 {
+        check.push(Problem::new(
+            name.span.clone(),
+            "the name of a header has 1 to 255 bytes",
+        ));
     }
 }
 
-fn dead_letter(
-    check: &mut Check<'_>,
-    queue: &RawQueue,
-    given: &At<RawTarget>,
-    places: &Places<'_>,
-) -> Option<Target> {
-    if let RawTarget::Table(TargetTable { weight, .. }) = &given.value {
-        check.misplaced(weight, "`weight` belongs to a list of targets");
+pub(super) fn header(value: &Scalar) -> Value {
+    match value {
+        Scalar::Bool(value) => Value::Bool(*value),
+        Scalar::Int(value) => Value::Int(*value),
+        Scalar::Float(value) => Value::Float(*value),
+        Scalar::Text(text) => Value::Text(text.clone().into()),
     }
-    let target = target(check, given, places)?;
-    if let Target::Queue(index) = target
-        && places.queues.by_name.get(queue.name.value.as_str()) == Some(&index)
-    {
-        let problem = Problem::new(
-            given.span.clone(),
-            format!(
-                "the queue `{}` is its own dead-letter target",
-                short(&queue.name.value)
-            ),
-        );
-        check.push(problem.help("name another queue"));
-    }
-    Some(target)
-}
-
-fn dispatch(check: &mut Check<'_>, text: &At<String>) -> Dispatch {
-    match text.value.as_str() {
-        "round-robin" => return Dispatch::RoundRobin,
-        "weighted-round-robin" => return Dispatch::WeightedRoundRobin,
-        "least-connections" => return Dispatch::LeastConnections,
-        "weighted-least-connections" => return Dispatch::WeightedLeastConnections,
-        "random" => return Dispatch::Random,
-        "join-idle-queue" => return Dispatch::JoinIdleQueue,
-        _ => {}
-    }
-    if let Some(choices) = text.value.strip_prefix("power-of-") {
-        if let Some(choices) = choices
-            .parse()
-            .ok()
-            .filter(|choices| (2..=255_u8).contains(choices))
-        {
-            return Dispatch::PowerOf(choices);
-        }
-        check.push(
-            Problem::new(
-                text.span.clone(),
-                "the number of choices goes from 2 to 255",
-            )
-            .help("write \"power-of-2\""),
-        );
-        return Dispatch::RoundRobin;
-    }
-    if text.value == "peak-ewma" {
-        check.push(
-            Problem::new(text.span.clone(), "`peak-ewma` is not supported yet")
-                .help(suggest("", DISPATCHES)),
-        );
-    } else {
-        check.push(not_known(text, "dispatch", DISPATCHES));
-    }
-    Dispatch::RoundRobin
 }
 
 /// The one queue or exchange that `raw` names.
@@ -395,13 +335,3 @@ pub(super) fn routing_key(check: &mut Check<'_>, key: &At<String>) -> String {
     }
     key.value.clone()
 }
-
-const DISPATCHES: &[&str] = &[
-    "round-robin",
-    "weighted-round-robin",
-    "least-connections",
-    "weighted-least-connections",
-    "random",
-    "power-of-2",
-    "join-idle-queue",
-];

@@ -5,6 +5,9 @@
     reason = "each test file uses its own part"
 )]
 
+pub mod consuming;
+pub mod producing;
+
 use queuelab_core::{Dispatch, Durability, Limits, Offset, Overflow, QueuePolicy, Span, Time};
 use queuelab_scenario::*;
 

@@ -1,5 +1,6 @@
 //! One queue: its messages, its bounds, its consumers.
 
+mod lanes;
 mod leases;
 mod order;
 mod timing;
@@ -14,6 +15,7 @@ use crate::message::Message;
 use crate::roster::Roster;
 use crate::time::{Time, WallTime};
 
+use self::lanes::Lanes;
 pub(crate) use self::leases::{Lease, Leases};
 use self::order::Placed;
 pub(crate) use self::timing::Timing;
@@ -60,6 +62,8 @@ pub(crate) struct Queue {
     /// Connections that wait for room, first come first served.
     pub(crate) parked: VecDeque<ConnectionId>,
     pub(crate) consumers: Roster,
+    /// Who may take what, if that is not all the same.
+    pub(crate) lanes: Option<Box<Lanes>>,
     /// Already on the broker's list of queues to serve.
     pub(crate) touched: bool,
 }
@@ -128,6 +132,7 @@ impl Queue {
             proposed_bytes: 0,
             held_bytes: 0,
             oldest_logged: 0,
+            lanes: None,
             leases: config.policy.ack_timeout.map(Leases::new),
             last_used: Time::ZERO,
             watched: false,
@@ -226,7 +231,18 @@ impl Queue {
 
     /// Takes the oldest ready message out of the ready ones, to make room.
     pub(crate) fn displace(&mut self) -> Option<(u64, &Slot)> {
-        self.take_ready(State::Leaving)
+        if self.lanes.is_none() {
+            return self.take_ready(State::Leaving);
+        }
+        let serial = self.oldest_ready()?;
+        self.take(serial, State::Leaving);
+        Some((serial, self.slots.get(serial)?))
+    }
+
+    /// Takes a ready message, wherever it stands, to be delivered.
+    pub(crate) fn deliver_chosen(&mut self, serial: u64) -> Option<(u64, &Slot)> {
+        self.take(serial, State::InFlight);
+        Some((serial, self.slots.get(serial)?))
     }
 
     /// A consumer is done with a message, one way or another; what follows is not committed yet. `None` if the queue was deleted meanwhile.

@@ -13,6 +13,8 @@ pub(crate) struct Roster {
     pub(crate) exclusive: bool,
     /// By priority, the highest first; none is empty.
     levels: Vec<Level>,
+    /// Room to choose among some.
+    some: Vec<Member>,
 }
 
 /// Consumers of the same priority.
@@ -42,6 +44,7 @@ impl Roster {
             single_active,
             exclusive: false,
             levels: Vec::new(),
+            some: Vec::new(),
         }
     }
 
@@ -127,6 +130,32 @@ impl Roster {
             .find(|(level, _)| level.available > 0)?;
         let at = level.balancer.pick(&level.members, level.available, rng)? as u32;
         Some(Seat { level: number, at })
+    }
+
+    /// Chooses among those available whom `takes` names by key.
+    pub(crate) fn pick_among(
+        &mut self,
+        takes: impl Fn(u32) -> bool,
+        rng: &mut Rng,
+    ) -> Option<Seat> {
+        if self.single_active {
+            let active = self.takers().next();
+            return active.filter(|(_, key)| takes(*key)).map(|(seat, _)| seat);
+        }
+        for (level, number) in self.levels.iter_mut().zip(0..) {
+            let members = level.members.iter().zip(&level.keys);
+            self.some.clear();
+            self.some.extend(members.map(|(member, key)| Member {
+                available: member.available && takes(*key),
+                ..*member
+            }));
+            let available = self.some.iter().filter(|member| member.available).count();
+            if let Some(at) = level.balancer.pick(&self.some, available, rng) {
+                let at = at as u32;
+                return Some(Seat { level: number, at });
+            }
+        }
+        None
     }
 
     /// Seats and keys of those that can take a message, the highest priority first.

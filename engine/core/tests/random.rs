@@ -203,7 +203,7 @@ fn publishes() -> impl Strategy<Value = Step> {
 }
 
 fn consumes() -> impl Strategy<Value = Step> {
-    let selector = Just(None::<usize>);
+    let selector = prop::option::weighted(0.2, 0..SELECTORS.len());
     (
         channels(),
         0..QUEUES as u32,
@@ -347,8 +347,10 @@ fn queue_options() -> impl Strategy<Value = QueueConfig> {
 }
 
 fn policies() -> impl Strategy<Value = QueuePolicy> {
-    (prop::bool::weighted(0.2), time_policies()).prop_map(|(single_active, times)| QueuePolicy {
+    let flag = || prop::bool::weighted(0.2);
+    (flag(), flag(), time_policies()).prop_map(|(single_active, groups, times)| QueuePolicy {
         single_active,
+        groups,
         ..times
     })
 }

@@ -28,6 +28,7 @@ impl Broker {
             weight,
             priority,
             exclusive,
+            selector,
             ..
         } = request;
         let replies = queue == QueueId::REPLY_TO;
@@ -71,6 +72,7 @@ impl Broker {
             roster.exclusive = exclusive;
         };
         self.change_roster(queue, join, out);
+        self.queues[queue.index()].join_lanes(key, selector);
         self.refresh(key);
     }
 
@@ -104,6 +106,7 @@ impl Broker {
         for (_, key) in roster.take().seats() {
             let consumer = &mut self.consumers[key];
             consumer.seat = None;
+            self.queues[queue.index()].leave_lanes(key);
             let (id, consumer) = (consumer.channel, consumer.id);
             if let Some(channel) = self.connections.channel_mut(id) {
                 channel.consumers.retain(|other| *other != key);
@@ -124,6 +127,10 @@ impl Broker {
         };
         let queue = consumer.queue;
         self.change_roster(queue, |roster| roster.leave(seat), out);
+        if self.queues[queue.index()].lanes.is_some() {
+            self.queues[queue.index()].leave_lanes(key);
+            self.touch(queue);
+        }
         self.forget_if_done(key);
         self.note_use(queue);
     }
@@ -209,6 +216,9 @@ impl Broker {
 impl Broker {
     /// Delivers from a queue as long as it has messages and takers.
     pub(super) fn deliver(&mut self, id: QueueId, out: &mut Vec<Output>) {
+        if self.queues[id.index()].lanes.is_some() {
+            return self.deliver_by_lanes(id, out);
+        }
         loop {
             let queue = &mut self.queues[id.index()];
             if queue.ready == 0 {
@@ -218,19 +228,39 @@ impl Broker {
                 return;
             };
             let key = queue.consumers.key(seat);
-            self.deliver_to(id, key, out);
+            self.deliver_to(id, key, None, out);
         }
     }
 
-    /// Delivers the next message to a consumer, whether it has credit or not.
-    pub(super) fn deliver_to(&mut self, id: QueueId, key: u32, out: &mut Vec<Output>) {
+    /// The same where not all consumers may take all messages.
+    fn deliver_by_lanes(&mut self, id: QueueId, out: &mut Vec<Output>) {
+        while let Some((serial, seat)) = self.queues[id.index()].choose(&mut self.rng) {
+            let queue = &mut self.queues[id.index()];
+            let key = queue.consumers.key(seat);
+            queue.bind_group(serial, key);
+            self.deliver_to(id, key, Some(serial), out);
+        }
+    }
+
+    /// Delivers the next message, or a chosen one, to a consumer, whether it has credit or not.
+    pub(super) fn deliver_to(
+        &mut self,
+        id: QueueId,
+        key: u32,
+        chosen: Option<u64>,
+        out: &mut Vec<Output>,
+    ) {
         let queue = &mut self.queues[id.index()];
         let consumer = &mut self.consumers[key];
         let connection = self
             .connections
             .get_mut(consumer.channel.connection)
             .expect("a consumer's connection is open");
-        let (serial, slot) = queue.deliver().expect("the queue has a ready message");
+        let taken = match chosen {
+            None => queue.deliver(),
+            Some(serial) => queue.deliver_chosen(serial),
+        };
+        let (serial, slot) = taken.expect("the queue has a ready message");
         let copy = MessageCopy { queue: id, serial };
         let mut exhausted = connection.spend(slot.message.size());
         let channel = connection

@@ -21,12 +21,13 @@ impl Broker {
             return;
         }
         self.note_use(queue);
-        if self.queues[queue.index()].ready == 0 {
+        // What belongs to a consumer is not for others.
+        let Some(first) = self.queues[queue.index()].first_free() else {
             return out.push(Output::Client {
                 channel: id,
                 response: Response::Empty,
             });
-        }
+        };
         let key = self.consumers.insert(Consumer {
             id: ConsumerId::GET,
             channel: id,
@@ -37,7 +38,8 @@ impl Broker {
             limited: false,
             unacked: 0,
         });
-        self.deliver_to(queue, key, out);
+        let chosen = self.queues[queue.index()].lanes.is_some().then_some(first);
+        self.deliver_to(queue, key, chosen, out);
         self.forget_if_done(key);
         self.touch(queue);
     }

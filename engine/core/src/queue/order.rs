@@ -7,14 +7,14 @@ use super::{Queue, Requeue, Slot, State, Timing};
 
 /// A place among the ready messages: a smaller one goes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
+pub(super) struct Place {
     /// 0 for the highest priority.
     rank: u8,
     /// The serial beside which it stands.
     position: u64,
     /// Before that serial's own message, in this order.
     sequence: u64,
-    serial: u64,
+    pub(super) serial: u64,
 }
 
 /// Ready messages with places of their own. Those that were taken out of turn stay until they come to the front: they are found stale by then.
@@ -85,6 +85,9 @@ impl Queue {
 
     /// Takes a message out of those that wait, wherever it stands.
     pub(crate) fn take(&mut self, serial: u64, state: State) {
+        if self.lanes.is_some() {
+            self.exit_lanes(serial);
+        }
         let slot = self.slots.get_mut(serial).expect("a waiting slot is live");
         let size = slot.message.size();
         match slot.state {
@@ -150,7 +153,7 @@ impl Queue {
         self.placed.sequence = sequence;
     }
 
-    fn place(&self, serial: u64, slot: &Slot) -> Place {
+    pub(super) fn place(&self, serial: u64, slot: &Slot) -> Place {
         let highest = self.config.policy.max_priority;
         let rank = match highest {
             0 => 0,

@@ -109,6 +109,9 @@ impl Queue {
             if !newcomer {
                 self.put(serial);
             }
+            if self.lanes.is_some() {
+                self.enter_lanes(serial);
+            }
         }
     }
 
@@ -132,6 +135,9 @@ impl Queue {
             self.move_to_tail(serial);
         }
         self.put(serial);
+        if self.lanes.is_some() {
+            self.enter_lanes(serial);
+        }
     }
 
     /// A message that comes back is ready from `due` on, at the place that the queue's policy gives it.

@@ -293,3 +293,173 @@ fn direct_reply_to_goes_straight_to_the_channel_that_asked_while_it_lives() {
         "#]],
     );
 }
+
+fn grouped() -> QueueConfig {
+    QueueConfig {
+        policy: QueuePolicy {
+            groups: true,
+            ..Default::default()
+        },
+        ..queue("q")
+    }
+}
+
+/// Row 17.
+#[test]
+fn message_groups_stick_to_the_consumer_that_got_their_first_message() {
+    check(
+        vec![grouped()],
+        "2 consume q 0; 3 consume q 0
+         1 publish q 1 1 group=a; 1 publish q 2 1 group=b; 1 publish q 3 1 group=b
+         1 publish q 4 1 group=a; 1 publish q 5 1 group=c; 1 publish q 6
+         2 ack ..0; 1 publish q 7 1 group=a; 1 publish q 8 1 group=c",
+        expect![[r#"
+            > 2 consume q 0; 3 consume q 0
+            > 1 publish q 1 1 group=a; 1 publish q 2 1 group=b; 1 publish q 3 1 group=b
+              2 deliver m1 as 1 to 0
+              3 deliver m2 as 1 to 0
+              3 deliver m3 as 2 to 0
+            > 1 publish q 4 1 group=a; 1 publish q 5 1 group=c; 1 publish q 6
+              2 deliver m4 as 2 to 0
+              3 deliver m5 as 3 to 0
+              2 deliver m6 as 3 to 0
+            > 2 ack ..0; 1 publish q 7 1 group=a; 1 publish q 8 1 group=c
+              2 deliver m7 as 4 to 0
+              3 deliver m8 as 4 to 0
+            q: 0 ready, 5 in flight
+        "#]],
+    );
+}
+
+/// Row 17.
+#[test]
+fn message_groups_wait_for_their_consumer_without_blocking_others() {
+    check(
+        vec![grouped()],
+        "2 consume q 0 1; 3 consume q 0 2
+         1 publish q 1 1 group=a; 1 publish q 2 1 group=a; 1 publish q 3 1 group=a; 1 publish q 4 1 group=b; 1 publish q 5
+         4 get q
+         1 publish q 6; 4 get q
+         2 ack 1",
+        expect![[r#"
+            > 2 consume q 0 1; 3 consume q 0 2
+            > 1 publish q 1 1 group=a; 1 publish q 2 1 group=a; 1 publish q 3 1 group=a; 1 publish q 4 1 group=b; 1 publish q 5
+              2 deliver m1 as 1 to 0
+              3 deliver m4 as 1 to 0
+              3 deliver m5 as 2 to 0
+            > 4 get q
+              4 empty
+            > 1 publish q 6; 4 get q
+              4 deliver m6 as 1 to get
+            > 2 ack 1
+              2 deliver m2 as 2 to 0
+            q: 1 ready, 4 in flight
+        "#]],
+    );
+}
+
+/// Row 17.
+#[test]
+fn message_groups_are_released_when_their_consumer_goes() {
+    check(
+        vec![grouped()],
+        "2 consume q 0 1
+         1 publish q 1 1 group=a; 1 publish q 2 1 group=a; 1 publish q 3 1 group=b
+         3 consume q 0 1; 4 consume q 0 1
+         2 cancel 0
+         4 ack ..0
+         3 ack ..0
+         2 requeue 1
+         4 ack ..0
+         3 ack ..0",
+        expect![[r#"
+            > 2 consume q 0 1
+            > 1 publish q 1 1 group=a; 1 publish q 2 1 group=a; 1 publish q 3 1 group=b
+              2 deliver m1 as 1 to 0
+            > 3 consume q 0 1; 4 consume q 0 1
+              3 deliver m3 as 1 to 0
+            > 2 cancel 0
+              2 cancelled 0
+              4 deliver m2 as 1 to 0
+            > 4 ack ..0
+            > 3 ack ..0
+            > 2 requeue 1
+              4 deliver m1 as 2 to 0, redelivered
+            > 4 ack ..0
+            > 3 ack ..0
+            q: 0 ready, 0 in flight
+        "#]],
+    );
+}
+
+/// Row 32.
+#[test]
+fn selectors_pass_over_what_they_do_not_accept() {
+    check(
+        vec![queue("q")],
+        "2 consume q 0 1 where region = 'eu' AND size > 2
+         3 consume q 0 1 where region = 'us' OR size IS NULL
+         1 publish q 1 1 region=eu size=1; 1 publish q 2 1 region=us size=1; 1 publish q 3 1 region=eu size=3
+         1 publish q 4 1 region=eu size=4; 1 publish q 5 1 region=us; 1 publish q 6
+         2 ack 1; 3 ack 1
+         3 requeue 2
+         4 consume q 0
+         close 3; close 2",
+        expect![[r#"
+            > 2 consume q 0 1 where region = 'eu' AND size > 2
+            > 3 consume q 0 1 where region = 'us' OR size IS NULL
+            > 1 publish q 1 1 region=eu size=1; 1 publish q 2 1 region=us size=1; 1 publish q 3 1 region=eu size=3
+              3 deliver m2 as 1 to 0
+              2 deliver m3 as 1 to 0
+            > 1 publish q 4 1 region=eu size=4; 1 publish q 5 1 region=us; 1 publish q 6
+            > 2 ack 1; 3 ack 1
+              2 deliver m4 as 2 to 0
+              3 deliver m5 as 2 to 0
+            > 3 requeue 2
+              3 deliver m5 as 3 to 0, redelivered
+            > 4 consume q 0
+              4 deliver m1 as 1 to 0
+              4 deliver m6 as 2 to 0
+            > close 3; close 2
+              4 deliver m5 as 3 to 0, redelivered
+              4 deliver m4 as 4 to 0, redelivered
+            q: 0 ready, 4 in flight
+        "#]],
+    );
+}
+
+/// Rows 14, 17, 18 and 32 together.
+#[test]
+fn the_first_message_by_priority_that_anybody_can_take_goes_to_the_highest_who_can() {
+    let config = QueueConfig {
+        policy: QueuePolicy {
+            groups: true,
+            max_priority: 9,
+            ..Default::default()
+        },
+        ..queue("q")
+    };
+    check(
+        vec![config],
+        "1 publish q 1 1 group=a; 1 publish q 2 1 group=b priority=5; 1 publish q 3 1 kind=x priority=9; 1 publish q 4 1 priority=1
+         2 consume q 0 1 priority=1 where kind IS NULL
+         3 consume q 0 1 priority=0
+         3 ack 1
+         1 publish q 5 1 group=b priority=9; 3 ack 2
+         2 ack 1",
+        expect![[r#"
+            > 1 publish q 1 1 group=a; 1 publish q 2 1 group=b priority=5; 1 publish q 3 1 kind=x priority=9; 1 publish q 4 1 priority=1
+            > 2 consume q 0 1 priority=1 where kind IS NULL
+              2 deliver m2 as 1 to 0
+            > 3 consume q 0 1 priority=0
+              3 deliver m3 as 1 to 0
+            > 3 ack 1
+              3 deliver m4 as 2 to 0
+            > 1 publish q 5 1 group=b priority=9; 3 ack 2
+              3 deliver m1 as 3 to 0
+            > 2 ack 1
+              2 deliver m5 as 2 to 0
+            q: 0 ready, 2 in flight
+        "#]],
+    );
+}

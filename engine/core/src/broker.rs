@@ -9,6 +9,7 @@ mod publish;
 mod pull;
 mod recover;
 mod reply;
+mod streams;
 mod timers;
 
 use rand::SeedableRng as _;
@@ -16,6 +17,7 @@ use rand::SeedableRng as _;
 use self::commit::{Log, Origin, Transaction};
 use self::dead_letter::{Move, Stalled};
 use self::flow::Flow;
+use self::streams::Streams;
 use self::timers::Timers;
 use crate::balance::Rng;
 use crate::channel::{Connections, Consumer};
@@ -59,10 +61,10 @@ pub struct Broker {
     recovered: Vec<(u64, MessageCopy)>,
     /// Emptied lists of targets, to be used again.
     target_lists: Vec<Vec<QueueId>>,
-    groups: Vec<GroupView>,
     incarnation: u32,
     /// How many direct replies were handed over.
     answers: u64,
+    streams: Streams,
 }
 
 impl Broker {
@@ -81,12 +83,21 @@ impl Broker {
             .map(|config| Queue::new(config, first_serial))
             .collect();
         let last = recovered.last;
-        let recovered = recover::recover(&mut queues, recovered);
+        let mut groups = streams::open(&mut queues, config.groups, first_serial);
+        let recovered = recover::recover(&mut queues, &mut groups, recovered);
         for (id, queue) in (0..).map(QueueId).zip(&queues) {
             if !queue.exists {
                 router.remove_queue(id);
             }
         }
+        // What a stream holds may be more than it is to keep.
+        let streams = queues.iter_mut().zip((0..).map(QueueId));
+        let streams = streams.filter(|(queue, _)| queue.stream.is_some());
+        let touched = streams.map(|(queue, id)| {
+            queue.touched = true;
+            id
+        });
+        let touched = touched.collect();
         Broker {
             incarnation: config.incarnation,
             answers: 0,
@@ -103,22 +114,12 @@ impl Broker {
             stalled: Stalled::default(),
             rng: Rng::seed_from_u64(seed),
             epochs: 0,
-            touched: Vec::new(),
+            touched,
             answering: Vec::new(),
             starting: true,
             recovered,
             target_lists: Vec::new(),
-            groups: config
-                .groups
-                .iter()
-                .map(|group| GroupView {
-                    name: group.name.clone(),
-                    members: 0,
-                    generation: 0,
-                    lag: 0,
-                    in_flight: 0,
-                })
-                .collect(),
+            streams: Streams::new(groups),
         }
     }
 
@@ -163,6 +164,9 @@ impl Broker {
         if self.starting {
             self.start(out);
         }
+        if self.log.release_is_due() {
+            self.refresh_marks(out);
+        }
         if let Some(through) = self.log.sync() {
             out.push(Output::Sync { through });
         }
@@ -173,10 +177,12 @@ impl Broker {
             }
         }
         if self.log.release_is_due() {
+            let marks = self.oldest_mark();
             let oldest = self
                 .queues
                 .iter_mut()
                 .filter_map(Queue::oldest_position)
+                .chain(marks)
                 .min();
             out.extend(
                 self.log
@@ -200,7 +206,7 @@ impl Broker {
 
     /// The state of a group.
     pub fn group(&self, group: GroupId) -> GroupView {
-        self.groups[group.index()].clone()
+        self.group_view(group)
     }
 
     /// The state of a queue.
@@ -292,6 +298,11 @@ impl Broker {
             Request::Declare { queue } => self.declare(id, queue, out),
             Request::Purge { queue } => self.purge(id, queue, out),
             Request::Delete { queue } => self.delete_on_request(id, queue, out),
+            Request::Join {
+                group,
+                consumer,
+                prefetch,
+            } => self.join(id, group, consumer, prefetch, out),
             _ => self.fail_channel(id, 540, "not implemented", out),
         }
     }
@@ -366,18 +377,28 @@ impl Broker {
     fn serve_touched(&mut self, out: &mut Vec<Output>) {
         self.catch_up(out);
         let mut next = 0;
-        while let Some(queue) = self.touched.get(next).copied() {
-            if !self.catch_up(out) {
-                self.touched.drain(..next);
-                return;
+        loop {
+            while let Some(queue) = self.touched.get(next).copied() {
+                if !self.catch_up(out) {
+                    self.touched.drain(..next);
+                    return;
+                }
+                next += 1;
+                self.queues[queue.index()].touched = false;
+                if self.queues[queue.index()].stream.is_some() {
+                    self.serve_stream(queue, out);
+                    continue;
+                }
+                self.deliver(queue, out);
+                self.resume_parked(queue, out);
+                if !self.stalled.is_empty() {
+                    self.resume_dead_letters(queue, out);
+                }
             }
-            next += 1;
-            self.queues[queue.index()].touched = false;
-            self.deliver(queue, out);
-            self.resume_parked(queue, out);
-            if !self.stalled.is_empty() {
-                self.resume_dead_letters(queue, out);
+            if self.streams.advancing.is_empty() {
+                break;
             }
+            self.advance_cursors(out);
         }
         self.touched.clear();
         if self.flow.is_some() {

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::id::{ChannelId, ConnectionId, ConsumerId, QueueId};
+use crate::id::{ChannelId, ConnectionId, ConsumerId, GroupId, QueueId};
 use crate::interface::{DELIVERY_OVERHEAD, Output, Request, Response};
 use crate::ledger::Ledger;
 use crate::roster::Seat;
@@ -197,6 +197,20 @@ pub(crate) struct Consumer {
     pub(crate) limited: bool,
     /// How many deliveries it has not settled.
     pub(crate) unacked: u32,
+    /// What it reads, if that is a stream; absent once it has ended.
+    pub(crate) reader: Option<Reader>,
+}
+
+/// How a consumer reads streams.
+#[derive(Clone, Debug)]
+pub(crate) enum Reader {
+    /// For itself.
+    Alone {
+        /// The next offset.
+        next: u64,
+    },
+    /// As a member of a group.
+    Member(GroupId),
 }
 
 impl Consumer {

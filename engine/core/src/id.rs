@@ -82,6 +82,13 @@ pub struct MessageCopy {
 impl MessageCopy {
     /// The first serial that incarnation `incarnation` of a broker assigns.
     pub const fn first_serial(incarnation: u32) -> u64 {
-        (incarnation as u64) << 40
+        (incarnation as u64) << Self::OFFSET_BITS
     }
+
+    /// In a stream: its offset, dense from 0, which is the serial without the incarnation.
+    pub const fn offset(self) -> u64 {
+        self.serial & ((1 << Self::OFFSET_BITS) - 1)
+    }
+
+    const OFFSET_BITS: u32 = 40;
 }

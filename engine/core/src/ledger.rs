@@ -107,6 +107,25 @@ impl<T> Ledger<T> {
             .filter_map(|(key, value)| Some((*key, value.as_ref()?)))
     }
 
+    /// The values under `key` and larger keys, ascending.
+    pub fn iter_from(&self, key: u64) -> impl Iterator<Item = (u64, &T)> {
+        self.slots
+            .range(self.lower_bound(key)..)
+            .filter_map(|(key, value)| Some((*key, value.as_ref()?)))
+    }
+
+    /// Forgets the values under `key` and larger keys.
+    pub fn truncate(&mut self, key: u64) {
+        while let Some((last, value)) = self.slots.back() {
+            if *last < key {
+                break;
+            }
+            self.live -= usize::from(value.is_some());
+            self.slots.pop_back();
+        }
+        self.tidy();
+    }
+
     /// Forgets everything, keeps the memory.
     pub fn clear(&mut self) {
         self.slots.clear();
@@ -195,6 +214,7 @@ mod tests {
         Remove(u64),
         PopFront,
         AtOrAfter(u64),
+        Truncate(u64),
     }
 
     fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -203,6 +223,7 @@ mod tests {
             3 => (0..300u64).prop_map(Step::Remove),
             1 => Just(Step::PopFront),
             1 => (0..300u64).prop_map(Step::AtOrAfter),
+            1 => (0..900u64).prop_map(Step::Truncate),
         ];
         prop::collection::vec(step, 0..400)
     }
@@ -223,6 +244,12 @@ mod tests {
                     Step::AtOrAfter(key) => {
                         let expected = model.range(key..).next().map(|(key, value)| (*key, value));
                         prop_assert_eq!(ledger.at_or_after(key), expected);
+                        let rest = ledger.iter_from(key).map(|(key, value)| (key, *value));
+                        prop_assert!(rest.eq(model.range(key..).map(|(key, value)| (*key, *value))));
+                    }
+                    Step::Truncate(key) => {
+                        ledger.truncate(key);
+                        drop(model.split_off(&key));
                     }
                 }
                 prop_assert_eq!(ledger.len(), model.len());

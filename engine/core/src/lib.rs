@@ -15,6 +15,7 @@ pub mod balance;
 mod broker;
 mod channel;
 mod config;
+pub mod group;
 pub mod hashing;
 mod id;
 mod interface;
@@ -25,6 +26,7 @@ mod roster;
 mod route;
 pub mod selector;
 mod slab;
+mod stream;
 mod time;
 pub mod topic;
 

@@ -13,6 +13,7 @@ use crate::interface::{QueueView, Times};
 use crate::ledger::Ledger;
 use crate::message::Message;
 use crate::roster::Roster;
+use crate::stream::Stream;
 use crate::time::{Time, WallTime};
 
 use self::lanes::Lanes;
@@ -66,6 +67,8 @@ pub(crate) struct Queue {
     pub(crate) lanes: Option<Box<Lanes>>,
     /// Already on the broker's list of queues to serve.
     pub(crate) touched: bool,
+    /// What it holds instead of messages, if it is a stream.
+    pub(crate) stream: Option<Box<Stream>>,
 }
 
 /// A message in a queue.
@@ -138,6 +141,7 @@ impl Queue {
             watched: false,
             parked: VecDeque::new(),
             touched: false,
+            stream: None,
             config,
         }
     }
@@ -157,6 +161,11 @@ impl Queue {
         self.config.durability != Durability::None
     }
 
+    /// The stream that this queue is.
+    pub(crate) fn stream_mut(&mut self) -> &mut Stream {
+        self.stream.as_mut().expect("the queue is a stream")
+    }
+
     #[inline]
     pub(crate) fn depth(&self) -> u64 {
         self.ready + self.in_flight
@@ -170,7 +179,11 @@ impl Queue {
             delayed: self.delayed + self.stalled,
             ready_bytes: self.ready_bytes,
             parked: self.parked.len() as u64,
-            consumers: self.consumers.len() as u32,
+            consumers: (self.consumers.len()
+                + self
+                    .stream
+                    .as_ref()
+                    .map_or(0, |stream| stream.readers.len())) as u32,
         }
     }
 }
@@ -351,6 +364,9 @@ impl Queue {
     /// The log's first place that this queue needs.
     pub(crate) fn oldest_position(&mut self) -> Option<LogPosition> {
         let deletion = (self.deleted_at > LogPosition(0)).then_some(self.deleted_at);
+        if let Some(stream) = &self.stream {
+            return deletion.into_iter().chain(stream.oldest_position()).min();
+        }
         while let Some((serial, slot)) = self.slots.at_or_after(self.oldest_logged) {
             self.oldest_logged = serial;
             if slot.logged() {

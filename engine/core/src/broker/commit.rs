@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::Broker;
 use crate::config::Durability;
-use crate::id::{ChannelId, LogPosition, MessageCopy};
+use crate::id::{ChannelId, GroupId, LogPosition, MessageCopy};
 use crate::interface::{Command, Entry, Event, Output, Removal};
 
 /// What a command does when it is committed.
@@ -21,6 +21,26 @@ pub(super) enum Effect {
     Return {
         copy: MessageCopy,
         deliveries: u32,
+    },
+    /// A stream's record can be read.
+    Append {
+        copy: MessageCopy,
+        origin: Origin,
+    },
+    /// A stream's record is gone.
+    Retire {
+        copy: MessageCopy,
+    },
+    /// A stream's records before this one are gone; the log says so at `position`.
+    Truncate {
+        copy: MessageCopy,
+        position: LogPosition,
+    },
+    /// A group is done with a stream's records before this one; the log says so at `position`.
+    Advance {
+        copy: MessageCopy,
+        group: GroupId,
+        position: LogPosition,
     },
     /// The source's removal in a dead-letter move.
     Leave {
@@ -54,7 +74,11 @@ impl Effect {
             Effect::Enqueue { copy, .. }
             | Effect::Remove { copy, .. }
             | Effect::Return { copy, .. }
-            | Effect::Leave { copy, .. }
+            | Effect::Append { copy, .. }
+            | Effect::Retire { copy }
+            | Effect::Truncate { copy, .. }
+            | Effect::Advance { copy, .. }
+            | Effect::Leave { copy, .. } 
             | Effect::Delete { copy } => *copy,
         }
     }
@@ -148,8 +172,12 @@ impl Log {
 
     /// True if so much was appended that the search for a new head pays.
     pub(super) fn release_is_due(&self) -> bool {
-        const ENTRIES: u64 = 1024;
-        self.last.0 - self.looked.0 >= ENTRIES
+        self.last.0 - self.looked.0 >= RELEASE_ENTRIES
+    }
+
+    /// True if so much was appended since that an entry should not hold the head back.
+    pub(super) fn is_old(&self, position: LogPosition) -> bool {
+        self.last.0.saturating_sub(position.0) >= RELEASE_ENTRIES
     }
 
     /// The new head, if it moved. `oldest` is the oldest place that a queue needs.
@@ -176,6 +204,9 @@ impl Log {
         None
     }
 }
+
+/// So many entries at a time are looked at for a new head.
+const RELEASE_ENTRIES: u64 = 1024;
 
 impl Broker {
     /// Adds to the transaction. `command` is for the log: absent for what does not outlive the process.
@@ -282,6 +313,14 @@ impl Broker {
                 self.touch(copy.queue);
             }
             Effect::Delete { copy } => self.finish_delete(copy, out),
+            Effect::Append { copy, origin } => self.apply_append(copy, origin, out),
+            Effect::Retire { copy } => self.apply_retire(copy, out),
+            Effect::Truncate { copy, position } => self.apply_truncate(copy, position, out),
+            Effect::Advance {
+                copy,
+                group,
+                position,
+            } => self.apply_advance(copy, group, position, out),
             Effect::Leave { moving, .. } => self.resolve_move(moving, out),
         }
     }

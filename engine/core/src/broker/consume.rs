@@ -47,6 +47,9 @@ impl Broker {
         if others.exclusive || exclusive && !others.is_empty() {
             return self.fail_channel(id, 403, "the queue is in exclusive use", out);
         }
+        if self.queues[queue.index()].stream.is_some() {
+            return self.read_stream(id, request, out);
+        }
         let prefetch = if no_ack { 0 } else { prefetch };
         let channel = self.connections.channel_mut(id);
         let limited = !no_ack && channel.is_some_and(|channel| channel.limit > 0);
@@ -59,6 +62,7 @@ impl Broker {
             no_ack,
             limited,
             unacked: 0,
+            reader: None,
         });
         if let Some(channel) = self.connections.channel_mut(id) {
             channel.consumers.push(key);
@@ -92,7 +96,11 @@ impl Broker {
     }
 
     /// A consumer's place on its channel, and its key.
-    fn find_consumer(&mut self, id: ChannelId, consumer: ConsumerId) -> Option<(usize, u32)> {
+    pub(super) fn find_consumer(
+        &mut self,
+        id: ChannelId,
+        consumer: ConsumerId,
+    ) -> Option<(usize, u32)> {
         let keys = &self.connections.channel_mut(id)?.consumers;
         keys.iter()
             .copied()
@@ -122,6 +130,9 @@ impl Broker {
     /// Takes a consumer off its queue. It is forgotten once all that it holds is settled.
     fn end_consumer(&mut self, key: u32, out: &mut Vec<Output>) {
         let consumer = &mut self.consumers[key];
+        if consumer.reader.is_some() {
+            return self.end_reader(key, out);
+        }
         let Some(seat) = consumer.seat.take() else {
             return;
         };
@@ -158,7 +169,7 @@ impl Broker {
 
     pub(super) fn forget_if_done(&mut self, key: u32) {
         let consumer = &self.consumers[key];
-        if consumer.seat.is_none() && consumer.unacked == 0 {
+        if consumer.seat.is_none() && consumer.reader.is_none() && consumer.unacked == 0 {
             self.consumers.remove(key);
         }
     }
@@ -166,20 +177,29 @@ impl Broker {
     /// Works out whether a consumer can take a message.
     fn refresh(&mut self, key: u32) {
         let consumer = &self.consumers[key];
-        let Some(seat) = consumer.seat else { return };
-        let connection = self.connections.get_mut(consumer.channel.connection);
-        let available = consumer.has_credit()
-            && connection.is_some_and(|connection| {
-                let channel = connection.channel_mut(consumer.channel.number);
-                let full = consumer.limited && channel.is_some_and(|channel| !channel.has_credit());
-                !full && connection.takes_deliveries()
-            });
+        let Some(seat) = consumer.seat else {
+            return self.refresh_reader(key);
+        };
         let queue = consumer.queue;
+        let available = self.can_take(key);
         let state = &mut self.queues[queue.index()];
         state.consumers.set_available(seat, available);
         if available && state.ready > 0 {
             self.touch(queue);
         }
+    }
+
+    /// True if a consumer can take a message.
+    #[inline]
+    pub(super) fn can_take(&mut self, key: u32) -> bool {
+        let consumer = &self.consumers[key];
+        let connection = self.connections.get_mut(consumer.channel.connection);
+        consumer.has_credit()
+            && connection.is_some_and(|connection| {
+                let channel = connection.channel_mut(consumer.channel.number);
+                let full = consumer.limited && channel.is_some_and(|channel| !channel.has_credit());
+                !full && connection.takes_deliveries()
+            })
     }
 
     /// Works out which consumers of a connection can take a message.
@@ -366,6 +386,9 @@ impl Broker {
             serial,
             consumer: key,
         } = unacked;
+        if self.queues[queue.index()].stream.is_some() {
+            return self.settle_record(unacked, settlement);
+        }
         let consumer = &mut self.consumers[key];
         let had_credit = consumer.has_credit();
         consumer.unacked -= 1;

@@ -257,6 +257,9 @@ impl Broker {
         let tag = message.tag;
         let next = self.log.next();
         let state = &mut self.queues[queue.index()];
+        if state.stream.is_some() {
+            return self.append(queue, message, origin, from, out);
+        }
         let logged = state.durable() && message.persistent;
         let for_log = logged.then(|| message.clone());
         let times = state.times(&message, self.timers.wall);

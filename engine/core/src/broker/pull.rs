@@ -20,6 +20,9 @@ impl Broker {
         if !self.require_queue(id, queue, out) {
             return;
         }
+        if self.queues[queue.index()].stream.is_some() {
+            return self.fail_channel(id, 540, "a stream has no next message", out);
+        }
         self.note_use(queue);
         // What belongs to a consumer is not for others.
         let Some(first) = self.queues[queue.index()].first_free() else {
@@ -37,6 +40,7 @@ impl Broker {
             no_ack,
             limited: false,
             unacked: 0,
+            reader: None,
         });
         let chosen = self.queues[queue.index()].lanes.is_some().then_some(first);
         self.deliver_to(queue, key, chosen, out);

@@ -96,6 +96,18 @@ impl Rig {
         out
     }
 
+    /// Time passes, and the broker is called whenever it wants to be.
+    pub(crate) fn wait_until(&mut self, until: Time) -> Vec<Output> {
+        let mut out = Vec::new();
+        while let Some(deadline) = self.broker.deadline().filter(|due| *due <= until) {
+            self.now = self.now.max(deadline);
+            self.broker.tick(self.now, &mut out);
+        }
+        self.now = until;
+        self.take(&out);
+        out
+    }
+
     pub(crate) fn flush(&mut self) -> Vec<Output> {
         let mut out = Vec::new();
         self.broker.flush(self.now, &mut out);
@@ -149,6 +161,7 @@ impl Rig {
 /// `CHANNEL consume QUEUE [CONSUMER [PREFETCH [noack]]] [exclusive] [priority=P] [where SELECTOR]`,
 /// `CHANNEL cancel CONSUMER`, `CHANNEL ack|requeue|reject [..]TAG`, `CHANNEL get QUEUE [noack]`, `CHANNEL limit DELIVERIES`,
 /// `CHANNEL replies [CONSUMER] [acked]` (consumes direct replies), `CHANNEL ask QUEUE TAG` (publishes with `reply_to`),
+/// `CHANNEL join GROUP [CONSUMER [PREFETCH]]`, `CHANNEL renew TAG`, `CHANNEL consume … from=OFFSET`, `at MILLISECONDS`,
 /// `open CONNECTION WINDOW`, `close CONNECTION`, `writable CONNECTION BYTES`, `disk FREE`, `written [PLACE]`, `synced [PLACE]`, `crash`,
 /// `power-loss`. A channel is a number for channel 1 of that connection, or `CONNECTION.NUMBER`.
 pub(crate) fn run(config: BrokerConfig, script: &str) -> String {
@@ -182,6 +195,11 @@ pub(crate) fn run(config: BrokerConfig, script: &str) -> String {
             write!(text, ", {} parked", view.parked).unwrap();
         }
         text.push('\n');
+    }
+    for at in 0..rig.config.groups.len() {
+        let view = rig.broker.group(GroupId(at as u32));
+        let (lag, in_flight) = (view.lag, view.in_flight);
+        writeln!(text, "group {at}: lag {lag}, {in_flight} in flight").unwrap();
     }
     text
 }
@@ -223,6 +241,7 @@ impl Rig {
                 let free = number(1).unwrap();
                 return self.handle(Input::Disk { free });
             }
+            "at" => return self.wait_until(Time::ZERO + Span::from_millis(number(1).unwrap())),
             "written" => return self.progress(place(self.last), self.synced),
             "synced" => return self.progress(place(self.last), place(self.last)),
             "crash" => {
@@ -278,11 +297,20 @@ impl Rig {
                 exclusive,
                 priority: option("priority").map_or(0, |value| value.parse().expect(step)),
                 selector,
+                from: option("from").map_or(Offset::default(), offset),
                 ..Consume::new(
                     self.find_queue(words[2]),
                     ConsumerId(number(3).unwrap_or(0) as u32),
                 )
             })),
+            "join" => Request::Join {
+                group: GroupId(number(2).unwrap() as u32),
+                consumer: ConsumerId(number(3).unwrap_or(0) as u32),
+                prefetch: number(4).unwrap_or(0) as u32,
+            },
+            "renew" => Request::Renew {
+                delivery: delivery(),
+            },
             "get" => Request::Get {
                 queue: self.find_queue(words[2]),
                 no_ack,
@@ -446,6 +474,19 @@ fn take_word(words: &mut Vec<&str>, word: &str) -> bool {
     words.len() < before
 }
 
+/// `first`, `next`, `last`, `@MILLISECONDS` or an offset.
+fn offset(text: &str) -> Offset {
+    match text {
+        "first" => Offset::First,
+        "next" => Offset::Next,
+        "last" => Offset::Last,
+        _ => match text.strip_prefix('@') {
+            Some(millis) => Offset::Since(WallTime(millis.parse::<u64>().unwrap() * 1_000_000)),
+            None => Offset::At(text.parse().unwrap()),
+        },
+    }
+}
+
 fn print(config: &BrokerConfig, output: &Output, text: &mut String) {
     let copy = |copy: &MessageCopy| {
         let name = std::str::from_utf8(&config.queues[copy.queue.index()].name).unwrap();
@@ -490,6 +531,15 @@ fn print(config: &BrokerConfig, output: &Output, text: &mut String) {
                 }
                 Response::Consuming { .. } => return,
                 Response::Cancelled { consumer } => format!("cancelled {}", consumer.0),
+                Response::Assigned {
+                    consumer,
+                    generation,
+                    streams,
+                } => {
+                    let streams: Vec<u32> = streams.iter().map(|stream| stream.0).collect();
+                    let consumer = consumer.0;
+                    format!("assigned {streams:?} to {consumer}, generation {generation}")
+                }
                 Response::Empty => "empty".into(),
                 Response::Done => "done".into(),
                 Response::Blocked => "blocked".into(),
@@ -521,6 +571,10 @@ fn print(config: &BrokerConfig, output: &Output, text: &mut String) {
                     format!("enqueue {} m{}", copy(it), message.tag)
                 }
                 Command::Remove { copy: it } => format!("remove {}", copy(it)),
+                Command::Truncate { copy: it } => format!("truncate before {}", copy(it)),
+                Command::Advance { copy: it, group } => {
+                    format!("advance group {} to {}", group.0, copy(it))
+                }
                 Command::Return {
                     copy: it,
                     deliveries,
@@ -547,6 +601,30 @@ fn print(config: &BrokerConfig, output: &Output, text: &mut String) {
                 Some(from) => format!("* m{tag} proposed {} from {}", copy(it), copy(from)),
                 None => format!("* m{tag} proposed {}", copy(it)),
             },
+            Event::StreamDelivered {
+                copy: it, group, ..
+            } => match group {
+                Some(group) => format!("* delivered {} to group {}", copy(it), group.0),
+                None => format!("* delivered {}", copy(it)),
+            },
+            Event::StreamSettled {
+                copy: it,
+                group,
+                acked,
+                ..
+            } => {
+                let how = if *acked { "acked" } else { "archived" };
+                format!("* {how} {} for group {}", copy(it), group.0)
+            }
+            Event::Rebalanced {
+                group,
+                generation,
+                members,
+            } => format!(
+                "* group {} rebalanced, generation {generation}, {members} members",
+                group.0
+            ),
+            Event::LeaseExpired { copy: it } => format!("* lease of {} expired", copy(it)),
             Event::Enqueued { copy: it, .. } => format!("* enqueued {}", copy(it)),
             Event::Returned {
                 copy: it,

@@ -148,7 +148,10 @@ impl Queue {
 
     /// The first serial that was not given out.
     pub(crate) fn next_serial(&self) -> u64 {
-        self.next_serial
+        match &self.stream {
+            Some(stream) => stream.copy(stream.next()).serial,
+            None => self.next_serial,
+        }
     }
 
     /// Makes sure that a serial is never given out.
@@ -172,18 +175,18 @@ impl Queue {
     }
 
     pub(crate) fn view(&self) -> QueueView {
+        let (bytes, consumers) = match &self.stream {
+            Some(stream) => (stream.bytes(), stream.readers.len()),
+            None => (self.ready_bytes, self.consumers.len()),
+        };
         QueueView {
             name: self.config.name.clone(),
             ready: self.ready,
             in_flight: self.in_flight,
             delayed: self.delayed + self.stalled,
-            ready_bytes: self.ready_bytes,
+            ready_bytes: bytes,
             parked: self.parked.len() as u64,
-            consumers: (self.consumers.len()
-                + self
-                    .stream
-                    .as_ref()
-                    .map_or(0, |stream| stream.readers.len())) as u32,
+            consumers: consumers as u32,
         }
     }
 }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use crate::config::{Offset, Retention};
 use crate::id::{GroupId, LogPosition, MessageCopy, QueueId};
+use crate::interface::Command;
 use crate::ledger::Ledger;
 use crate::message::Message;
 use crate::time::{Span, WallTime};
@@ -91,14 +92,14 @@ impl Stream {
         }
     }
 
-    /// How many records can be read.
-    pub(crate) fn len(&self) -> u64 {
-        self.length
-    }
-
-    /// Bytes of their bodies.
+    /// Bytes of the bodies of the records that can be read.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// The first offset that was not given out.
+    pub(crate) fn next(&self) -> u64 {
+        self.next
     }
 
     /// The first offset that is not committed.
@@ -171,7 +172,7 @@ impl Stream {
     }
 
     /// Puts a record in as recovery found it.
-    pub(crate) fn recover(&mut self, offset: u64, record: Record) {
+    fn recover(&mut self, offset: u64, record: Record) {
         // The last record of a full segment may be outdated and gone: then this is how its end shows.
         if let Some(full) = self.segments.back().map(|segment| segment.first)
             && full < self.segment_of(offset)
@@ -183,12 +184,6 @@ impl Stream {
         self.records.push(offset, record);
         self.next = offset + 1;
         self.commit(offset);
-    }
-
-    /// Makes sure that offsets below `offset` are not given out any more.
-    pub(crate) fn reserve(&mut self, offset: u64) {
-        self.next = self.next.max(offset);
-        self.end = self.end.max(offset);
     }
 
     fn segment(&self) -> u64 {
@@ -217,6 +212,19 @@ impl Stream {
     pub(crate) fn read(&self, from: u64) -> Option<(u64, &Record)> {
         let found = self.records.at_or_after(from);
         found.filter(|(offset, _)| *offset < self.end)
+    }
+
+    /// Tags and copies of all records that can be read.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, MessageCopy)> {
+        let records = self.records.iter();
+        let records = records.take_while(|(offset, _)| *offset < self.end);
+        records.map(|(_, record)| {
+            let copy = MessageCopy {
+                queue: self.queue,
+                serial: record.serial,
+            };
+            (record.message.tag, copy)
+        })
     }
 
     pub(crate) fn get(&self, offset: u64) -> Option<&Record> {
@@ -369,5 +377,54 @@ impl Stream {
     /// Where the log has the last truncation, if that is all that tells where the stream goes on.
     pub(crate) fn marker(&self) -> Option<LogPosition> {
         (self.records.is_empty() && self.truncated > LogPosition(0)).then_some(self.truncated)
+    }
+}
+
+/// What the log tells of a stream, command by command.
+#[derive(Debug, Default)]
+pub(crate) struct Trace {
+    records: BTreeMap<u64, Record>,
+    /// The first offset that was not given out.
+    next: u64,
+    /// The place of the last truncation.
+    truncated: LogPosition,
+}
+
+impl Trace {
+    pub(crate) fn replay(&mut self, position: LogPosition, command: &Command) {
+        let copy = command.copy();
+        let offset = copy.offset();
+        match command {
+            Command::Enqueue { message, times, .. } => {
+                self.next = self.next.max(offset + 1);
+                let record = Record {
+                    serial: copy.serial,
+                    message: message.clone(),
+                    entered: times.entered,
+                    position,
+                };
+                self.records.insert(offset, record);
+            }
+            Command::Remove { .. } => {
+                self.next = self.next.max(offset + 1);
+                self.records.remove(&offset);
+            }
+            Command::Truncate { .. } | Command::Delete { .. } => {
+                self.next = self.next.max(offset);
+                self.truncated = position;
+                self.records = self.records.split_off(&offset);
+            }
+            Command::Return { .. } | Command::Advance { .. } | Command::Declare { .. } => {}
+        }
+    }
+
+    /// Fills an empty stream.
+    pub(crate) fn restore(self, stream: &mut Stream) {
+        for (offset, record) in self.records {
+            stream.recover(offset, record);
+        }
+        stream.next = stream.next.max(self.next);
+        stream.end = stream.next;
+        stream.truncated = self.truncated;
     }
 }

@@ -78,7 +78,7 @@ impl Effect {
             | Effect::Retire { copy }
             | Effect::Truncate { copy, .. }
             | Effect::Advance { copy, .. }
-            | Effect::Leave { copy, .. } 
+            | Effect::Leave { copy, .. }
             | Effect::Delete { copy } => *copy,
         }
     }

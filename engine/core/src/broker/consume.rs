@@ -48,7 +48,7 @@ impl Broker {
             return self.fail_channel(id, 403, "the queue is in exclusive use", out);
         }
         if self.queues[queue.index()].stream.is_some() {
-            return self.read_stream(id, request, out);
+            return self.read_stream(id, &request, out);
         }
         let prefetch = if no_ack { 0 } else { prefetch };
         let channel = self.connections.channel_mut(id);
@@ -124,6 +124,11 @@ impl Broker {
                 response: Response::Cancelled { consumer },
             });
             self.forget_if_done(key);
+        }
+        let stream = self.queues[queue.index()].stream.as_mut();
+        for key in stream.map_or(Vec::new(), |stream| std::mem::take(&mut stream.readers)) {
+            let (id, consumer) = (self.consumers[key].channel, self.consumers[key].id);
+            self.cancel(id, consumer, out);
         }
     }
 

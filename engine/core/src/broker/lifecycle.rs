@@ -50,6 +50,9 @@ impl Broker {
         if !self.require_queue(id, queue, out) {
             return;
         }
+        if self.queues[queue.index()].stream.is_some() {
+            return self.fail_channel(id, 540, "a stream is not purged", out);
+        }
         for serial in self.queues[queue.index()].waiting() {
             let copy = MessageCopy { queue, serial };
             let state = &mut self.queues[queue.index()];
@@ -69,7 +72,7 @@ impl Broker {
         let state = &self.queues[queue.index()];
         let response = Response::Declared {
             ready: state.ready,
-            consumers: state.consumers.len() as u32,
+            consumers: state.view().consumers,
         };
         out.push(Output::Client { channel, response });
     }
@@ -103,6 +106,9 @@ impl Broker {
         let command = state.durable().then_some(Command::Delete { copy });
         if command.is_some() {
             state.deleted_at = self.log.next();
+            if let Some(stream) = &mut state.stream {
+                stream.set_truncated(state.deleted_at);
+            }
         }
         self.commit_one(Effect::Delete { copy }, command, out);
         // Who waits for room in it waits for nothing.
@@ -112,6 +118,9 @@ impl Broker {
     /// Commits a deletion.
     pub(super) fn finish_delete(&mut self, copy: MessageCopy, out: &mut Vec<Output>) {
         let queue = copy.queue;
+        if self.queues[queue.index()].stream.is_some() {
+            self.retire_before(copy, Removal::Purged, out);
+        }
         for (serial, tag) in self.queues[queue.index()].clear_before(copy.serial) {
             let copy = MessageCopy { queue, serial };
             let reason = Removal::Purged;

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use crate::group::Group;
 use crate::id::{LogPosition, MessageCopy, QueueId};
 use crate::interface::{Command, Recovered, Times};
 use crate::message::Message;
 use crate::queue::{Queue, Slot, State, Timing};
+use crate::stream::Trace;
 
 struct Survivor {
     position: LogPosition,
@@ -18,7 +20,12 @@ struct Survivor {
 
 /// Replays a log into empty queues; the result announces what survived. Commands for queues that are unknown or no longer durable, and
 /// commands that repeat what is known, do nothing.
-pub(super) fn recover(queues: &mut [Queue], recovered: Recovered) -> Vec<(u64, MessageCopy)> {
+pub(super) fn recover(
+    queues: &mut [Queue],
+    groups: &mut [Group],
+    recovered: Recovered,
+) -> Vec<(u64, MessageCopy)> {
+    let mut traces: Vec<Trace> = queues.iter().map(|_| Trace::default()).collect();
     let mut survivors: Vec<BTreeMap<u64, Survivor>> =
         queues.iter().map(|_| BTreeMap::new()).collect();
     let mut sequence = 0;
@@ -32,10 +39,21 @@ pub(super) fn recover(queues: &mut [Queue], recovered: Recovered) -> Vec<(u64, M
             else {
                 continue;
             };
-            queue.reserve_serial(copy.serial);
+            if let Command::Advance { group, .. } = command {
+                let group = groups.get_mut(group.index());
+                if let Some(cursor) = group.and_then(|group| group.cursor_mut(copy.queue)) {
+                    cursor.start(cursor.committed().max(copy.offset()));
+                    cursor.position = position;
+                }
+            }
+            if queue.stream.is_some() {
+                traces[copy.queue.index()].replay(position, command);
+            } else {
+                queue.reserve_serial(copy.serial);
+            }
             let survivors = &mut survivors[copy.queue.index()];
             match command.clone() {
-                Command::Enqueue { message, times, .. } => {
+                Command::Enqueue { message, times, .. } if queue.stream.is_none() => {
                     next_serials[copy.queue.index()] = copy.serial.saturating_add(1);
                     survivors.entry(copy.serial).or_insert(Survivor {
                         position,
@@ -66,7 +84,7 @@ pub(super) fn recover(queues: &mut [Queue], recovered: Recovered) -> Vec<(u64, M
                     queue.exists = true;
                     queue.deleted_at = LogPosition(0);
                 }
-                Command::Truncate { .. } | Command::Advance { .. } => {}
+                Command::Enqueue { .. } | Command::Truncate { .. } | Command::Advance { .. } => {}
             }
         }
     }
@@ -82,6 +100,17 @@ pub(super) fn recover(queues: &mut [Queue], recovered: Recovered) -> Vec<(u64, M
             queue.recover(survivor.into_slot(), serial);
         }
         queues[at].continue_sequence(sequence);
+    }
+    for (queue, trace) in queues.iter_mut().zip(traces) {
+        if let Some(stream) = &mut queue.stream {
+            trace.restore(stream);
+            queue.ready = stream.count_from(0);
+            found.extend(stream.iter());
+        }
+    }
+    for cursor in groups.iter_mut().flat_map(|group| &mut group.cursors) {
+        let stream = queues[cursor.stream.index()].stream.as_ref();
+        cursor.recovered(stream.map_or(0, |stream| stream.end()));
     }
     found
 }

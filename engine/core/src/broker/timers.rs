@@ -10,7 +10,7 @@ use crate::balance::Rng;
 use crate::channel::Unacked;
 use crate::config::Growth;
 use crate::config::RetryDelay;
-use crate::id::{ChannelId, MessageCopy, QueueId};
+use crate::id::{ChannelId, GroupId, MessageCopy, QueueId};
 use crate::interface::{Event, Output, Removal};
 use crate::queue::{Lease, Queue, State};
 use crate::time::{Span, Time, WallTime};
@@ -40,9 +40,12 @@ pub(super) struct Timers {
 
 /// What a timer of this incarnation looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Watch {
+pub(super) enum Watch {
     Leases(QueueId),
     Use(QueueId),
+    Retention(QueueId),
+    Rebalance(GroupId),
+    Locks(GroupId),
 }
 
 enum Due {
@@ -89,7 +92,7 @@ impl Timers {
         self.next = self.next.min(self.time_of(at));
     }
 
-    fn watch(&mut self, at: Time, watch: Watch) {
+    pub(super) fn watch(&mut self, at: Time, watch: Watch) {
         self.own.push(Reverse((at, watch)));
         self.next = self.next.min(at);
     }
@@ -141,6 +144,9 @@ impl Broker {
                 Some(Due::Copy(at, copy)) => self.copy_is_due(at, copy, out),
                 Some(Due::Watch(at, Watch::Leases(queue))) => self.look_at_leases(queue, at, out),
                 Some(Due::Watch(at, Watch::Use(queue))) => self.look_at_use(queue, at, out),
+                Some(Due::Watch(_, Watch::Retention(queue))) => self.retention_is_due(queue),
+                Some(Due::Watch(_, Watch::Rebalance(group))) => self.rebalance_is_due(group, out),
+                Some(Due::Watch(_, Watch::Locks(group))) => self.locks_are_due(group, out),
                 None => break,
             }
         }
@@ -197,9 +203,13 @@ impl Broker {
             return;
         };
         let epoch = open.epoch;
-        let Some(Unacked { queue, serial, .. }) = open.unacked.get(delivery).copied() else {
+        let Some(unacked) = open.unacked.get(delivery).copied() else {
             return;
         };
+        let Unacked { queue, serial, .. } = unacked;
+        if self.queues[queue.index()].stream.is_some() {
+            return self.renew_record(unacked);
+        }
         let lease = Lease {
             until: Time::ZERO,
             serial,

@@ -1,12 +1,14 @@
 //! Connections, their channels, and what belongs to a channel: delivery tags, confirms, consumers.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use crate::id::{ChannelId, ConnectionId, ConsumerId, GroupId, QueueId};
 use crate::interface::{DELIVERY_OVERHEAD, Output, Request, Response};
 use crate::ledger::Ledger;
 use crate::roster::Seat;
 use crate::route::Memo;
+use crate::selector::Selector;
 
 /// The connections that are open, by number.
 #[derive(Clone, Debug, Default)]
@@ -208,6 +210,8 @@ pub(crate) enum Reader {
     Alone {
         /// The next offset.
         next: u64,
+        /// What it wants of the records.
+        selector: Option<Arc<Selector>>,
     },
     /// As a member of a group.
     Member(GroupId),

@@ -28,7 +28,6 @@ impl Broker {
             weight,
             priority,
             exclusive,
-            selector,
             ..
         } = request;
         let replies = queue == QueueId::REPLY_TO;
@@ -76,7 +75,7 @@ impl Broker {
             roster.exclusive = exclusive;
         };
         self.change_roster(queue, join, out);
-        self.queues[queue.index()].join_lanes(key, selector);
+        self.queues[queue.index()].join_lanes(key, request.selector);
         self.refresh(key);
     }
 

@@ -14,8 +14,11 @@ impl Broker {
     /// Registers a consumer of a stream, for itself.
     pub(super) fn read_stream(&mut self, id: ChannelId, request: &Consume, out: &mut Vec<Output>) {
         let stream = self.queues[request.queue.index()].stream_mut();
-        let next = stream.locate(request.from);
-        let key = self.add_reader(id, request, Reader::Alone { next }, out);
+        let reader = Reader::Alone {
+            next: stream.locate(request.from),
+            selector: request.selector.clone(),
+        };
+        let key = self.add_reader(id, request, reader, out);
         let stream = self.queues[request.queue.index()].stream_mut();
         stream.readers.push(key);
         self.touch(request.queue);
@@ -138,10 +141,16 @@ impl Broker {
 
     pub(super) fn serve_reader(&mut self, queue: QueueId, key: u32, out: &mut Vec<Output>) {
         while self.can_take(key)
-            && let Some(Reader::Alone { next }) = &mut self.consumers[key].reader
+            && let Some(Reader::Alone { next, selector }) = &mut self.consumers[key].reader
             && let Some((offset, record)) = self.queues[queue.index()].stream_mut().read(*next)
         {
             *next = offset + 1;
+            if selector
+                .as_ref()
+                .is_some_and(|selector| !selector.matches(&record.message))
+            {
+                continue;
+            }
             let copy = MessageCopy {
                 queue,
                 serial: record.serial,

@@ -5,6 +5,7 @@ mod consume;
 mod dead_letter;
 mod flow;
 mod groups;
+mod identity;
 mod leases;
 mod lifecycle;
 mod publish;

@@ -24,6 +24,7 @@ mod message;
 mod queue;
 mod roster;
 mod route;
+mod seen;
 pub mod selector;
 mod slab;
 mod stream;

@@ -13,6 +13,7 @@ use crate::interface::{QueueView, Times};
 use crate::ledger::Ledger;
 use crate::message::Message;
 use crate::roster::Roster;
+use crate::seen::Seen;
 use crate::stream::Stream;
 use crate::time::{Time, WallTime};
 
@@ -57,6 +58,8 @@ pub(crate) struct Queue {
     oldest_logged: u64,
     /// What deliveries may take, if that is limited.
     pub(crate) leases: Option<Box<Leases>>,
+    /// What it knows again.
+    pub(crate) seen: Option<Box<Seen>>,
     /// When it was last used, and whether a timer runs that looks at that.
     pub(crate) last_used: Time,
     pub(crate) watched: bool,
@@ -137,6 +140,7 @@ impl Queue {
             oldest_logged: 0,
             lanes: None,
             leases: config.policy.ack_timeout.map(Leases::new),
+            seen: None,
             last_used: Time::ZERO,
             watched: false,
             parked: VecDeque::new(),
@@ -347,6 +351,7 @@ impl Queue {
             }
         }
         self.exists = false;
+        self.seen = None;
         self.floor = self.next_serial;
         self.plain = false;
     }

@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -242,7 +243,29 @@ fn times() -> impl Strategy<Value = Properties> {
         delay,
         ..Properties::default()
     });
-    prop_oneof![Just(Properties::default()), properties]
+    let properties = prop_oneof![Just(Properties::default()), properties];
+    (properties, identities()).prop_map(|(properties, (id, producer))| Properties {
+        id,
+        producer,
+        ..properties
+    })
+}
+
+/// An id, and a place in a producer's output: a sequence of 2 stands for the next one.
+fn identities() -> impl Strategy<Value = (Option<Bytes>, Option<ProducerSequence>)> {
+    let id = prop::sample::select(vec!["a", "b", "c", "d", "e"]);
+    let id = id.prop_map(|id| Bytes::from_static(id.as_bytes()));
+    let sequence = prop_oneof![6 => Just(2), 1 => Just(0), 2 => Just(1), 1 => Just(3)];
+    let epoch = prop_oneof![6 => Just(0), 2 => Just(1), 1 => Just(2)];
+    let producer = (0..2u64, epoch, sequence).prop_map(|(id, epoch, sequence)| ProducerSequence {
+        id,
+        epoch,
+        sequence,
+    });
+    (
+        prop::option::weighted(0.3, id),
+        prop::option::weighted(0.2, producer),
+    )
 }
 
 /// What a queue may do with time and order; half of all queues do nothing of it.
@@ -347,12 +370,20 @@ fn queue_options() -> impl Strategy<Value = QueueConfig> {
 }
 
 fn policies() -> impl Strategy<Value = QueuePolicy> {
+    let window = (1..60u64, 0..4u32).prop_map(|(window, capacity)| Deduplicate {
+        window: Span(window),
+        capacity,
+    });
+    let deduplicate = prop::option::weighted(0.3, window);
     let flag = || prop::bool::weighted(0.2);
-    (flag(), flag(), time_policies()).prop_map(|(single_active, groups, times)| QueuePolicy {
-        single_active,
-        groups,
-        ..times
-    })
+    (flag(), flag(), deduplicate, time_policies()).prop_map(
+        |(single_active, groups, deduplicate, times)| QueuePolicy {
+            single_active,
+            groups,
+            deduplicate,
+            ..times
+        },
+    )
 }
 
 fn configs() -> impl Strategy<Value = BrokerConfig> {
@@ -393,6 +424,8 @@ fn run(config: BrokerConfig, steps: Vec<Step>) {
     let mut model = Model::new(config.clone());
     let mut rig = Rig::new(config);
     open_all(&mut rig, &mut model);
+    // Of each producer's epoch, by target.
+    let mut sequences = BTreeMap::new();
     for (tag, step) in (0..).zip(steps) {
         let input = match step {
             Step::Open { connection, window } => {
@@ -428,13 +461,22 @@ fn run(config: BrokerConfig, steps: Vec<Step>) {
                     Some(name) => (ExchangeId::DEFAULT, *name),
                     None => (ExchangeId((target - NAMES.len()) as u32), key),
                 };
+                let mut times = *times;
+                if let Some(place) = &mut times.producer {
+                    let next: &mut u64 = sequences
+                        .entry((place.id, place.epoch, target))
+                        .or_default();
+                    let nth = *next + place.sequence;
+                    *next += u64::from(place.sequence == 2);
+                    place.sequence = nth.saturating_sub(2);
+                }
                 let message = Message {
                     tag,
                     exchange,
                     persistent,
                     routing_key: Bytes::from_static(key.as_bytes()),
                     body: Bytes::from_static(&[0; 9][..size]),
-                    properties: properties(group, shape, asks, *times),
+                    properties: properties(group, shape, asks, times),
                 };
                 Input::Client {
                     channel,

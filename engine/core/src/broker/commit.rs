@@ -47,6 +47,11 @@ pub(super) enum Effect {
         copy: MessageCopy,
         moving: u32,
     },
+    /// A message that a queue has seen before.
+    Repeat {
+        copy: MessageCopy,
+        origin: Origin,
+    },
     /// The end of a queue, and of all its serials before this one.
     Delete {
         copy: MessageCopy,
@@ -79,6 +84,7 @@ impl Effect {
             | Effect::Truncate { copy, .. }
             | Effect::Advance { copy, .. }
             | Effect::Leave { copy, .. }
+            | Effect::Repeat { copy, .. }
             | Effect::Delete { copy } => *copy,
         }
     }
@@ -312,6 +318,7 @@ impl Broker {
                 }
                 self.touch(copy.queue);
             }
+            Effect::Repeat { origin, .. } => self.resolve(origin, out),
             Effect::Delete { copy } => self.finish_delete(copy, out),
             Effect::Append { copy, origin } => self.apply_append(copy, origin, out),
             Effect::Retire { copy } => self.apply_retire(copy, out),

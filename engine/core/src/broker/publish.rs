@@ -48,9 +48,20 @@ impl Broker {
             .memo
             .route(&mut self.router, exchange, &message, depth, &mut targets);
 
+        let mut seen = Vec::new();
+        if let Some(properties) = message.identity() {
+            match self.split_seen(properties, &mut targets) {
+                Ok(split) => seen = split,
+                Err(queue) => {
+                    self.refuse(id, queue, message.tag, out);
+                    targets.clear();
+                    return self.target_lists.push(targets);
+                }
+            }
+        }
         let bounded = |target: &QueueId| self.queues[target.index()].bounded();
         if !targets.iter().any(bounded) {
-            self.accept(id, mandatory, message, &mut targets, out);
+            self.accept(id, mandatory, message, &mut targets, &seen, out);
         } else if let Some(queue) = self.full_block(&targets, message.size(), resumed) {
             let request = Request::Publish {
                 exchange,
@@ -61,7 +72,7 @@ impl Broker {
         } else if let Some(queue) = self.refusing(&targets, message.size()) {
             self.refuse(id, queue, message.tag, out);
         } else {
-            self.accept(id, mandatory, message, &mut targets, out);
+            self.accept(id, mandatory, message, &mut targets, &seen, out);
         }
         targets.clear();
         self.target_lists.push(targets);
@@ -73,8 +84,17 @@ impl Broker {
         mandatory: bool,
         message: Message,
         targets: &mut [QueueId],
+        seen: &[QueueId],
         out: &mut Vec<Output>,
     ) {
+        if let Some(properties) = message.identity() {
+            for queue in targets.iter().chain(seen) {
+                self.remember(*queue, properties);
+            }
+            if !seen.is_empty() {
+                return self.accept_repeated(id, message, targets, seen, out);
+            }
+        }
         let copies = targets.len() as u32;
         let before = self.log.next();
         self.observe(
@@ -84,20 +104,7 @@ impl Broker {
             },
             out,
         );
-        let mut origin = Origin::Unconfirmed;
-        if let Some(channel) = self.connections.channel_mut(id)
-            && let Some(confirms) = &mut channel.confirms
-        {
-            let sequence = confirms.begin(copies);
-            origin = Origin::Publish {
-                channel: id,
-                epoch: channel.epoch,
-                sequence,
-            };
-            if copies == 0 && !std::mem::replace(&mut confirms.touched, true) {
-                self.answering.push(id);
-            }
-        }
+        let origin = self.begin_publish(id, copies);
         if let [target] = targets
             && self.queues[target.index()].has_room(message.size())
         {
@@ -125,6 +132,26 @@ impl Broker {
         }
         if self.flow.is_some() {
             self.spend_credit(id.connection, 1, before, targets, out);
+        }
+    }
+
+    /// Numbers a publish that `copies` queues answer for, if its channel asked for confirms.
+    #[inline]
+    pub(super) fn begin_publish(&mut self, id: ChannelId, copies: u32) -> Origin {
+        let Some(channel) = self.connections.channel_mut(id) else {
+            return Origin::Unconfirmed;
+        };
+        let Some(confirms) = &mut channel.confirms else {
+            return Origin::Unconfirmed;
+        };
+        let sequence = confirms.begin(copies);
+        if copies == 0 && !std::mem::replace(&mut confirms.touched, true) {
+            self.answering.push(id);
+        }
+        Origin::Publish {
+            channel: id,
+            epoch: channel.epoch,
+            sequence,
         }
     }
 

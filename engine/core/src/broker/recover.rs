@@ -8,6 +8,7 @@ use crate::interface::{Command, Recovered, Times};
 use crate::message::Message;
 use crate::queue::{Queue, Slot, State, Timing};
 use crate::stream::Trace;
+use crate::time::Time;
 
 struct Survivor {
     position: LogPosition,
@@ -46,6 +47,9 @@ pub(super) fn recover(
                     cursor.position = position;
                 }
             }
+            if let Command::Enqueue { message, .. } = command {
+                remember(queue, message);
+            }
             if queue.stream.is_some() {
                 traces[copy.queue.index()].replay(position, command);
             } else {
@@ -78,6 +82,7 @@ pub(super) fn recover(
                 Command::Delete { copy } => {
                     *survivors = survivors.split_off(&copy.serial);
                     queue.exists = false;
+                    queue.seen = None;
                     queue.deleted_at = position;
                 }
                 Command::Declare { .. } => {
@@ -129,5 +134,15 @@ impl Survivor {
             state: State::Proposed,
             timing,
         }
+    }
+}
+
+/// What was published, and not moved, is known again; it counts as seen at the restart.
+fn remember(queue: &mut Queue, message: &Message) {
+    let properties = message.identity();
+    if let Some(properties) = properties.filter(|properties| properties.deaths.is_empty()) {
+        let window = queue.config.policy.deduplicate.as_ref();
+        let memory = queue.seen.get_or_insert_default();
+        memory.remember(window, properties, Time::ZERO);
     }
 }

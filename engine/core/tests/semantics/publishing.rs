@@ -419,3 +419,185 @@ fn disk_alarm() {
     "#]]
     .assert_eq(&run(config, script));
 }
+
+fn deduplicating(durability: Durability, capacity: u32) -> QueueConfig {
+    let mut queue = durable("q", durability);
+    queue.policy.deduplicate = Some(Deduplicate {
+        window: Span::from_secs(10),
+        capacity,
+    });
+    queue
+}
+
+/// Row 26: a message whose id was seen lately is confirmed and dropped, by each queue for itself.
+#[test]
+fn deduplication_window() {
+    let mut config = topology(&["other"]);
+    config.queues.push(deduplicating(Durability::None, 2));
+    config.observe = true;
+    exchange(&mut config, ExchangeKind::Fanout, &[(0, "", 1), (1, "", 1)]);
+    let script = "1 confirm
+         1 publish -@0 1 id=a; 1 publish -@0 2 id=a; 1 publish q 3 id=a
+         at 9000; 1 publish q 4 id=b; 1 publish q 5 id=a
+         at 10000; 1 publish q 6 id=a; 1 publish q 7 id=b
+         1 publish q 8 id=c; 1 publish q 9 id=d; 1 publish q 10 id=c; 1 publish q 11 id=a";
+    expect![[r#"
+        > 1 confirm
+        > 1 publish -@0 1 id=a; 1 publish -@0 2 id=a; 1 publish q 3 id=a
+          * m1 routed, 2 copies
+          * m1 proposed other/0
+          * m1 proposed q/0
+          * enqueued other/0
+          * enqueued q/0
+          * Deduplicated { tag: 2, queue: QueueId(1) }
+          * m2 routed, 1 copies
+          * m2 proposed other/1
+          * enqueued other/1
+          * Deduplicated { tag: 3, queue: QueueId(1) }
+          1 confirm ..3
+        > at 9000; 1 publish q 4 id=b; 1 publish q 5 id=a
+          * m4 routed, 1 copies
+          * m4 proposed q/1
+          * enqueued q/1
+          * Deduplicated { tag: 5, queue: QueueId(1) }
+          1 confirm ..5
+        > at 10000; 1 publish q 6 id=a; 1 publish q 7 id=b
+          * m6 routed, 1 copies
+          * m6 proposed q/2
+          * enqueued q/2
+          * Deduplicated { tag: 7, queue: QueueId(1) }
+          1 confirm ..7
+        > 1 publish q 8 id=c; 1 publish q 9 id=d; 1 publish q 10 id=c; 1 publish q 11 id=a
+          * m8 routed, 1 copies
+          * m8 proposed q/3
+          * enqueued q/3
+          * m9 routed, 1 copies
+          * m9 proposed q/4
+          * enqueued q/4
+          * Deduplicated { tag: 10, queue: QueueId(1) }
+          * m11 routed, 1 copies
+          * m11 proposed q/5
+          * enqueued q/5
+          1 confirm ..11
+        other: 2 ready, 0 in flight
+        q: 6 ready, 0 in flight
+    "#]]
+    .assert_eq(&run(config, script));
+}
+
+/// Row 26: a repetition is confirmed no sooner than what it repeats is safe.
+#[test]
+fn deduplication_waits_for_the_disk() {
+    let config = BrokerConfig {
+        queues: vec![deduplicating(Durability::Fsync, 9)],
+        ..Default::default()
+    };
+    let script = "1 confirm
+         1 publish q 1 id=a; 1 publish q 2 id=a
+         synced
+         1 publish q 3 id=a; 1 publish q 4 id=b
+         power-loss
+         1 confirm; 1 publish q 5 id=a; 1 publish q 6 id=b
+         synced";
+    expect![[r#"
+        > 1 confirm
+        > 1 publish q 1 id=a; 1 publish q 2 id=a
+          log 1: enqueue q/0 m1
+          sync 1
+        > synced
+          1 confirm ..2
+        > 1 publish q 3 id=a; 1 publish q 4 id=b
+          log 2: enqueue q/1 m4
+          sync 2
+          1 confirm 3
+        > power-loss
+        > 1 confirm; 1 publish q 5 id=a; 1 publish q 6 id=b
+          log 2: enqueue q/1:0 m6
+          sync 2
+          1 confirm 1
+        > synced
+          1 confirm 2
+        q: 2 ready, 0 in flight
+    "#]]
+    .assert_eq(&run(config, script));
+}
+
+/// Row 27: the last five of an idempotent producer are known again, gaps and fenced epochs are refused, and a new epoch begins at 0.
+#[test]
+fn idempotent_producer() {
+    let config = topology(&["q"]);
+    let script = "1 confirm
+         1 publish q 1 producer=7/0/1
+         1 publish q 2 producer=7/0/0; 1 publish q 3 producer=7/0/1; 1 publish q 4 producer=7/0/0
+         1 publish q 5 producer=7/0/2; 1 publish q 6 producer=7/0/3; 1 publish q 7 producer=7/0/4; 1 publish q 8 producer=7/0/5
+         1 publish q 9 producer=7/0/0
+         1 publish q 10 producer=7/0/1
+         1 publish q 11 producer=7/0/7
+         1 publish q 12 producer=8/0/0; 1 publish q 13 producer=7/1/1
+         1 publish q 14 producer=7/1/0; 1 publish q 15 producer=7/0/6
+         2 consume q";
+    expect![[r#"
+        > 1 confirm
+        > 1 publish q 1 producer=7/0/1
+          1 refuse 1
+        > 1 publish q 2 producer=7/0/0; 1 publish q 3 producer=7/0/1; 1 publish q 4 producer=7/0/0
+          1 confirm ..4
+        > 1 publish q 5 producer=7/0/2; 1 publish q 6 producer=7/0/3; 1 publish q 7 producer=7/0/4; 1 publish q 8 producer=7/0/5
+          1 confirm ..8
+        > 1 publish q 9 producer=7/0/0
+          1 refuse 9
+        > 1 publish q 10 producer=7/0/1
+          1 confirm 10
+        > 1 publish q 11 producer=7/0/7
+          1 refuse 11
+        > 1 publish q 12 producer=8/0/0; 1 publish q 13 producer=7/1/1
+          1 refuse 13
+          1 confirm 12
+        > 1 publish q 14 producer=7/1/0; 1 publish q 15 producer=7/0/6
+          1 refuse 15
+          1 confirm 14
+        > 2 consume q
+          2 deliver m2 as 1 to 0
+          2 deliver m3 as 2 to 0
+          2 deliver m5 as 3 to 0
+          2 deliver m6 as 4 to 0
+          2 deliver m7 as 5 to 0
+          2 deliver m8 as 6 to 0
+          2 deliver m12 as 7 to 0
+          2 deliver m14 as 8 to 0
+        q: 0 ready, 8 in flight
+    "#]].assert_eq(&run(config, script));
+}
+
+/// Row 27: what the log shows of a producer is known after a restart; a producer that it does not show may go on anywhere.
+#[test]
+fn idempotent_producer_after_a_restart() {
+    let config = BrokerConfig {
+        queues: vec![durable("q", Durability::Os)],
+        ..Default::default()
+    };
+    let script = "1 publish q 1 producer=7/0/0; 1 publish q 2 producer=7/0/1; 1 publish q 3 producer=7/0/2
+         written 2
+         crash
+         1 confirm; 1 publish q 2 producer=7/0/1; 1 publish q 3 producer=7/0/2; 1 publish q 4 producer=7/0/4
+         1 publish q 5 producer=9/0/5; 1 publish q 6 producer=9/0/4
+         written";
+    expect![[r#"
+        > 1 publish q 1 producer=7/0/0; 1 publish q 2 producer=7/0/1; 1 publish q 3 producer=7/0/2
+          log 1: enqueue q/0 m1
+          log 2: enqueue q/1 m2
+          log 3: enqueue q/2 m3
+        > written 2
+        > crash
+        > 1 confirm; 1 publish q 2 producer=7/0/1; 1 publish q 3 producer=7/0/2; 1 publish q 4 producer=7/0/4
+          log 3: enqueue q/1:0 m3
+          1 refuse 3
+          1 confirm 1
+        > 1 publish q 5 producer=9/0/5; 1 publish q 6 producer=9/0/4
+          log 4: enqueue q/1:1 m5
+          1 refuse 5
+        > written
+          1 confirm ..4
+        q: 4 ready, 0 in flight
+    "#]].assert_eq(&run(config, script));
+}

@@ -58,6 +58,7 @@ pub(crate) struct Model {
 #[derive(Default)]
 struct Queue {
     gone: bool,
+    seen: publishing::Seen,
     /// Serials below it were deleted.
     floor: u64,
     last_used: Time,
@@ -144,6 +145,8 @@ enum Effect {
     Return(MessageCopy, u32),
     Leave(MessageCopy, usize),
     Delete(MessageCopy),
+    /// A queue has seen a message before.
+    Repeat(MessageCopy, Origin),
 }
 
 struct Move {
@@ -443,7 +446,10 @@ impl Model {
                 self.deliver(*channel, *consumer, *copy);
             }
             Output::Observe(
-                Event::Routed { tag, .. } | Event::Refused { tag, .. } | Event::Parked { tag, .. },
+                Event::Routed { tag, .. }
+                | Event::Refused { tag, .. }
+                | Event::Deduplicated { tag, .. }
+                | Event::Parked { tag, .. },
             ) => self.resume(*tag),
             Output::Observe(Event::Alarm { .. }) => self.change_alarms(),
             _ => self.resume_stalled(outputs),
@@ -583,7 +589,17 @@ impl Model {
         self.note_publisher(id.connection);
         let before = self.last;
         let (tag, size) = (message.tag, message.size());
-        let targets = self.route(&message);
+        let mut targets = self.route(&message);
+        let properties = message.properties.clone().unwrap_or_default();
+        let mut seen = Vec::new();
+        for queue in targets.iter().copied() {
+            match self.has_seen(queue, &properties) {
+                Ok(true) => seen.push(queue),
+                Ok(false) => {}
+                Err(()) => return self.refuse(id, queue, tag),
+            }
+        }
+        targets.retain(|queue| !seen.contains(queue));
         for queue in targets.iter().copied() {
             let waits_its_turn =
                 !self.queues[queue.index()].parked.is_empty() && resumed != Some(queue);
@@ -609,40 +625,33 @@ impl Model {
             .copied()
             .find(|queue| self.refuses(*queue) && !self.has_room(*queue, size));
         if let Some(queue) = refusing {
-            self.observe(Event::Refused { tag, queue });
-            if let Some(publishes) = &mut self.channel(id).publishes {
-                publishes.push(Publish::Answered);
-                let sequence = publishes.len() as u64;
-                let response = Response::Confirm {
-                    sequence,
-                    multiple: false,
-                    accepted: false,
-                };
-                self.expect(Output::Client {
-                    channel: id,
-                    response,
-                });
-            }
-            return;
+            return self.refuse(id, queue, tag);
         }
-        self.observe(Event::Routed {
-            tag,
-            copies: targets.len() as u32,
-        });
+        for queue in targets.iter().chain(&seen) {
+            self.remember(*queue, &properties);
+        }
+        for queue in seen.iter().copied() {
+            self.observe(Event::Deduplicated { tag, queue });
+        }
+        let all = targets.len() + seen.len();
+        if seen.is_empty() || !targets.is_empty() {
+            let copies = targets.len() as u32;
+            self.observe(Event::Routed { tag, copies });
+        }
         let channel = self.channel(id);
         let mut origin = Origin::Nobody;
         if let Some(publishes) = &mut channel.publishes {
-            publishes.push(Publish::Waiting(targets.len()));
+            publishes.push(Publish::Waiting(all));
             let sequence = publishes.len() as u64;
             origin = Origin::Publish(id, channel.epoch, sequence);
-            if targets.is_empty() {
+            if all == 0 {
                 publishes[sequence as usize - 1] = Publish::Accepted;
                 channel.accepted.push(sequence);
             }
         }
-        let direct = targets.is_empty() && exchange == ExchangeId::DEFAULT;
+        let direct = all == 0 && exchange == ExchangeId::DEFAULT;
         let answered = direct && self.answer(&message);
-        if targets.is_empty() && mandatory && !answered {
+        if all == 0 && mandatory && !answered {
             self.expect(Output::Client {
                 channel: id,
                 response: Response::Returned {
@@ -652,7 +661,29 @@ impl Model {
         }
         self.place_all(targets.clone(), &message, origin, None, 0);
         self.commit();
+        for queue in seen {
+            let copy = MessageCopy { queue, serial: 0 };
+            self.effects.push((Effect::Repeat(copy, origin), false));
+        }
+        self.commit();
         self.spend_credit(id.connection, before, &targets);
+    }
+
+    fn refuse(&mut self, id: ChannelId, queue: QueueId, tag: u64) {
+        self.observe(Event::Refused { tag, queue });
+        if let Some(publishes) = &mut self.channel(id).publishes {
+            publishes.push(Publish::Answered);
+            let sequence = publishes.len() as u64;
+            let response = Response::Confirm {
+                sequence,
+                multiple: false,
+                accepted: false,
+            };
+            self.expect(Output::Client {
+                channel: id,
+                response,
+            });
+        }
     }
 
     /// `requeue` is absent for an ack.
@@ -1035,6 +1066,7 @@ impl Model {
                 self.wait(name);
             }
             Effect::Delete(name) => self.finish_delete(name),
+            Effect::Repeat(_, origin) => self.resolve(origin),
             Effect::Leave(_, moving) => self.resolve(Origin::Move(moving)),
         }
     }
@@ -1149,6 +1181,7 @@ impl Effect {
         | Effect::Remove(copy, _)
         | Effect::Return(copy, _)
         | Effect::Leave(copy, _)
+        | Effect::Repeat(copy, _)
         | Effect::Delete(copy)) = self;
         *copy
     }

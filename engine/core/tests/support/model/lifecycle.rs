@@ -12,20 +12,30 @@ impl Queue {
                 copy,
                 message,
                 times,
-            } => self.copies.push(Copy {
-                serial: copy.serial,
-                message: message.clone(),
-                logged: true,
-                deliveries: 0,
-                redelivered: true,
-                times: *times,
-                place: None,
-                state: if times.due > WallTime::ZERO {
-                    State::Delayed
-                } else {
-                    State::Ready
-                },
-            }),
+            } => {
+                let published = message
+                    .properties
+                    .as_ref()
+                    .filter(|it| it.deaths.is_empty());
+                if let Some(properties) = published {
+                    let window = config.policy.deduplicate.is_some();
+                    self.seen.add(properties, window, Time::ZERO);
+                }
+                self.copies.push(Copy {
+                    serial: copy.serial,
+                    message: message.clone(),
+                    logged: true,
+                    deliveries: 0,
+                    redelivered: true,
+                    times: *times,
+                    place: None,
+                    state: if times.due > WallTime::ZERO {
+                        State::Delayed
+                    } else {
+                        State::Ready
+                    },
+                })
+            }
             Command::Remove { copy } => self.copies.retain(|other| other.serial != copy.serial),
             Command::Return {
                 copy,
@@ -48,6 +58,7 @@ impl Queue {
             Command::Delete { copy } => {
                 self.copies.retain(|other| other.serial >= copy.serial);
                 self.gone = true;
+                self.seen = publishing::Seen::default();
             }
             Command::Declare { .. } => self.gone = false,
             _ => {}
@@ -140,6 +151,7 @@ impl Model {
             };
         }
         (state.gone, state.floor) = (true, state.next_serial);
+        state.seen = publishing::Seen::default();
         let copy = MessageCopy {
             queue,
             serial: state.next_serial,

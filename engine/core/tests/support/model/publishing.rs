@@ -268,3 +268,72 @@ fn headers_match(binding: &Binding, message: &Message) -> bool {
         false => met.count() > 0,
     }
 }
+
+/// What a queue knows again: identities with their instants, and producers with epoch, first and last sequence.
+#[derive(Default)]
+pub(super) struct Seen {
+    ids: Vec<(Time, Bytes)>,
+    producers: BTreeMap<u64, (u32, u64, u64)>,
+}
+
+/// Repetitions.
+impl Model {
+    /// Whether a queue has seen a message; an error if it is out of order.
+    pub(super) fn has_seen(&mut self, queue: QueueId, properties: &Properties) -> Result<bool, ()> {
+        let now = self.clock.now;
+        let window = self.config.queues[queue.index()].policy.deduplicate;
+        let seen = &mut self.queues[queue.index()].seen;
+        if let Some(window) = window {
+            seen.ids.retain(|(at, _)| now < *at + window.window);
+            let surplus = seen.ids.len().saturating_sub(window.capacity as usize);
+            seen.ids.drain(..surplus);
+        }
+        if let Some(place) = properties.producer {
+            let fresh = match seen.producers.get(&place.id) {
+                None => place.sequence == 0 || self.config.incarnation > 0,
+                Some((epoch, ..)) if *epoch < place.epoch => place.sequence == 0,
+                Some((epoch, ..)) if *epoch > place.epoch => return Err(()),
+                Some((_, first, last)) if place.sequence <= *last => {
+                    let known = place.sequence >= *first && place.sequence + 5 > *last;
+                    return if known { Ok(true) } else { Err(()) };
+                }
+                Some((.., last)) => place.sequence == last + 1,
+            };
+            if !fresh {
+                return Err(());
+            }
+        }
+        let known = |id| seen.ids.iter().any(|(_, other)| other == id);
+        Ok(window.is_some() && properties.id.as_ref().is_some_and(known))
+    }
+
+    pub(super) fn remember(&mut self, queue: QueueId, properties: &Properties) {
+        let window = self.config.queues[queue.index()].policy.deduplicate;
+        let now = self.clock.now;
+        self.queues[queue.index()]
+            .seen
+            .add(properties, window.is_some(), now);
+    }
+}
+
+impl Seen {
+    pub(super) fn add(&mut self, properties: &Properties, window: bool, now: Time) {
+        if let Some(id) = properties.id.as_ref().filter(|_| window)
+            && self.ids.iter().all(|(_, other)| other != id)
+        {
+            self.ids.push((now, id.clone()));
+        }
+        if let Some(place) = properties.producer {
+            let known = self.producers.get(&place.id);
+            let begin = (place.epoch, place.sequence, place.sequence);
+            let progress = match known {
+                Some((epoch, first, last)) if *epoch == place.epoch => {
+                    (*epoch, *first, place.sequence.max(*last))
+                }
+                Some((epoch, ..)) if *epoch > place.epoch => return,
+                _ => begin,
+            };
+            self.producers.insert(place.id, progress);
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Messages that tell who they are: repetitions are confirmed without effect.
+
+use super::Broker;
+use super::commit::{Effect, Origin};
+use super::publish::Arrival;
+use crate::id::{ChannelId, MessageCopy, QueueId};
+use crate::interface::{Event, Output};
+use crate::message::{Message, Properties};
+use crate::seen::{Undo, Verdict};
+
+impl Message {
+    /// What queues may know it again by.
+    #[inline]
+    pub(super) fn identity(&self) -> Option<&Properties> {
+        let properties = self.properties.as_deref()?;
+        (properties.id.is_some() || properties.producer.is_some()).then_some(properties)
+    }
+}
+
+impl Broker {
+    /// Takes the queues that have seen a message out of its targets. An error is a queue where it is out of order.
+    pub(super) fn split_seen(
+        &mut self,
+        properties: &Properties,
+        targets: &mut Vec<QueueId>,
+    ) -> Result<Vec<QueueId>, QueueId> {
+        let (restarted, now) = (self.incarnation > 0, self.timers.now);
+        let mut seen = Vec::new();
+        for target in targets.iter() {
+            let queue = &mut self.queues[target.index()];
+            let window = queue.config.policy.deduplicate.as_ref();
+            let memory = queue.seen.get_or_insert_default();
+            match memory.judge(window, properties, restarted, now) {
+                Verdict::New => {}
+                Verdict::Repeated => seen.push(*target),
+                Verdict::OutOfOrder => return Err(*target),
+            }
+        }
+        targets.retain(|target| !seen.contains(target));
+        Ok(seen)
+    }
+
+    /// Notes that a queue takes a message, or has it already.
+    pub(super) fn remember(&mut self, queue: QueueId, properties: &Properties) -> Undo {
+        let queue = &mut self.queues[queue.index()];
+        let window = queue.config.policy.deduplicate.as_ref();
+        let memory = queue.seen.get_or_insert_default();
+        memory.remember(window, properties, self.timers.now)
+    }
+
+    /// Accepts a publish that some of its targets have seen. It is confirmed once they have committed what they saw.
+    pub(super) fn accept_repeated(
+        &mut self,
+        id: ChannelId,
+        message: Message,
+        targets: &mut [QueueId],
+        seen: &[QueueId],
+        out: &mut Vec<Output>,
+    ) {
+        let (tag, copies) = (message.tag, targets.len() as u32);
+        let before = self.log.next();
+        for queue in seen.iter().copied() {
+            self.observe(Event::Deduplicated { tag, queue }, out);
+        }
+        let origin = self.begin_publish(id, copies + seen.len() as u32);
+        if copies > 0 {
+            self.observe(Event::Routed { tag, copies }, out);
+            let arrival = Arrival {
+                message,
+                origin,
+                from: None,
+                hops: 0,
+            };
+            self.place_all(targets, arrival, out);
+            self.commit(out);
+        }
+        self.repeat(seen, origin, out);
+        if self.flow.is_some() {
+            self.spend_credit(id.connection, 1, before, targets, out);
+        }
+    }
+
+    /// Answers for queues that have seen a message, in turn with what they have not committed.
+    pub(super) fn repeat(&mut self, seen: &[QueueId], origin: Origin, out: &mut Vec<Output>) {
+        for queue in seen.iter().copied() {
+            let copy = MessageCopy { queue, serial: 0 };
+            self.commit_one(Effect::Repeat { copy, origin }, None, out);
+        }
+    }
+}

@@ -1,9 +1,11 @@
 //! What the broker means by its words: one test per rule.
 
 mod consumers;
+mod dead_letters;
 mod publishing;
 #[path = "../support/mod.rs"]
 mod support;
+mod time;
 
 use bytes::Bytes;
 use expect_test::{Expect, expect};

@@ -162,6 +162,7 @@ impl Rig {
 /// `CHANNEL cancel CONSUMER`, `CHANNEL ack|requeue|reject [..]TAG`, `CHANNEL get QUEUE [noack]`, `CHANNEL limit DELIVERIES`,
 /// `CHANNEL replies [CONSUMER] [acked]` (consumes direct replies), `CHANNEL ask QUEUE TAG` (publishes with `reply_to`),
 /// `CHANNEL join GROUP [CONSUMER [PREFETCH]]`, `CHANNEL renew TAG`, `CHANNEL consume … from=OFFSET`, `at MILLISECONDS`,
+/// `CHANNEL declare|purge|delete QUEUE`, `flush`, `pass SPAN` (with a tick at each deadline), `sleep SPAN` (without ticks), `clock SPAN`,
 /// `open CONNECTION WINDOW`, `close CONNECTION`, `writable CONNECTION BYTES`, `disk FREE`, `written [PLACE]`, `synced [PLACE]`, `crash`,
 /// `power-loss`. A channel is a number for channel 1 of that connection, or `CONNECTION.NUMBER`.
 pub(crate) fn run(config: BrokerConfig, script: &str) -> String {
@@ -174,6 +175,10 @@ pub(crate) fn run(config: BrokerConfig, script: &str) -> String {
     {
         writeln!(text, "> {line}").unwrap();
         for step in line.split(';') {
+            if let Some(word) = step.trim().strip_prefix("pass ") {
+                rig.pass(span(word), &mut text);
+                continue;
+            }
             for output in rig.step(step.trim()) {
                 print(&rig.config, &output, &mut text);
             }
@@ -191,6 +196,9 @@ pub(crate) fn run(config: BrokerConfig, script: &str) -> String {
             view.ready, view.in_flight
         )
         .unwrap();
+        if view.delayed > 0 {
+            write!(text, ", {} delayed", view.delayed).unwrap();
+        }
         if view.parked > 0 {
             write!(text, ", {} parked", view.parked).unwrap();
         }
@@ -205,6 +213,23 @@ pub(crate) fn run(config: BrokerConfig, script: &str) -> String {
 }
 
 impl Rig {
+    /// Time passes; what is due is done when it is due.
+    fn pass(&mut self, span: Span, text: &mut String) {
+        let end = self.now + span;
+        while let Some(deadline) = self.broker.deadline().filter(|deadline| *deadline <= end) {
+            self.now = self.now.max(deadline);
+            let mut out = self.tick();
+            out.extend(self.flush());
+            if !out.is_empty() {
+                writeln!(text, "  at {}:", self.now).unwrap();
+            }
+            for output in out {
+                print(&self.config, &output, text);
+            }
+        }
+        self.now = end;
+    }
+
     fn step(&mut self, step: &str) -> Vec<Output> {
         let (step, selector) = match step.split_once(" where ") {
             Some((step, text)) => (step, Some(Arc::new(Selector::parse(text).expect(step)))),
@@ -252,6 +277,12 @@ impl Rig {
                 self.restart(self.synced);
                 return Vec::new();
             }
+            "flush" => return self.flush(),
+            "sleep" => {
+                self.now += span(words[1]);
+                return Vec::new();
+            }
+            "clock" => return self.handle(Input::Clock(WallTime(span(words[1]).0))),
             _ => {}
         }
         let (connection, channel) = words[0].split_once('.').unwrap_or((words[0], "1"));
@@ -338,6 +369,15 @@ impl Rig {
                     _ => Request::Unbind(binding),
                 }
             }
+            "declare" => Request::Declare {
+                queue: self.find_queue(words[2]),
+            },
+            "purge" => Request::Purge {
+                queue: self.find_queue(words[2]),
+            },
+            "delete" => Request::Delete {
+                queue: self.find_queue(words[2]),
+            },
             "cancel" => Request::Cancel {
                 consumer: ConsumerId(number(2).unwrap() as u32),
             },
@@ -444,6 +484,15 @@ fn properties(options: &[(&str, &str)]) -> Option<Arc<Properties>> {
     (!options.is_empty()).then(|| Arc::new(properties))
 }
 
+fn died(config: &BrokerConfig, death: &DeathRecord) -> String {
+    let name = std::str::from_utf8(&config.queues[death.queue.index()].name).unwrap();
+    let (reason, first) = (death.reason.name(), Span(death.first.0));
+    match death.count {
+        1 => format!(", {reason} in {name} at {first}"),
+        count => format!(", {reason} in {name} {count} times since {first}"),
+    }
+}
+
 /// A header's value as it looks.
 pub(crate) fn value(text: &Bytes) -> Value {
     let word = std::str::from_utf8(text).unwrap();
@@ -455,7 +504,7 @@ pub(crate) fn value(text: &Bytes) -> Value {
     }
 }
 
-/// A span such as `5s` or `10ms`.
+/// A span such as `5m`, `5s` or `10ms`.
 pub(crate) fn span(text: &str) -> Span {
     let digits = text.trim_end_matches(char::is_alphabetic);
     let number: u64 = digits.parse().expect(text);
@@ -464,6 +513,7 @@ pub(crate) fn span(text: &str) -> Span {
         "us" => Span::from_micros(number),
         "ms" => Span::from_millis(number),
         "s" => Span::from_secs(number),
+        "m" => Span::from_secs(60 * number),
         unit => panic!("unknown unit {unit}"),
     }
 }
@@ -524,8 +574,10 @@ fn print(config: &BrokerConfig, output: &Output, text: &mut String) {
                     let properties = message.properties.as_ref();
                     let asker = properties.and_then(|properties| properties.reply_to.as_ref());
                     let asker = asker.map_or(String::new(), |to| format!(", reply to {to:?}"));
+                    let deaths = properties.map_or(&[][..], |properties| &properties.deaths);
+                    let deaths: String = deaths.iter().map(|death| died(config, death)).collect();
                     format!(
-                        "deliver m{} as {delivery} to {to}{again}{asker}",
+                        "deliver m{} as {delivery} to {to}{again}{asker}{deaths}",
                         message.tag
                     )
                 }
@@ -566,9 +618,18 @@ fn print(config: &BrokerConfig, output: &Output, text: &mut String) {
         Output::Persist { position, entry } => {
             let command = |command: &Command| match command {
                 Command::Enqueue {
-                    copy: it, message, ..
+                    copy: it,
+                    message,
+                    times,
                 } => {
-                    format!("enqueue {} m{}", copy(it), message.tag)
+                    let mut text = format!("enqueue {} m{}", copy(it), message.tag);
+                    if times.due > WallTime::ZERO {
+                        write!(text, ", due {}", Span(times.due.0)).unwrap();
+                    }
+                    if times.expires < WallTime::MAX {
+                        write!(text, ", expires {}", Span(times.expires.0)).unwrap();
+                    }
+                    text
                 }
                 Command::Remove { copy: it } => format!("remove {}", copy(it)),
                 Command::Truncate { copy: it } => format!("truncate before {}", copy(it)),
@@ -578,11 +639,19 @@ fn print(config: &BrokerConfig, output: &Output, text: &mut String) {
                 Command::Return {
                     copy: it,
                     deliveries,
-                    ..
-                } => {
-                    format!("return {} after {deliveries}", copy(it))
-                }
-                other => format!("{other:?}"),
+                    due: WallTime::ZERO,
+                } => format!("return {} after {deliveries}", copy(it)),
+                Command::Return {
+                    copy: it,
+                    deliveries,
+                    due,
+                } => format!(
+                    "return {} after {deliveries}, due {}",
+                    copy(it),
+                    Span(due.0)
+                ),
+                Command::Delete { copy: it } => format!("delete before {}", copy(it)),
+                Command::Declare { copy: it } => format!("declare from {}", copy(it)),
             };
             let commands: Vec<_> = entry.commands().iter().map(command).collect();
             format!("log {}: {}", position.0, commands.join(" + "))
@@ -640,6 +709,9 @@ fn print(config: &BrokerConfig, output: &Output, text: &mut String) {
                 let name = std::str::from_utf8(&config.queues[queue.index()].name).unwrap();
                 format!("* {name} activates {}", channel.connection.0)
             }
+            Event::Delayed { copy: it, .. } => format!("* delayed {}", copy(it)),
+            Event::Due { copy: it, .. } => format!("* due {}", copy(it)),
+            Event::QueueDeleted { queue } => format!("* queue {} deleted", queue.0),
             Event::Recovered { tag, copy: it } => format!("* recovered {} m{tag}", copy(it)),
             other => format!("* {other:?}"),
         },

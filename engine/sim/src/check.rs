@@ -3,17 +3,36 @@
 //! Memory is bounded by what is unfinished: a message is forgotten once its producer knows its outcome and none of its
 //! copies is left.
 
-use queuelab_core::{Ledger, MessageCopy, Time};
+mod rules;
+
+use std::collections::BTreeMap;
+
+use queuelab_core::{GroupKind, Ledger, MessageCopy, Properties, QueueId, Span, Time};
 use queuelab_record::{InvariantRecord, Verdict};
+use queuelab_scenario::{Claim, Scenario};
+
+use crate::journey::{Journey, State};
+use crate::topology::Layout;
+use rules::Rules;
 
 /// The names of the invariants, as `expect` writes them, in the order of [`Invariant`].
-pub const INVARIANTS: [&str; 5] = [
+pub const INVARIANTS: [&str; 12] = [
     "no-loss",
     "no-phantom",
     "conservation",
     "prefetch-bound",
     "depth-bound",
+    "order-per-key",
+    "timely",
+    "delivery-limit",
+    "dead-letter-once",
+    "lease",
+    "single-reader",
+    "priority-order",
 ];
+
+/// How many of them every run is judged by; the others only where there was something to compare, or somebody asks.
+const ALWAYS: usize = 5;
 
 /// The invariants that a run checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +47,20 @@ pub enum Invariant {
     PrefetchBound,
     /// No queue holds more ready messages than its bound.
     DepthBound,
+    /// The messages of a producer with the same key are delivered for the first time in the order in which they were sent.
+    OrderPerKey,
+    /// Nothing is delivered before its delay is over, or after its time to live.
+    Timely,
+    /// Nothing comes back more often than its queue allows.
+    DeliveryLimit,
+    /// A copy leaves for the dead letters once.
+    DeadLetterOnce,
+    /// No copy is in the hands of two consumers at a time.
+    Lease,
+    /// In a partitioned group nobody reads a stream that is assigned to somebody else.
+    SingleReader,
+    /// Nothing is delivered while a message of higher priority is ready.
+    PriorityOrder,
 }
 
 /// All checkers of one run.
@@ -37,7 +70,17 @@ pub struct Check {
     messages: Vec<Ledger<Message>>,
     sent: Vec<u64>,
     unacked: Vec<Ledger<()>>,
-    tallies: [Tally; 5],
+    rules: Vec<Rules>,
+    /// The last first delivery of a producer's messages with one key: by queue, reader, producer and key.
+    order: BTreeMap<(u32, u32, usize, u32), u64>,
+    /// Whether the streams of a group have one reader each.
+    partitioned: Vec<bool>,
+    /// By group and stream: the generation, and the connection of the member that reads it.
+    owners: BTreeMap<(usize, QueueId), (u32, u32)>,
+    /// The group of each connection that is a member of one.
+    members: BTreeMap<u32, usize>,
+    asked: [bool; INVARIANTS.len()],
+    tallies: [Tally; INVARIANTS.len()],
 }
 
 /// What is known of a message while it is unfinished.
@@ -53,6 +96,13 @@ struct Message {
     made: u32,
     /// Copies that are not finished.
     copies: u32,
+    /// How often it was sent.
+    attempts: u32,
+    /// A copy has ended as it should.
+    done: bool,
+    key: u32,
+    delay: Span,
+    ttl: Option<Span>,
     /// A queue that lost a copy.
     lost_in: Option<u32>,
     /// A queue that did not take it.
@@ -68,10 +118,37 @@ struct Tally {
 }
 
 impl Check {
-    /// Checkers for so many producers, subscriptions (a consumer's channel to one queue) and queues.
-    pub fn new(enabled: bool, producers: usize, subscriptions: usize, queues: usize) -> Check {
+    /// Checkers for so many producers (all who publish) and subscriptions (a consumer's channels).
+    pub fn new(
+        enabled: bool,
+        scenario: &Scenario,
+        layout: &Layout,
+        producers: usize,
+        subscriptions: usize,
+    ) -> Check {
+        let rules = (0..layout.len()).map(|queue| Rules::new(scenario, layout, queue));
+        let partitioned = scenario
+            .groups
+            .iter()
+            .map(|group| matches!(group.kind, GroupKind::Partitioned { .. }));
+        let mut check = Check::with_rules(enabled, rules.collect(), producers, subscriptions);
+        check.partitioned = partitioned.collect();
+        check.asked = INVARIANTS.map(|invariant| {
+            scenario.expectations.iter().any(|expectation| {
+                matches!(&expectation.claim, Claim::Invariant { name, .. } if name == invariant)
+            })
+        });
+        check
+    }
+
+    fn with_rules(
+        enabled: bool,
+        rules: Vec<Rules>,
+        producers: usize,
+        subscriptions: usize,
+    ) -> Check {
         let tally = Tally {
-            by_queue: vec![0; queues],
+            by_queue: vec![0; rules.len()],
             ..Tally::default()
         };
         let (producers, subscriptions) = if enabled {
@@ -84,6 +161,12 @@ impl Check {
             messages: vec![Ledger::new(); producers],
             sent: vec![0; producers],
             unacked: vec![Ledger::new(); subscriptions],
+            rules,
+            order: BTreeMap::new(),
+            partitioned: Vec::new(),
+            owners: BTreeMap::new(),
+            members: BTreeMap::new(),
+            asked: [false; INVARIANTS.len()],
             tallies: std::array::from_fn(|_| tally.clone()),
         }
     }
@@ -93,13 +176,34 @@ impl Check {
         self.enabled
     }
 
-    /// A producer hands a message to the network.
+    /// A producer hands a message to the network, for the first time or `again`.
     #[inline]
-    pub fn sent(&mut self, tag: Tag) {
-        if self.enabled {
-            self.sent[tag.producer()] = tag.sequence() + 1;
-            self.messages[tag.producer()].push(tag.sequence(), Message::default());
+    pub fn sent(&mut self, tag: Tag, key: u32, properties: Option<&Properties>, again: bool) {
+        if !self.enabled {
+            return;
         }
+        if again {
+            // What is known of the earlier attempts no longer says what becomes of it.
+            return self.update(tag, |message| {
+                message.attempts += 1;
+                message.routed = false;
+                message.promised = 0;
+                message.made = 0;
+                message.lost_in = None;
+                message.refused_by = None;
+            });
+        }
+        self.sent[tag.producer()] = tag.sequence() + 1;
+        let message = Message {
+            attempts: 1,
+            key,
+            delay: properties
+                .and_then(|properties| properties.delay)
+                .unwrap_or_default(),
+            ttl: properties.and_then(|properties| properties.ttl),
+            ..Message::default()
+        };
+        self.messages[tag.producer()].push(tag.sequence(), message);
     }
 
     /// The broker takes a message for so many queues (none if it refuses it).
@@ -139,7 +243,10 @@ impl Check {
         if self.enabled {
             self.tallies[Invariant::NoLoss as usize].compared += 1;
         }
-        self.update(tag, |message| message.copies -= 1);
+        self.update(tag, |message| {
+            message.copies -= 1;
+            message.done = true;
+        });
     }
 
     /// A copy is gone that should not be; that matters if its message was confirmed.
@@ -149,7 +256,11 @@ impl Check {
         }
         self.tallies[Invariant::NoLoss as usize].compared += 1;
         let known = self.messages[tag.producer()].get(tag.sequence());
-        if known.is_some_and(|message| message.confirmed) {
+        // Of a message that was sent again another copy may be as good.
+        let spare = |message: &Message| {
+            message.attempts > 1 && (message.done || message.copies > 1 || !message.routed)
+        };
+        if known.is_some_and(|message| message.confirmed && !spare(message)) {
             self.violation(Invariant::NoLoss, copy.queue.index(), || {
                 format!("at {now}: {tag} was confirmed, and {why} took it")
             });
@@ -169,6 +280,7 @@ impl Check {
         let mut violated = None;
         if let Some(message) = self.messages[tag.producer()].get(tag.sequence())
             && confirmed
+            && message.attempts <= 1
         {
             if let Some(queue) = message.lost_in {
                 violated = Some((queue, "a queue had lost it"));
@@ -264,16 +376,166 @@ impl Check {
 
     /// A queue holds so many ready messages.
     #[inline]
-    pub fn depth(&mut self, now: Time, queue: usize, ready: u64, bound: Option<u64>) {
-        let (true, Some(bound)) = (self.enabled, bound) else {
+    pub fn depth(&mut self, now: Time, queue: usize, ready: u64) {
+        let (true, Some(bound)) = (self.enabled, self.rules[queue].bound) else {
             return;
         };
-        self.tallies[Invariant::DepthBound as usize].compared += 1;
-        if ready > bound {
-            self.violation(Invariant::DepthBound, queue, || {
-                format!("at {now}: {ready} were ready, and the bound is {bound}")
+        self.compare(Invariant::DepthBound, queue, ready <= bound, || {
+            format!("at {now}: {ready} were ready, and the bound is {bound}")
+        });
+    }
+
+    /// A queue has seen a message before: it will not hold it, and that is no loss.
+    pub fn deduplicated(&mut self, tag: Tag) {
+        self.update(tag, |message| message.made += 1);
+    }
+
+    /// A copy leaves the ready state for a consumer; `journey` is as it was before.
+    #[inline]
+    pub fn dispatched(&mut self, now: Time, copy: MessageCopy, journey: &Journey) {
+        if !self.enabled {
+            return;
+        }
+        let (queue, tag) = (copy.queue.index(), Tag(journey.tag));
+        let alone = journey.state != State::InFlight;
+        self.compare(Invariant::Lease, queue, alone, || {
+            format!("at {now}: {tag} went to a consumer while another one had it")
+        });
+        if let Some(ttl) = self.rules[queue].ttl {
+            self.in_time(now, queue, tag, journey.committed + ttl);
+        }
+        // A dead letter waits by its new queue's terms.
+        let messages = self.messages.get(tag.producer());
+        let message = messages.and_then(|messages| messages.get(tag.sequence()));
+        if let Some(message) = message.filter(|_| !journey.moved) {
+            let (delay, ttl) = (message.delay, message.ttl);
+            if let Some(ttl) = ttl {
+                self.in_time(now, queue, tag, journey.committed + ttl);
+            }
+            if !delay.is_zero() {
+                let due = journey.handled + delay;
+                self.compare(Invariant::Timely, queue, now >= due, || {
+                    format!("at {now}: {tag} was delivered, and was not due before {due}")
+                });
+            }
+        }
+    }
+
+    fn in_time(&mut self, now: Time, queue: usize, tag: Tag, until: Time) {
+        self.compare(Invariant::Timely, queue, now <= until, || {
+            format!("at {now}: {tag} was delivered, and had expired at {until}")
+        });
+    }
+
+    /// A copy of some priority leaves for a consumer, although (`passed_over`) one of higher priority is ready.
+    pub fn by_priority(&mut self, now: Time, copy: MessageCopy, passed_over: bool) {
+        let queue = copy.queue.index();
+        if self.enabled && self.rules[queue].by_priority {
+            self.compare(Invariant::PriorityOrder, queue, !passed_over, || {
+                format!(
+                    "at {now}: message {} was delivered while one of higher priority was ready",
+                    copy.serial
+                )
             });
         }
+    }
+
+    /// A consumer (of reader `reader`, in a stream) has a message in its hands for the first time.
+    #[inline]
+    pub fn first_received(&mut self, now: Time, tag: Tag, copy: MessageCopy, reader: u32) {
+        let queue = copy.queue.index();
+        if !self.enabled || !self.rules[queue].ordered {
+            return;
+        }
+        let messages = self.messages.get(tag.producer());
+        let known = messages.and_then(|messages| messages.get(tag.sequence()));
+        let key = match known {
+            Some(message) if message.attempts > 1 => return,
+            Some(message) => message.key,
+            None => return,
+        };
+        let of = (copy.queue.0, reader, tag.producer(), key);
+        let last = self.order.insert(of, tag.sequence());
+        let in_order = last.is_none_or(|last| last < tag.sequence());
+        self.compare(Invariant::OrderPerKey, queue, in_order, || {
+            let last = last.unwrap_or_default();
+            format!("at {now}: {tag} was delivered after number {last}, which has the same key")
+        });
+    }
+
+    /// A copy came back for the `deliveries`-th time.
+    pub fn returned(&mut self, now: Time, copy: MessageCopy, deliveries: u32) {
+        let queue = copy.queue.index();
+        if let (true, Some(limit)) = (self.enabled, self.rules[queue].limit) {
+            self.compare(Invariant::DeliveryLimit, queue, deliveries <= limit, || {
+                format!(
+                    "at {now}: message {} came back {deliveries} times, and the limit is {limit}",
+                    copy.serial
+                )
+            });
+        }
+    }
+
+    /// A copy left for the dead letters; `there` if it had been in its queue.
+    pub fn dead_lettered(&mut self, now: Time, copy: MessageCopy, there: bool) {
+        if self.enabled {
+            self.compare(Invariant::DeadLetterOnce, copy.queue.index(), there, || {
+                format!(
+                    "at {now}: message {} was dead-lettered, and had left its queue before",
+                    copy.serial
+                )
+            });
+        }
+    }
+
+    /// A member of a group, by its connection, is told what it reads.
+    pub fn assigned(
+        &mut self,
+        now: Time,
+        group: usize,
+        connection: u32,
+        generation: u32,
+        streams: &[QueueId],
+    ) {
+        if !self.enabled || !self.partitioned.get(group).copied().unwrap_or(false) {
+            return;
+        }
+        self.members.insert(connection, group);
+        self.owners.retain(|(of, stream), (_, owner)| {
+            *of != group || *owner != connection || streams.contains(stream)
+        });
+        for stream in streams {
+            let before = self
+                .owners
+                .insert((group, *stream), (generation, connection));
+            let free =
+                before.is_none_or(|(since, owner)| owner == connection || since < generation);
+            self.compare(Invariant::SingleReader, stream.index(), free, || {
+                format!("at {now}: a stream was assigned to two members in generation {generation}")
+            });
+        }
+    }
+
+    /// A record of a stream leaves for a consumer.
+    #[inline]
+    pub fn read(&mut self, now: Time, stream: QueueId, connection: u32) {
+        if !self.enabled {
+            return;
+        }
+        let Some(group) = self.members.get(&connection) else {
+            return;
+        };
+        let owner = self.owners.get(&(*group, stream));
+        let owns = owner.is_some_and(|(_, owner)| *owner == connection);
+        self.compare(Invariant::SingleReader, stream.index(), owns, || {
+            format!("at {now}: a member was sent a record of a stream that is not its own")
+        });
+    }
+
+    /// The broker is gone: nobody owns a stream.
+    pub fn forget_assignments(&mut self) {
+        self.owners.clear();
+        self.members.clear();
     }
 
     /// So many copies are back whose removal had been on the disk.
@@ -310,10 +572,13 @@ impl Check {
 
     /// Verdicts, for the record.
     pub fn records(&self) -> Vec<InvariantRecord> {
-        let records = INVARIANTS
-            .iter()
-            .zip(&self.tallies)
-            .map(|(name, tally)| InvariantRecord {
+        let judged = INVARIANTS.iter().zip(&self.tallies).zip(self.asked);
+        let records = judged
+            .enumerate()
+            .filter(|(number, ((_, tally), asked))| {
+                *number < ALWAYS || tally.compared > 0 || *asked
+            })
+            .map(|(_, ((name, tally), _))| InvariantRecord {
                 name: (*name).into(),
                 verdict: match (tally.violations, tally.compared) {
                     (1.., _) => Verdict::Fail,
@@ -326,6 +591,21 @@ impl Check {
                 examples: tally.examples.clone(),
             });
         records.collect()
+    }
+
+    /// Compares once; `text` says what is wrong if it does not hold.
+    #[inline]
+    fn compare(
+        &mut self,
+        invariant: Invariant,
+        queue: usize,
+        holds: bool,
+        text: impl FnOnce() -> String,
+    ) {
+        self.tallies[invariant as usize].compared += 1;
+        if !holds {
+            self.violation(invariant, queue, text);
+        }
     }
 
     fn violation(&mut self, invariant: Invariant, queue: usize, text: impl FnOnce() -> String) {
@@ -407,18 +687,26 @@ mod tests {
     };
 
     fn violations(check: &Check, invariant: Invariant) -> u64 {
-        check.records()[invariant as usize].violations
+        check.tallies[invariant as usize].violations
+    }
+
+    fn compared(check: &Check, invariant: Invariant) -> u64 {
+        check.tallies[invariant as usize].compared
+    }
+
+    fn check(rules: Rules) -> Check {
+        Check::with_rules(true, vec![rules], 1, 1)
     }
 
     fn accepted(check: &mut Check, tag: Tag) {
-        check.sent(tag);
+        check.sent(tag, 0, None, false);
         check.routed(tag, 1);
         check.begun(tag, false);
     }
 
     #[test]
     fn losing_what_was_confirmed_is_a_loss_in_either_order() {
-        let mut check = Check::new(true, 1, 0, 1);
+        let mut check = check(Rules::default());
         let [before, after, unconfirmed] = [0, 1, 2].map(|sequence| Tag::new(0, sequence));
         for tag in [before, after, unconfirmed] {
             accepted(&mut check, tag);
@@ -438,9 +726,9 @@ mod tests {
 
     #[test]
     fn a_confirm_without_a_copy_is_a_loss() {
-        let mut check = Check::new(true, 1, 0, 1);
+        let mut check = check(Rules::default());
         let tag = Tag::new(0, 0);
-        check.sent(tag);
+        check.sent(tag, 0, None, false);
         check.routed(tag, 1);
         check.outcome(NOW, tag, true);
         assert_eq!(violations(&check, Invariant::NoLoss), 1);
@@ -448,10 +736,10 @@ mod tests {
 
     #[test]
     fn a_confirm_of_what_was_refused_is_a_loss() {
-        let mut check = Check::new(true, 1, 0, 1);
+        let mut check = check(Rules::default());
         for (sequence, confirmed) in [(0, false), (1, true)] {
             let tag = Tag::new(0, sequence);
-            check.sent(tag);
+            check.sent(tag, 0, None, false);
             check.refused(tag, 0);
             check.outcome(NOW, tag, confirmed);
         }
@@ -460,7 +748,7 @@ mod tests {
 
     #[test]
     fn what_nobody_sent_is_a_phantom() {
-        let mut check = Check::new(true, 1, 0, 1);
+        let mut check = check(Rules::default());
         accepted(&mut check, Tag::new(0, 0));
         check.received(NOW, Tag::new(0, 0), COPY, true);
         assert_eq!(violations(&check, Invariant::NoPhantom), 0);
@@ -472,7 +760,10 @@ mod tests {
 
     #[test]
     fn bounds_are_compared() {
-        let mut check = Check::new(true, 1, 1, 1);
+        let mut check = check(Rules {
+            bound: Some(5),
+            ..Rules::default()
+        });
         for delivery in 1..=3 {
             check.held(NOW, 0, delivery, 2, 0);
         }
@@ -480,10 +771,106 @@ mod tests {
         check.settled(0, 2, true);
         check.held(NOW, 0, 4, 2, 0);
         assert_eq!(violations(&check, Invariant::PrefetchBound), 1);
-        check.depth(NOW, 0, 5, Some(5));
-        check.depth(NOW, 0, 6, Some(5));
+        check.depth(NOW, 0, 5);
+        check.depth(NOW, 0, 6);
         assert_eq!(violations(&check, Invariant::DepthBound), 1);
         check.balance(NOW, 0, (3, "are ready"), (4, "should be"));
         assert_eq!(violations(&check, Invariant::Conservation), 1);
+    }
+
+    fn journey(tag: Tag) -> Journey {
+        let stamps = crate::network::Stamps::default();
+        Journey::new(Time::ZERO, tag.0, 0, stamps)
+    }
+
+    #[test]
+    fn another_copy_saves_a_message_that_was_sent_twice() {
+        let mut check = check(Rules::default());
+        let tag = Tag::new(0, 0);
+        accepted(&mut check, tag);
+        check.sent(tag, 0, None, true);
+        check.routed(tag, 1);
+        check.begun(tag, false);
+        check.outcome(NOW, tag, true);
+        check.lost(NOW, tag, COPY, "a crash");
+        assert_eq!(violations(&check, Invariant::NoLoss), 0);
+        check.lost(NOW, tag, COPY, "a crash");
+        assert_eq!(violations(&check, Invariant::NoLoss), 1);
+    }
+
+    #[test]
+    fn a_key_out_of_order_is_seen() {
+        let mut check = check(Rules {
+            ordered: true,
+            ..Rules::default()
+        });
+        for (sequence, key) in [(0, 1), (1, 2), (2, 1)] {
+            check.sent(Tag::new(0, sequence), key, None, false);
+        }
+        check.first_received(NOW, Tag::new(0, 1), COPY, 0);
+        check.first_received(NOW, Tag::new(0, 2), COPY, 0);
+        assert_eq!(violations(&check, Invariant::OrderPerKey), 0);
+        check.first_received(NOW, Tag::new(0, 0), COPY, 0);
+        assert_eq!(violations(&check, Invariant::OrderPerKey), 1);
+        assert_eq!(compared(&check, Invariant::OrderPerKey), 3);
+    }
+
+    #[test]
+    fn too_early_and_too_late_are_seen() {
+        let mut check = check(Rules {
+            ttl: Some(Span::from_secs(9)),
+            ..Rules::default()
+        });
+        let tag = Tag::new(0, 0);
+        let properties = Properties {
+            delay: Some(Span::from_secs(2)),
+            ttl: Some(Span::from_secs(5)),
+            ..Properties::default()
+        };
+        check.sent(tag, 0, Some(&properties), false);
+        for (second, seen) in [(1, 1), (2, 1), (5, 1), (6, 2), (10, 4)] {
+            check.dispatched(Time(second * 1_000_000_000), COPY, &journey(tag));
+            assert_eq!(violations(&check, Invariant::Timely), seen, "{second}");
+        }
+        assert_eq!(compared(&check, Invariant::Timely), 15);
+    }
+
+    #[test]
+    fn limits_leases_dead_letters_and_priorities_are_compared() {
+        let mut check = check(Rules {
+            limit: Some(2),
+            by_priority: true,
+            ..Rules::default()
+        });
+        check.returned(NOW, COPY, 2);
+        check.returned(NOW, COPY, 3);
+        assert_eq!(violations(&check, Invariant::DeliveryLimit), 1);
+        let mut held = journey(Tag::new(0, 0));
+        check.dispatched(NOW, COPY, &held);
+        held.state = State::InFlight;
+        check.dispatched(NOW, COPY, &held);
+        assert_eq!(violations(&check, Invariant::Lease), 1);
+        check.dead_lettered(NOW, COPY, true);
+        check.dead_lettered(NOW, COPY, false);
+        assert_eq!(violations(&check, Invariant::DeadLetterOnce), 1);
+        check.by_priority(NOW, COPY, false);
+        check.by_priority(NOW, COPY, true);
+        assert_eq!(violations(&check, Invariant::PriorityOrder), 1);
+    }
+
+    #[test]
+    fn two_readers_of_a_stream_are_seen() {
+        let mut check = check(Rules::default());
+        check.partitioned = vec![true];
+        let stream = [QueueId(0)];
+        check.assigned(NOW, 0, 7, 1, &stream);
+        check.read(NOW, QueueId(0), 7);
+        check.assigned(NOW, 0, 8, 2, &stream);
+        check.read(NOW, QueueId(0), 8);
+        assert_eq!(violations(&check, Invariant::SingleReader), 0);
+        check.read(NOW, QueueId(0), 7);
+        assert_eq!(violations(&check, Invariant::SingleReader), 1);
+        check.assigned(NOW, 0, 7, 2, &stream);
+        assert_eq!(violations(&check, Invariant::SingleReader), 2);
     }
 }

@@ -22,6 +22,11 @@ pub struct Disk {
     fsync: Sampler,
     bandwidth: Option<f64>,
     stream: Stream,
+    /// How much it holds, if that is bounded, and what the log takes of it.
+    capacity: Option<u64>,
+    used: u64,
+    /// What was free when that was told last.
+    told: Option<u64>,
     /// fsync takes so many times as long: a fault.
     pub factor: f64,
     /// fsyncs completed.
@@ -46,6 +51,9 @@ impl Disk {
             fsync: Sampler::new(&costs.fsync),
             bandwidth: costs.bandwidth,
             stream,
+            capacity: costs.capacity,
+            used: 0,
+            told: None,
             factor: 1.0,
             fsyncs: 0,
             entries_synced: 0,
@@ -56,7 +64,9 @@ impl Disk {
     /// Takes an entry into the process's buffer.
     pub fn append(&mut self, position: LogPosition, entry: Entry) {
         debug_assert_eq!(position.0, self.appended.0 + 1, "log positions are dense");
-        self.bytes_unsynced += entry.size();
+        let size = entry.size();
+        self.bytes_unsynced += size;
+        self.used += size;
         self.appended = position;
         self.entries.push_back((position, entry));
     }
@@ -104,8 +114,33 @@ impl Disk {
             .front()
             .is_some_and(|(position, _)| *position < before)
         {
-            self.entries.pop_front();
+            if let Some((_, entry)) = self.entries.pop_front()
+                && self.capacity.is_some()
+            {
+                self.used -= entry.size();
+            }
         }
+    }
+
+    /// How many bytes are free, if that is bounded and has changed by a thousandth of all since the last answer.
+    #[inline]
+    pub fn free_changed(&mut self) -> Option<u64> {
+        let capacity = self.capacity?;
+        let free = capacity.saturating_sub(self.used);
+        let notable = |told: u64| told.abs_diff(free) > capacity / 1000;
+        if self.told.is_none_or(notable) {
+            self.told = Some(free);
+            return Some(free);
+        }
+        None
+    }
+
+    /// Everything appended is on the platter, as if that had been so for long: before a run begins.
+    pub fn settle(&mut self) {
+        self.written = self.appended;
+        self.synced = self.appended;
+        self.wanted = self.appended;
+        self.bytes_unsynced = 0;
     }
 
     /// The process dies, or (`power`) the machine: what was not written, or not synced, is gone. Returns how many entries.
@@ -119,6 +154,8 @@ impl Disk {
         {
             self.entries.pop_back();
         }
+        self.used = self.entries.iter().map(|(_, entry)| entry.size()).sum();
+        self.told = None;
         if let Some((_, since)) = self.syncing.take() {
             self.busy += now - since;
         }

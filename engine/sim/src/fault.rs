@@ -98,6 +98,10 @@ impl World {
         for tag in self.node.die(now) {
             self.check.vanished(Tag(tag));
         }
+        self.check.forget_assignments();
+        for alarm in &mut self.alarms {
+            alarm.until = alarm.until.min(now);
+        }
         for tag in std::mem::take(&mut self.parked).into_keys() {
             self.check.vanished(Tag(tag));
         }
@@ -125,7 +129,7 @@ impl World {
         let phase = self.metrics.phase;
         let log = LogContents::of(&self.node.disk.recover());
         let mut total = 0;
-        for queue in 0..self.scenario.queues.len() {
+        for queue in 0..self.layout.len() {
             let copy = |serial| MessageCopy {
                 queue: QueueId(queue as u32),
                 serial,
@@ -137,10 +141,16 @@ impl World {
             let (kept, gone): (Vec<u64>, Vec<u64>) = in_broker
                 .map(|(serial, _)| serial)
                 .partition(|serial| log.holds.contains_key(&copy(*serial)));
-            self.metrics.queues[queue].came_back = 0;
+            let metrics = &mut self.metrics.queues[queue];
+            metrics.came_back = 0;
+            metrics.delayed.set(now, phase, 0);
+            metrics
+                .priorities
+                .iter_mut()
+                .for_each(|level| level.ready = 0);
             for serial in gone {
                 let copy = copy(serial);
-                let Some(journey) = self.journeys.end(copy) else {
+                let Some(journey) = self.end_journey(copy) else {
                     continue;
                 };
                 let tag = Tag(journey.tag);
@@ -150,7 +160,7 @@ impl World {
                 // If the log has its removal, or its consumer was done and only the ack was under way, it is finished.
                 let metrics = &mut self.metrics.queues[queue];
                 if log.moved.contains(&copy) {
-                    metrics.dead_lettered += 1;
+                    metrics.deaths[0] += 1;
                     self.check.ended(tag);
                 } else if journey.served {
                     metrics.count(phase, |counts| counts.acked += 1);
@@ -191,13 +201,15 @@ impl World {
             .collect();
         for (_, tag) in &back {
             self.check.begun(Tag(*tag), true);
+            self.copy_begins(*tag, now);
             self.metrics.littles.enter(now);
         }
         // Nobody waits for the log when acknowledgements are automatic.
+        let of = self.layout.queue_of(queue);
         let auto_ack = |group: &queuelab_scenario::Consumer| {
-            group.ack == Ack::Auto && group.from.contains(&queue)
+            group.ack == Ack::Auto && group.from.contains(&of)
         };
-        let awaited = match self.scenario.queues[queue].durability {
+        let awaited = match self.scenario.queues[self.layout.queue_of(queue)].durability {
             Durability::None => false,
             Durability::Os => !power,
             Durability::Fsync => true,
@@ -221,7 +233,8 @@ impl World {
         }
         let recovered = self.node.disk.restart();
         let scenario = self.scenario.clone();
-        self.node.boot(&scenario, recovered);
+        let now = self.calendar.now();
+        self.node.boot(&scenario, &self.layout, now, recovered);
         self.settle_node();
         self.say(format!(
             "n1 is up again, life {}",
@@ -241,6 +254,7 @@ impl World {
             machine.buffered() + u64::from(machine.serving())
         };
         self.forget_held(consumer);
+        self.forget_relayed(consumer);
         let connection = self.consumer_connection(consumer);
         let link = &mut self.connections[connection as usize];
         link.live = false;
@@ -380,7 +394,20 @@ impl LogContents {
                             log.moved.insert(*copy);
                         }
                     }
-                    _ => {}
+                    Command::Truncate { copy } | Command::Delete { copy } => {
+                        let all = matches!(command, Command::Delete { .. });
+                        let from = MessageCopy { serial: 0, ..*copy };
+                        let until = MessageCopy {
+                            serial: if all { u64::MAX } else { copy.serial },
+                            ..*copy
+                        };
+                        let gone: Vec<_> = log.holds.range(from..until).map(|it| *it.0).collect();
+                        for copy in gone {
+                            log.holds.remove(&copy);
+                            log.removed.insert(copy);
+                        }
+                    }
+                    Command::Return { .. } | Command::Advance { .. } | Command::Declare { .. } => {}
                 }
             }
         }

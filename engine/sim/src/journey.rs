@@ -10,6 +10,20 @@ use crate::network::Stamps;
 #[derive(Clone, Debug)]
 pub struct Journeys {
     queues: Vec<Ledger<Journey>>,
+    /// Of streams: who has read each record. Absent for other queues.
+    readings: Vec<Option<Ledger<Vec<Reading>>>>,
+}
+
+/// What one reader — a group, or a consumer without one — has had of a record of a stream.
+#[derive(Clone, Copy, Debug)]
+pub struct Reading {
+    pub reader: u32,
+    pub attempts: u32,
+    /// The connection that it was dispatched to last.
+    pub holder: u32,
+    pub received: bool,
+    pub served: bool,
+    pub dispatched: Time,
 }
 
 /// Stamps of one copy; non-decreasing in the order of the fields.
@@ -20,6 +34,8 @@ pub struct Journey {
     pub state: State,
     pub received_once: bool,
     pub served: bool,
+    /// As published.
+    pub priority: u8,
     /// It goes on from another copy, as a dead letter does, or had left the queue: what was before counts as earlier attempts.
     pub moved: bool,
     /// Ready again: it had been delivered, or a restart found it.
@@ -47,6 +63,8 @@ pub enum State {
     Proposed,
     /// Could be delivered.
     Ready,
+    /// Not before some instant.
+    Delayed,
     /// Delivered.
     InFlight,
     /// Has left its queue; a consumer still works on it (automatic acknowledgement).
@@ -57,16 +75,21 @@ pub enum State {
 pub const NOBODY: u32 = u32::MAX;
 
 impl Journeys {
-    /// For so many queues.
-    pub fn new(queues: usize) -> Journeys {
+    /// For these queues: true for a stream.
+    pub fn new(queues: impl Iterator<Item = bool>) -> Journeys {
+        let readings: Vec<_> = queues.map(|stream| stream.then(Ledger::new)).collect();
         Journeys {
-            queues: vec![Ledger::new(); queues],
+            queues: vec![Ledger::new(); readings.len()],
+            readings,
         }
     }
 
     /// A copy begins.
     pub fn begin(&mut self, copy: MessageCopy, journey: Journey) {
         self.queues[copy.queue.index()].push(copy.serial, journey);
+        if let Some(readings) = &mut self.readings[copy.queue.index()] {
+            readings.push(copy.serial, Vec::new());
+        }
     }
 
     #[inline]
@@ -78,8 +101,46 @@ impl Journeys {
         self.queues[copy.queue.index()].get(copy.serial)
     }
 
+    /// Whether a queue is a stream.
+    #[inline]
+    pub fn is_stream(&self, queue: usize) -> bool {
+        self.readings[queue].is_some()
+    }
+
+    /// What a reader has had of a record; `None` of what is not in a stream (any more).
+    pub fn reading(&mut self, copy: MessageCopy, reader: u32, now: Time) -> Option<&mut Reading> {
+        let readings = self.readings[copy.queue.index()].as_mut()?;
+        let readings = readings.get_mut(copy.serial)?;
+        let at = readings.iter().position(|reading| reading.reader == reader);
+        let at = at.unwrap_or_else(|| {
+            readings.push(Reading {
+                reader,
+                attempts: 0,
+                holder: NOBODY,
+                received: false,
+                served: false,
+                dispatched: now,
+            });
+            readings.len() - 1
+        });
+        Some(&mut readings[at])
+    }
+
+    /// How many of the first so many readers have served a record.
+    pub fn served_by(&self, copy: MessageCopy, readers: u32) -> usize {
+        let readings = self.readings[copy.queue.index()].as_ref();
+        let readings = readings.and_then(|readings| readings.get(copy.serial));
+        readings.map_or(0, |readings| {
+            let served = |reading: &&Reading| reading.served && reading.reader < readers;
+            readings.iter().filter(served).count()
+        })
+    }
+
     #[inline]
     pub fn end(&mut self, copy: MessageCopy) -> Option<Journey> {
+        if let Some(readings) = &mut self.readings[copy.queue.index()] {
+            readings.remove(copy.serial);
+        }
         self.queues[copy.queue.index()].remove(copy.serial)
     }
 
@@ -126,6 +187,7 @@ impl Journey {
             state: State::Proposed,
             received_once: false,
             served: false,
+            priority: 0,
             moved: false,
             came_back: false,
             attempts: 0,
@@ -144,6 +206,7 @@ impl Journey {
     pub fn moved(&self, now: Time) -> Journey {
         Journey {
             moved: true,
+            priority: self.priority,
             attempts: self.attempts,
             handled: self.handled,
             ..Journey::new(now, self.tag, self.phase, self.stamps)

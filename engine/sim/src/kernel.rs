@@ -189,6 +189,14 @@ impl<E: Copy> Calendar<E> {
         Some((self.now, first.key as u64, first.event))
     }
 
+    /// Forgets all that was to happen.
+    pub fn clear(&mut self) {
+        self.heap.clear();
+        self.vacant = false;
+        self.at_once.clear();
+        self.lanes.iter_mut().for_each(VecDeque::clear);
+    }
+
     /// Moves to `at` if nothing is due before it; never back.
     pub fn advance(&mut self, at: Time) {
         debug_assert!(self.next_at().is_none_or(|next| at <= next));

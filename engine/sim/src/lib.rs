@@ -2,14 +2,19 @@
 //!
 //! It knows no wall clock, thread or file. A run is a pure function of scenario and seed.
 
+mod body;
 pub mod check;
+mod clients;
 mod disk;
 mod fault;
 mod journey;
 pub mod kernel;
+mod measure;
 mod metrics;
 mod network;
 mod node;
+mod observe;
+mod relay;
 mod simulation;
 mod topology;
 mod trace;

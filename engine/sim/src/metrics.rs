@@ -1,8 +1,12 @@
 //! What a run measures while it goes on: constant work per event, memory by windows and never by messages.
 
 use queuelab_core::{Span, Time};
-use queuelab_record::{Latencies, LatencySeries, Load, Outcomes, Parts, QueueSeries};
+use queuelab_record::{
+    GroupSeries, Lag, Latencies, LatencySeries, Load, Outcomes, Parts, QueueSeries,
+};
 use queuelab_scenario::{Phase, Scenario};
+
+use crate::topology::Layout;
 
 /// Measurements of one run.
 #[derive(Clone, Debug)]
@@ -15,6 +19,8 @@ pub struct Metrics {
     pub queues: Vec<QueueMetrics>,
     /// Per producer group.
     pub producers: Vec<ProducerMetrics>,
+    /// Per group of consumers of streams.
+    pub groups: Vec<GroupMetrics>,
     /// Time per part of the journey.
     pub parts: Parts,
     windows: [Window; 3],
@@ -42,10 +48,16 @@ pub struct QueueMetrics {
     pub series: QueueSeries,
     /// Per phase.
     pub phases: Vec<PhaseMetrics>,
-    /// By phase of the intended send.
+    /// By producer group, and by phase of the intended send within.
     pub delivery: Vec<Latencies>,
-    /// By phase of the intended send.
+    /// The same. Services after which the consumer publishes on are left out.
     pub end_to_end: Vec<Latencies>,
+    /// The same of those that were left out.
+    pub relayed: Vec<Latencies>,
+    /// Not ready before some instant.
+    pub delayed: Level,
+    /// By priority, in a queue that has priorities.
+    pub priorities: Vec<PriorityMetrics>,
     /// Services of copies that had been served before.
     pub duplicates: u64,
     /// Copies that were begun: routed here, or moved here as dead letters, whether they entered or not.
@@ -58,9 +70,62 @@ pub struct QueueMetrics {
     pub lost: u64,
     /// Publishes that the queue said no to.
     pub refused: u64,
-    pub dead_lettered: u64,
+    /// By reason, in the order of `queuelab_record::DEATH_NAMES`.
+    pub deaths: [u64; 4],
+    deaths_counted: u64,
     pub dropped: u64,
     pub rejected: u64,
+    pub expired: u64,
+    pub exhausted: u64,
+    pub purged: u64,
+    pub retired: u64,
+    pub deduplicated: u64,
+    pub lease_expired: u64,
+}
+
+/// Measurements of one priority in one queue.
+#[derive(Clone, Debug, Default)]
+pub struct PriorityMetrics {
+    /// Ready now.
+    pub ready: u64,
+    pub enqueued: u64,
+    pub delivered: u64,
+    pub delivery: Latencies,
+}
+
+/// Measurements of a group of consumers of streams.
+#[derive(Clone, Debug)]
+pub struct GroupMetrics {
+    /// Records that it has not settled.
+    pub lag: Level,
+    pub members: u32,
+    pub delivered: u64,
+    pub settled: u64,
+    pub archived: u64,
+    pub rebalances: u64,
+    counted: (u64, u64),
+    /// By phase of the intended send.
+    pub delivery: Vec<Latencies>,
+    /// By phase of the intended send.
+    pub end_to_end: Vec<Latencies>,
+    pub series: GroupSeries,
+}
+
+/// A number that goes up and down, by phase.
+#[derive(Clone, Debug)]
+pub struct Level {
+    pub value: u64,
+    since: Time,
+    /// The largest, and when first.
+    pub peak: (u64, Time),
+    phases: Vec<LevelPhase>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct LevelPhase {
+    integral: u128,
+    max: u64,
+    end: u64,
 }
 
 /// What is counted per window and per phase.
@@ -90,6 +155,8 @@ pub struct ProducerMetrics {
     pub outcomes: Outcomes,
     /// By phase of the intended send.
     pub confirm: Vec<Latencies>,
+    /// By phase of the intended send; only if that is not the same as the end-to-end latency.
+    pub complete: Vec<Latencies>,
 }
 
 /// ∫ N(t) dt against Σ sojourns.
@@ -122,8 +189,9 @@ pub enum Latency {
 
 impl Metrics {
     /// Nothing measured yet.
-    pub fn new(scenario: &Scenario, warmup: Span) -> Metrics {
+    pub fn new(scenario: &Scenario, layout: &Layout, warmup: Span) -> Metrics {
         let phases = scenario.phases.len();
+        let cells = phases * scenario.producers.len().max(1);
         let queue = QueueMetrics {
             ready: 0,
             since: Time::ZERO,
@@ -134,27 +202,59 @@ impl Metrics {
             counts: Counts::default(),
             series: QueueSeries::default(),
             phases: vec![PhaseMetrics::default(); phases],
-            delivery: vec![Latencies::default(); phases],
-            end_to_end: vec![Latencies::default(); phases],
+            delivery: vec![Latencies::default(); cells],
+            end_to_end: vec![Latencies::default(); cells],
+            relayed: vec![Latencies::default(); cells],
+            delayed: Level::new(phases),
+            priorities: Vec::new(),
             duplicates: 0,
             begun: 0,
             resurrected: 0,
             came_back: 0,
             lost: 0,
             refused: 0,
-            dead_lettered: 0,
+            deaths: [0; 4],
+            deaths_counted: 0,
             dropped: 0,
             rejected: 0,
+            expired: 0,
+            exhausted: 0,
+            purged: 0,
+            retired: 0,
+            deduplicated: 0,
+            lease_expired: 0,
         };
+        let of = |number: usize| &scenario.queues[layout.queue_of(number)].policy;
+        let queues = (0..layout.len()).map(|number| QueueMetrics {
+            priorities: match of(number).max_priority {
+                0 => Vec::new(),
+                highest => vec![PriorityMetrics::default(); usize::from(highest) + 1],
+            },
+            ..queue.clone()
+        });
         let producer = ProducerMetrics {
             outcomes: Outcomes::default(),
             confirm: vec![Latencies::default(); phases],
+            complete: vec![Latencies::default(); phases],
+        };
+        let group = GroupMetrics {
+            lag: Level::new(phases),
+            members: 0,
+            delivered: 0,
+            settled: 0,
+            archived: 0,
+            rebalances: 0,
+            counted: (0, 0),
+            delivery: vec![Latencies::default(); phases],
+            end_to_end: vec![Latencies::default(); phases],
+            series: GroupSeries::default(),
         };
         Metrics {
             phases: scenario.phases.clone(),
             phase: 0,
             warmup: Time::ZERO + warmup,
-            queues: vec![queue; scenario.queues.len()],
+            queues: queues.collect(),
+            groups: vec![group; scenario.groups.len()],
             producers: vec![producer; scenario.producers.len()],
             parts: Parts::default(),
             windows: Default::default(),
@@ -175,19 +275,51 @@ impl Metrics {
             .min(self.phases.len() - 1)
     }
 
-    /// One latency of a message meant to be sent at `intended`, of queue or producer group `of`.
+    /// One latency of a message of a producer group meant to be sent at `intended`.
     #[inline]
-    pub fn latency(&mut self, which: Latency, of: usize, phase: usize, intended: Time, now: Time) {
+    pub fn latency(&mut self, which: Latency, of: Measured, intended: Time, now: Time) {
         if intended < self.warmup {
             return;
         }
         let span = now - intended;
+        let cell = of.producer * self.phases.len() + of.phase;
         match which {
-            Latency::Confirm => self.producers[of].confirm[phase].record(span),
-            Latency::Delivery => self.queues[of].delivery[phase].record(span),
-            Latency::EndToEnd => self.queues[of].end_to_end[phase].record(span),
+            Latency::Confirm => self.producers[of.producer].confirm[of.phase].record(span),
+            Latency::Delivery => self.queues[of.queue].delivery[cell].record(span),
+            Latency::EndToEnd => self.queues[of.queue].end_to_end[cell].record(span),
         }
         self.windows[which as usize].record(span);
+    }
+
+    /// The end of a service after which the consumer publishes on.
+    pub fn relayed(&mut self, of: Measured, intended: Time, now: Time) {
+        if intended >= self.warmup {
+            let cell = of.producer * self.phases.len() + of.phase;
+            self.queues[of.queue].relayed[cell].record(now - intended);
+        }
+    }
+
+    /// A message has come to its end.
+    pub fn complete(&mut self, producer: usize, intended: Time, now: Time) {
+        if intended >= self.warmup {
+            let phase = self.phase_of(intended);
+            if let Some(producer) = self.producers.get_mut(producer) {
+                producer.complete[phase].record(now - intended);
+            }
+        }
+    }
+
+    /// What a group's member receives, or has served, for the first time in the group.
+    pub fn read(&mut self, group: usize, which: Latency, phase: usize, intended: Time, now: Time) {
+        if intended < self.warmup {
+            return;
+        }
+        let group = &mut self.groups[group];
+        let latencies = match which {
+            Latency::Delivery => &mut group.delivery,
+            _ => &mut group.end_to_end,
+        };
+        latencies[phase].record(now - intended);
     }
 
     /// The parts of a finished journey.
@@ -221,7 +353,22 @@ impl Metrics {
                 .redelivered
                 .push(counts.redelivered - before.redelivered);
             series.acked.push(counts.acked - before.acked);
+            series.delayed.push(queue.delayed.value);
+            let deaths = queue.deaths.iter().sum();
+            series.dead_lettered.push(deaths - queue.deaths_counted);
+            queue.deaths_counted = deaths;
             queue.window_max = queue.ready;
+        }
+        for group in &mut self.groups {
+            let settled = group.settled + group.archived;
+            group.series.lag.push(group.lag.value);
+            group.series.members.push(u64::from(group.members));
+            group
+                .series
+                .delivered
+                .push(group.delivered - group.counted.0);
+            group.series.settled.push(settled - group.counted.1);
+            group.counted = (group.delivered, settled);
         }
         for (series, window) in self.latency_series.iter_mut().zip(&mut self.windows) {
             window.close(series);
@@ -238,8 +385,98 @@ impl Metrics {
             for queue in &mut self.queues {
                 queue.phases[self.phase].ready_max = queue.ready;
                 queue.phases[self.phase].ready_end = queue.ready;
+                queue.delayed.begin_phase(now, self.phase);
+            }
+            for group in &mut self.groups {
+                group.lag.begin_phase(now, self.phase);
             }
         }
+    }
+
+    /// What is there before the run begins is no traffic.
+    pub fn begin(&mut self) {
+        for queue in &mut self.queues {
+            queue.counted = queue.counts;
+            queue.phases[0].counts = Counts::default();
+            queue.phases[0].offered = 0;
+        }
+    }
+
+    /// How many phases.
+    pub fn phase_count(&self) -> usize {
+        self.phases.len()
+    }
+}
+
+/// Whose latency it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Measured {
+    pub queue: usize,
+    pub producer: usize,
+    pub phase: usize,
+}
+
+impl Level {
+    /// Nothing, in so many phases.
+    fn new(phases: usize) -> Level {
+        Level {
+            value: 0,
+            since: Time::ZERO,
+            peak: (0, Time::ZERO),
+            phases: vec![LevelPhase::default(); phases],
+        }
+    }
+
+    /// It is `value` from now on.
+    pub fn set(&mut self, now: Time, phase: usize, value: u64) {
+        if value == self.value {
+            return;
+        }
+        self.settle(now, phase);
+        self.value = value;
+        let in_phase = &mut self.phases[phase];
+        in_phase.max = in_phase.max.max(value);
+        in_phase.end = value;
+        if value > self.peak.0 {
+            self.peak = (value, now);
+        }
+    }
+
+    /// What it came to in a phase that has gone on from `from` to `until`.
+    pub fn in_phase(
+        &self,
+        phase: usize,
+        from: Time,
+        until: Time,
+        now: Time,
+        current: usize,
+    ) -> Lag {
+        let measured = self.phases[phase];
+        let mut integral = measured.integral;
+        if phase == current {
+            integral += u128::from(self.value) * u128::from((now - self.since).0);
+        }
+        let span = until - from;
+        Lag {
+            max: measured.max,
+            mean: if span.is_zero() {
+                0.0
+            } else {
+                integral as f64 / span.0 as f64
+            },
+            end: measured.end,
+        }
+    }
+
+    fn begin_phase(&mut self, now: Time, phase: usize) {
+        self.settle(now, phase - 1);
+        self.phases[phase].max = self.value;
+        self.phases[phase].end = self.value;
+    }
+
+    fn settle(&mut self, now: Time, phase: usize) {
+        self.phases[phase].integral += u128::from(self.value) * u128::from((now - self.since).0);
+        self.since = now;
     }
 }
 
@@ -271,6 +508,31 @@ impl QueueMetrics {
         add(&mut self.phases[phase].counts);
     }
 
+    /// Copies that left for the dead-letter target.
+    pub fn dead_lettered(&self) -> u64 {
+        self.deaths.iter().sum()
+    }
+
+    /// A copy of this priority becomes ready, or is so no longer.
+    #[inline]
+    pub fn count_priority(&mut self, priority: u8, ready: bool) {
+        if self.priorities.is_empty() {
+            return;
+        }
+        let level = self.level_of(priority);
+        let count = &mut self.priorities[level].ready;
+        *count = if ready {
+            *count + 1
+        } else {
+            count.saturating_sub(1)
+        };
+    }
+
+    /// What a priority counts as.
+    pub fn level_of(&self, priority: u8) -> usize {
+        usize::from(priority).min(self.priorities.len().saturating_sub(1))
+    }
+
     /// A message of this age leaves the ready state.
     #[inline]
     pub fn aged(&mut self, phase: usize, age: Span) {
@@ -297,6 +559,7 @@ impl QueueMetrics {
                 count as f64 / span.as_secs_f64()
             }
         };
+        let delayed = self.delayed.in_phase(phase, from, until, now, current);
         let mut integral = measured.ready_integral;
         if phase == current {
             integral += u128::from(self.ready) * u128::from((now - self.since).0);
@@ -315,7 +578,9 @@ impl QueueMetrics {
             },
             ready_end: measured.ready_end,
             oldest_age_max: measured.oldest_age_max,
-            ..Load::default()
+            delayed_max: delayed.max,
+            delayed_mean: delayed.mean,
+            delayed_end: delayed.end,
         }
     }
 
@@ -412,6 +677,11 @@ impl Littles {
         self.inside -= 1;
         self.entries -= u128::from(entered.0);
         self.sojourns += u128::from((now - entered).0);
+    }
+
+    /// How many copies are in queues.
+    pub fn inside(&self) -> u64 {
+        self.inside
     }
 
     /// Both sides at `now`: the integral, and the sojourns with those that go on.

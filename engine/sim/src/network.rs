@@ -34,10 +34,17 @@ pub enum Down {
     Refused { attempt: u32 },
     /// Publishes are accepted, or one is refused.
     Confirm {
+        channel: u16,
         sequence: u64,
         multiple: bool,
         accepted: bool,
     },
+    /// A transaction is carried out, or was refused.
+    Committed { channel: u16, accepted: bool },
+    /// A get found nothing.
+    Empty { channel: u16 },
+    /// A channel, or a consumer, was ended by the node.
+    Ended,
     /// A message; its routing key and body are not looked at again.
     Deliver(Delivered),
     /// Something that these clients do not act upon.
@@ -158,6 +165,11 @@ impl<T> Pipe<T> {
     #[inline]
     pub fn receive(&mut self) -> Option<T> {
         self.packets.pop_front()
+    }
+
+    /// Whether nothing is under way.
+    pub fn is_empty(&self) -> bool {
+        self.packets.is_empty()
     }
 
     /// Everything under way is lost, and takes up no bandwidth any more.

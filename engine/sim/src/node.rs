@@ -4,19 +4,19 @@
 //! leave as their costs are paid. A connection belongs to one core, so that its requests stay in order.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use queuelab_core::{
-    Broker, ChannelId, ConnectionId, Consume, ConsumerId, Durability, Event as BrokerEvent, Input,
-    MessageCopy, Output, QueueId, Recovered, Removal, Request, Response, Span, Time,
+    Broker, ChannelId, ConnectionId, Consume, ConsumerId, Durability, GroupId, Input, Output,
+    QueueId, Recovered, Request, Response, Selector, Span, Time, WallTime,
 };
 use queuelab_scenario::{Ack, Cpu, Scenario};
 use queuelab_workload::Stream;
 
-use crate::check::Tag;
 use crate::disk::Disk;
-use crate::journey::{Journey, NOBODY, State};
 use crate::network::{Client, Delivered, Down, Stamps, Up};
-use crate::topology;
+use crate::relay::RELAY_CHANNEL;
+use crate::topology::{self, Layout};
 use crate::world::{AUTO_ACK_WINDOW, Event, World};
 
 /// A node's process and machine.
@@ -38,9 +38,15 @@ pub struct Node {
     /// Whether anything waits for the operating system alone.
     has_os_queues: bool,
     /// The publish whose copies the broker makes at the moment.
-    publishing: Option<Publishing>,
-    /// Queues whose depth may have changed, of which the first so many are in use.
-    touched: Vec<QueueId>,
+    pub publishing: Option<Publishing>,
+    /// Queues whose depth may have changed.
+    pub touched: Vec<QueueId>,
+    /// When the broker's tick is in the calendar; zero while it waits for a core.
+    tick_at: Time,
+    /// A client is being connected: the answers to what that asks go nowhere.
+    opening: bool,
+    /// What consumers of each group want.
+    selectors: Vec<Option<Arc<Selector>>>,
 }
 
 /// A core: what it works on.
@@ -65,11 +71,12 @@ enum Stage {
 
 /// A publish in the broker's hands.
 #[derive(Clone, Copy, Debug)]
-struct Publishing {
-    tag: u64,
-    stamps: Stamps,
+pub struct Publishing {
+    pub tag: u64,
+    pub stamps: Stamps,
+    pub priority: u8,
     /// The broker has routed or refused it; otherwise it is parked.
-    answered: bool,
+    pub answered: bool,
 }
 
 /// An input that waits for a core.
@@ -78,6 +85,8 @@ enum Arrival {
     Open {
         connection: u32,
         attempt: u32,
+        /// What the client declares.
+        requests: u64,
     },
     Close {
         connection: u32,
@@ -93,11 +102,17 @@ enum Arrival {
         bytes: u64,
     },
     Log,
+    Tick,
 }
 
 impl Node {
     /// A node that has just started for the first time.
-    pub fn new(scenario: &Scenario, seed: u64) -> Node {
+    pub fn new(scenario: &Scenario, layout: &Layout, seed: u64) -> Node {
+        let selectors = scenario.consumers.iter().map(|group| {
+            // The language has read it already.
+            let selector = group.selector.as_deref().map(Selector::parse);
+            selector.and_then(Result::ok).map(Arc::new)
+        });
         let mut node = Node {
             broker: None,
             incarnation: 0,
@@ -114,8 +129,11 @@ impl Node {
                 .any(|queue| queue.durability == Durability::Os),
             publishing: None,
             touched: Vec::new(),
+            tick_at: Time::MAX,
+            opening: false,
+            selectors: selectors.collect(),
         };
-        node.boot(scenario, Recovered::default());
+        node.boot(scenario, layout, Time::ZERO, Recovered::default());
         node
     }
 
@@ -134,21 +152,34 @@ impl Node {
     }
 
     /// Starts the broker on what the disk kept.
-    pub fn boot(&mut self, scenario: &Scenario, recovered: Recovered) {
+    pub fn boot(&mut self, scenario: &Scenario, layout: &Layout, now: Time, recovered: Recovered) {
         let seed = Stream::new(self.seed, "broker", 0)
             .at(u64::from(self.incarnation))
             .next_u64();
-        self.broker = Some(Broker::new(
-            topology::broker_config(scenario, self.incarnation),
-            recovered,
-            seed,
-        ));
+        let config = topology::broker_config(scenario, layout, self.incarnation);
+        let mut broker = Broker::new(config, recovered, seed);
+        broker.handle(
+            now,
+            Input::Clock(WallTime(EPOCH.0 + now.0)),
+            &mut self.outputs,
+        );
+        self.broker = Some(broker);
+        self.tick_at = Time::MAX;
+    }
+
+    /// Whether nothing waits for a core or is being worked on.
+    pub fn is_idle(&self) -> bool {
+        self.cores
+            .iter()
+            .all(|core| core.inbox.is_empty() && core.batch.is_empty())
     }
 
     /// The process is gone, with everything that waited in it. Returns the publishes among that.
     pub fn die(&mut self, now: Time) -> Vec<u64> {
         self.busy = self.busy_until(now);
         self.broker = None;
+        self.outputs.clear();
+        self.publishing = None;
         self.incarnation += 1;
         let mut lost = Vec::new();
         let waiting = self.cores.iter_mut().flat_map(|core| {
@@ -179,7 +210,7 @@ impl Node {
             | Arrival::Close { connection }
             | Arrival::Request { connection, .. }
             | Arrival::Writable { connection, .. } => *connection as usize % self.cores.len(),
-            Arrival::Log => self
+            Arrival::Log | Arrival::Tick => self
                 .cores
                 .iter()
                 .position(|core| core.stage == Stage::Idle)
@@ -193,8 +224,9 @@ impl Node {
                 request: Request::Publish { message, .. },
                 ..
             } => self.cpu.publish + per_kib(self.cpu.per_kib, message.size()),
-            Arrival::Request { .. } | Arrival::Open { .. } | Arrival::Close { .. } => self.cpu.ack,
-            Arrival::Writable { .. } | Arrival::Log => Span::ZERO,
+            Arrival::Open { requests, .. } => self.cpu.ack * (1 + requests),
+            Arrival::Request { .. } | Arrival::Close { .. } => self.cpu.ack,
+            Arrival::Writable { .. } | Arrival::Log | Arrival::Tick => Span::ZERO,
         }
     }
 }
@@ -214,6 +246,7 @@ impl World {
             Up::Open { attempt } => Arrival::Open {
                 connection,
                 attempt,
+                requests: 2 * self.declares(connection).len() as u64,
             },
             Up::Close => Arrival::Close { connection },
             Up::Request {
@@ -234,6 +267,28 @@ impl World {
         self.arrives(arrival);
     }
 
+    /// The broker's deadline has come, unless it has moved.
+    pub fn node_ticks(&mut self) {
+        if self.node.tick_at == self.calendar.now() {
+            self.node.tick_at = Time::ZERO;
+            self.arrives(Arrival::Tick);
+        }
+    }
+
+    /// Sees to it that the broker's deadline is in the calendar.
+    #[inline]
+    fn mind_deadline(&mut self) {
+        if let Some(broker) = &self.node.broker
+            && let Some(deadline) = broker.deadline()
+            && deadline < self.node.tick_at
+        {
+            let incarnation = self.node.incarnation;
+            self.node.tick_at = deadline.max(self.calendar.now());
+            self.calendar
+                .schedule(self.node.tick_at, Event::Tick { incarnation });
+        }
+    }
+
     /// An fsync is done.
     pub fn fsync_done(&mut self) {
         let now = self.calendar.now();
@@ -250,6 +305,7 @@ impl World {
             // No batch ever forms: handling and flushing end at the instant at which they began.
             self.handle(arrival);
             self.flush();
+            self.look_for_emptiness();
             return;
         }
         let core = self.node.core_of(&arrival);
@@ -273,6 +329,11 @@ impl World {
 
     /// What the core was working on is done: go on until something takes time.
     pub fn run_core(&mut self, core: usize) {
+        self.go_on(core);
+        self.look_for_emptiness();
+    }
+
+    fn go_on(&mut self, core: usize) {
         loop {
             let sending = match self.node.cores[core].stage {
                 Stage::Idle => return,
@@ -331,7 +392,7 @@ impl World {
     }
 
     /// Opens a connection at the broker: its channels, and what they consume.
-    pub fn open(&mut self, connection: u32) {
+    pub fn open(&mut self, connection: u32) -> Span {
         let now = self.calendar.now();
         let id = ConnectionId(connection);
         let auto_ack = match self.connections[connection as usize].client {
@@ -348,41 +409,99 @@ impl World {
                 window,
             },
         );
+        self.node.opening = true;
+        let scenario = self.scenario.clone();
+        for queue in self.declares(connection) {
+            for request in self.layout.declarations(&scenario, queue) {
+                self.opens_with(id, ADMIN_CHANNEL, request);
+            }
+        }
         match self.connections[connection as usize].client {
             Client::Producer(producer) => {
                 let group = self.producers[producer as usize].group as usize;
-                if self.scenario.producers[group].confirm.is_some() {
-                    let channel = ChannelId {
-                        connection: id,
-                        number: 1,
-                    };
-                    self.input(
-                        now,
-                        Input::Client {
-                            channel,
-                            request: Request::ConfirmSelect,
-                        },
-                    );
+                let spec = &scenario.producers[group];
+                if spec.transaction.is_some() {
+                    self.opens_with(id, 1, Request::TransactionSelect);
+                } else if spec.confirm.is_some() {
+                    self.opens_with(id, 1, Request::ConfirmSelect);
                 }
             }
             Client::Consumer(consumer) => {
                 let group = self.consumers[consumer as usize].group as usize;
-                for at in 0..self.scenario.consumers[group].from.len() {
-                    let spec = &self.scenario.consumers[group];
-                    let channel = ChannelId {
-                        connection: id,
-                        number: at as u16 + 1,
-                    };
-                    let request = Request::Consume(Box::new(Consume {
-                        prefetch: spec.prefetch,
-                        no_ack: spec.ack == Ack::Auto,
-                        weight: spec.weight,
-                        ..Consume::new(QueueId(spec.from[at] as u32), ConsumerId(0))
-                    }));
-                    self.input(now, Input::Client { channel, request });
-                }
+                self.consumes(id, group, &scenario.consumers[group]);
             }
         }
+        let sending = self.emit();
+        self.node.opening = false;
+        sending
+    }
+
+    fn opens_with(&mut self, connection: ConnectionId, number: u16, request: Request) {
+        let now = self.calendar.now();
+        let channel = ChannelId { connection, number };
+        self.input(now, Input::Client { channel, request });
+    }
+
+    /// A consumer says what it wants: channels, limits, queues.
+    fn consumes(&mut self, id: ConnectionId, group: usize, spec: &queuelab_scenario::Consumer) {
+        let transactional = spec.then.as_ref().map(|then| then.transaction);
+        if transactional == Some(false) {
+            self.opens_with(id, RELAY_CHANNEL, Request::ConfirmSelect);
+        }
+        if let Some(limit) = spec.channel_prefetch {
+            self.opens_with(id, 1, Request::ChannelPrefetch { limit });
+        }
+        if let Some(of) = spec.group {
+            let request = Request::Join {
+                group: GroupId(of as u32),
+                consumer: ConsumerId(0),
+                prefetch: spec.prefetch,
+            };
+            return self.opens_with(id, 1, request);
+        }
+        for at in 0..spec.from.len() {
+            let channel = self.channel_of(group, at as u32);
+            if transactional == Some(true) && (at == 0 || channel > 1) {
+                self.opens_with(id, channel, Request::TransactionSelect);
+            }
+            if spec.pull.is_some() {
+                continue;
+            }
+            for queue in self.layout.partitions(spec.from[at]) {
+                let request = Request::Consume(Box::new(Consume {
+                    prefetch: spec.prefetch,
+                    no_ack: spec.ack == Ack::Auto,
+                    weight: spec.weight,
+                    priority: spec.priority,
+                    exclusive: spec.exclusive,
+                    selector: self.node.selectors[group].clone(),
+                    from: spec.offset,
+                    // Names are per channel, which several queues may share.
+                    ..Consume::new(QueueId(queue as u32), ConsumerId(queue as u32))
+                }));
+                self.opens_with(id, channel, request);
+            }
+        }
+    }
+
+    /// Puts a message into its queues before the run begins, on the disk too.
+    pub fn load(&mut self, message: queuelab_core::Message) {
+        let now = self.calendar.now();
+        let channel = ChannelId {
+            connection: self.loader(),
+            number: 1,
+        };
+        let request = Request::Publish {
+            exchange: message.exchange,
+            mandatory: false,
+            message,
+        };
+        self.input(now, Input::Client { channel, request });
+        self.emit();
+        self.node.disk.settle();
+        let (written, synced) = self.node.disk.progress();
+        self.input(now, Input::Log { written, synced });
+        self.emit();
     }
 
     /// Flushes the broker outside of any core, at a start.
@@ -405,10 +524,10 @@ impl World {
                     number: channel,
                 };
                 if let Request::Publish { message, .. } = &request {
-                    let tag = message.tag;
                     self.node.publishing = Some(Publishing {
-                        tag,
+                        tag: message.tag,
                         stamps,
+                        priority: message.priority(),
                         answered: false,
                     });
                     self.input(now, Input::Client { channel, request });
@@ -421,10 +540,11 @@ impl World {
             Arrival::Open {
                 connection,
                 attempt,
+                ..
             } => {
                 // The answer goes ahead of the deliveries that the new consumers get at once.
                 self.send_down(connection, now, Down::Connected { attempt });
-                self.open(connection);
+                return self.open(connection);
             }
             Arrival::Close { connection } => self.input(
                 now,
@@ -445,6 +565,13 @@ impl World {
                 let (written, synced) = self.node.disk.progress();
                 self.input(now, Input::Log { written, synced });
             }
+            Arrival::Tick => {
+                self.node.tick_at = Time::MAX;
+                if let Some(broker) = &mut self.node.broker {
+                    broker.tick(now, &mut self.node.outputs);
+                }
+                self.mind_deadline();
+            }
         }
         self.emit()
     }
@@ -456,7 +583,12 @@ impl World {
             if let Some(broker) = &mut self.node.broker {
                 broker.flush(now, &mut self.node.outputs);
             }
+            self.mind_deadline();
             sending += self.emit();
+            if let Some(free) = self.node.disk.free_changed() {
+                self.input(now, Input::Disk { free });
+                sending += self.emit();
+            }
             if !(self.node.disk.write() && self.node.has_os_queues) {
                 return sending;
             }
@@ -467,11 +599,17 @@ impl World {
         }
     }
 
+    /// The connection over which backlogs come, beyond those of the clients.
+    pub fn loader(&self) -> ConnectionId {
+        ConnectionId(self.connections.len() as u32)
+    }
+
     #[inline]
-    fn input(&mut self, now: Time, input: Input) {
+    pub fn input(&mut self, now: Time, input: Input) {
         if let Some(broker) = &mut self.node.broker {
             broker.handle(now, input, &mut self.node.outputs);
         }
+        self.mind_deadline();
     }
 
     /// Does what the broker asked for. Returns the CPU time that its deliveries cost; each leaves once its own is paid.
@@ -536,6 +674,11 @@ impl World {
                     tag: message.tag,
                     copy: *copy,
                 };
+                if self.relays.any() {
+                    let consumer = channel.connection.0 - self.producers.len() as u32;
+                    self.relays
+                        .dispatched(consumer, channel.number, *delivery, message);
+                }
                 self.dispatched(now, channel.connection.0, &delivered);
                 Down::Deliver(delivered)
             }
@@ -544,6 +687,7 @@ impl World {
                 multiple,
                 accepted,
             } => Down::Confirm {
+                channel: channel.number,
                 sequence: *sequence,
                 multiple: *multiple,
                 accepted: *accepted,
@@ -551,246 +695,32 @@ impl World {
             Response::Returned { message } => Down::Notice {
                 bytes: message.size(),
             },
-            Response::Consuming { .. }
-            | Response::Cancelled { .. }
-            | Response::Empty
-            | Response::Done
-            | Response::TransactionFailed
-            | Response::Declared { .. }
-            | Response::Assigned { .. }
-            | Response::Blocked
-            | Response::Unblocked
-            | Response::ChannelClosed { .. } => Down::Notice { bytes: 0 },
-        }
-    }
-
-    /// A copy leaves the ready state for a consumer.
-    #[inline]
-    fn dispatched(&mut self, now: Time, connection: u32, delivered: &Delivered) {
-        let Delivered {
-            copy,
-            redelivered,
-            size,
-            ..
-        } = *delivered;
-        self.touch(copy.queue);
-        let phase = self.metrics.phase;
-        let queue = &mut self.metrics.queues[copy.queue.index()];
-        queue.count(phase, |counts| {
-            counts.delivered += 1;
-            counts.redelivered += u64::from(redelivered);
-        });
-        if let Some(journey) = self.journeys.get_mut(copy) {
-            if journey.state != State::Removed {
-                journey.state = State::InFlight;
-            }
-            queue.came_back -= u64::from(std::mem::take(&mut journey.came_back));
-            journey.dispatched = now;
-            journey.attempts += 1;
-            journey.size = size;
-            journey.holder = connection;
-            queue.aged(phase, now - journey.committed);
-        }
-    }
-
-    #[inline]
-    fn observe(&mut self, now: Time, event: BrokerEvent) {
-        match event {
-            BrokerEvent::Routed { tag, copies } => {
-                self.answered(now, tag);
-                self.check.routed(Tag(tag), copies);
-                if copies == 0 {
-                    let group = self.producers[Tag(tag).producer()].group as usize;
-                    self.metrics.producers[group].outcomes.unroutable += 1;
-                    self.consumed(tag);
-                }
-            }
-            BrokerEvent::Refused { tag, queue } => {
-                self.answered(now, tag);
-                let stamps = self.stamps_of(now, tag);
-                self.check.refused(Tag(tag), queue.index());
-                let phase = self.metrics.phase_of(stamps.intended);
-                let metrics = &mut self.metrics.queues[queue.index()];
-                metrics.refused += 1;
-                metrics.phases[phase].offered += 1;
-            }
-            BrokerEvent::Parked { .. } => {}
-            BrokerEvent::Proposed { tag, copy, from } => self.proposed(now, tag, copy, from),
-            BrokerEvent::Enqueued { copy, .. } => {
-                self.touch(copy.queue);
-                let phase = self.metrics.phase;
-                self.metrics.queues[copy.queue.index()].count(phase, |counts| counts.enqueued += 1);
-                self.metrics.littles.enter(now);
-                if let Some(journey) = self.journeys.get_mut(copy) {
-                    journey.state = State::Ready;
-                    journey.synced = now;
-                    journey.committed = now;
-                    journey.ready = now;
-                }
-            }
-            BrokerEvent::Returned { copy, .. } => {
-                self.touch(copy.queue);
-                if let Some(journey) = self.journeys.get_mut(copy) {
-                    journey.state = State::Ready;
-                    journey.ready = now;
-                    journey.holder = NOBODY;
-                    journey.came_back = true;
-                    self.metrics.queues[copy.queue.index()].came_back += 1;
-                }
-            }
-            BrokerEvent::Removed { tag, copy, reason } => self.removed(now, tag, copy, reason),
-            BrokerEvent::Recovered { copy, .. } => {
-                self.touch(copy.queue);
-                if let Some(journey) = self.journeys.get_mut(copy) {
-                    if journey.state == State::Proposed {
-                        // Its commit was cut short by the crash, but the disk has it.
-                        journey.synced = now;
-                        journey.committed = now;
-                        self.metrics.littles.enter(now);
-                        let phase = self.metrics.phase;
-                        self.metrics.queues[copy.queue.index()]
-                            .count(phase, |counts| counts.enqueued += 1);
-                    }
-                    journey.state = State::Ready;
-                    journey.ready = now;
-                    journey.holder = NOBODY;
-                    journey.came_back = true;
-                    self.metrics.queues[copy.queue.index()].came_back += 1;
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// When the publish in the broker's hands was meant to be sent and so on.
-    #[inline]
-    fn stamps_of(&self, now: Time, tag: u64) -> Stamps {
-        match self.node.publishing {
-            Some(publishing) if publishing.tag == tag => publishing.stamps,
-            _ => Stamps {
-                intended: now,
-                sent: now,
-                received: now,
+            Response::Done if !self.node.opening => Down::Committed {
+                channel: channel.number,
+                accepted: true,
             },
-        }
-    }
-
-    /// The broker has routed or refused a publish: the one that it was handed, or one that had waited for room.
-    #[inline]
-    fn answered(&mut self, now: Time, tag: u64) {
-        if let Some(publishing) = &mut self.node.publishing
-            && publishing.tag == tag
-        {
-            publishing.answered = true;
-        } else if let Some((stamps, since)) = self.parked.remove(&tag) {
-            // A publish that is being handled now and is not answered yet stays behind the parked ones.
-            self.park_current(now);
-            // Back-pressure is the producer's wait: what came after it moves by as much.
-            let waited = now - since;
-            let stamps = Stamps {
-                sent: stamps.sent + waited,
-                received: stamps.received + waited,
-                ..stamps
-            };
-            self.node.publishing = Some(Publishing {
-                tag,
-                stamps,
-                answered: true,
-            });
-        }
-    }
-
-    fn park_current(&mut self, now: Time) {
-        if let Some(current) = self.node.publishing.take()
-            && !current.answered
-        {
-            self.parked.insert(current.tag, (current.stamps, now));
-        }
-    }
-
-    #[inline]
-    fn proposed(&mut self, now: Time, tag: u64, copy: MessageCopy, from: Option<MessageCopy>) {
-        self.check.begun(Tag(tag), from.is_some());
-        let source = from.and_then(|from| self.journeys.get(from));
-        let journey = match source {
-            Some(source) => source.moved(now),
-            None => {
-                let stamps = self.stamps_of(now, tag);
-                let phase = self.metrics.phase_of(stamps.intended);
-                Journey::new(now, tag, phase as u32, stamps)
+            Response::TransactionFailed => Down::Committed {
+                channel: channel.number,
+                accepted: false,
+            },
+            Response::Empty => Down::Empty {
+                channel: channel.number,
+            },
+            // These clients cancel nothing themselves.
+            Response::ChannelClosed { .. } | Response::Cancelled { .. } => Down::Ended,
+            Response::Assigned {
+                generation,
+                streams,
+                ..
+            } => {
+                self.assigned(now, channel.connection.0, *generation, streams);
+                Down::Notice { bytes: 0 }
             }
-        };
-        let queue = &mut self.metrics.queues[copy.queue.index()];
-        queue.begun += 1;
-        queue.phases[journey.phase as usize].offered += 1;
-        self.journeys.begin(copy, journey);
-    }
-
-    #[inline]
-    fn removed(&mut self, now: Time, tag: u64, copy: MessageCopy, reason: Removal) {
-        self.touch(copy.queue);
-        let phase = self.metrics.phase;
-        let queue = &mut self.metrics.queues[copy.queue.index()];
-        match reason {
-            Removal::Acked => queue.count(phase, |counts| counts.acked += 1),
-            Removal::DeadLettered(_) => queue.dead_lettered += 1,
-            Removal::Dropped => queue.dropped += 1,
-            Removal::Rejected => queue.rejected += 1,
-            Removal::Expired | Removal::Exhausted | Removal::Purged | Removal::Retired => {}
-        }
-        self.check.ended(Tag(tag));
-        let Some(journey) = self.journeys.get_mut(copy) else {
-            return;
-        };
-        if journey.state != State::Proposed {
-            self.metrics.littles.leave(now, journey.committed);
-        }
-        if journey.state == State::Ready {
-            // It was displaced.
-            queue.came_back -= u64::from(std::mem::take(&mut journey.came_back));
-            queue.aged(phase, now - journey.committed);
-        }
-        let acks_by_itself = |holder: u32| {
-            let consumer = holder.checked_sub(self.producers.len() as u32);
-            consumer
-                .and_then(|consumer| self.consumers.get(consumer as usize))
-                .is_some_and(|slot| self.groups[slot.group as usize].auto_ack)
-        };
-        // A service comes after the acknowledgement if that is automatic; a copy that a crash brought back has one more.
-        let being_served =
-            reason == Removal::Acked && (!journey.served || acks_by_itself(journey.holder));
-        if being_served {
-            journey.state = State::Removed;
-        } else {
-            self.journeys.end(copy);
-        }
-        if matches!(reason, Removal::Dropped | Removal::Rejected) {
-            self.consumed(tag);
-        }
-    }
-
-    #[inline]
-    fn touch(&mut self, queue: QueueId) {
-        if self.node.touched.last() != Some(&queue) {
-            self.node.touched.push(queue);
-        }
-    }
-
-    #[inline]
-    fn measure_depths(&mut self, now: Time) {
-        let Some(broker) = &self.node.broker else {
-            return;
-        };
-        let phase = self.metrics.phase;
-        for queue in self.node.touched.drain(..) {
-            let ready = broker.ready(queue);
-            self.metrics.queues[queue.index()].set_ready(now, phase, ready);
-            self.check.depth(
-                now,
-                queue.index(),
-                ready.saturating_sub(self.metrics.queues[queue.index()].came_back),
-                self.scenario.queues[queue.index()].max_length,
-            );
+            Response::Consuming { .. }
+            | Response::Done
+            | Response::Declared { .. }
+            | Response::Blocked
+            | Response::Unblocked => Down::Notice { bytes: 0 },
         }
     }
 }
@@ -805,6 +735,12 @@ fn is_free(cpu: &Cpu) -> bool {
     ];
     costs.iter().all(|cost| cost.is_zero())
 }
+
+/// Wall time at the beginning of a run: 2026-01-01 00:00 UTC.
+const EPOCH: WallTime = WallTime(1_767_225_600_000_000_000);
+
+/// The channel on which clients declare.
+const ADMIN_CHANNEL: u16 = 2000;
 
 #[inline]
 fn per_kib(cost: Span, bytes: u64) -> Span {

@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use queuelab_core::{Durability, QueueId, Span, Time};
 use queuelab_record::{
-    ConsumerRecord, LittlesLaw, Load, NodeRecord, Outcomes, PhaseInfo, ProducerRecord, QueueRecord,
-    RunRecord, SCHEMA_VERSION, ScenarioInfo, Trust,
+    AlarmRecord, ConsumerRecord, GroupRecord, Latencies, LittlesLaw, Load, NodeRecord, Outcomes,
+    PhaseInfo, PriorityRecord, ProducerRecord, QueueRecord, RunRecord, SCHEMA_VERSION,
+    ScenarioInfo, Trust,
 };
 use queuelab_scenario::{Profile, Scenario};
 
 use crate::journey::State;
+use crate::metrics::QueueMetrics;
+use crate::topology::streams_of;
 use crate::verdict;
 use crate::world::World;
 
@@ -75,6 +78,8 @@ impl Simulation {
     pub fn run_until(&mut self, until: Time) {
         let until = until.min(self.world.end);
         while self.world.step(until) {}
+        // The run may have come to an early end.
+        let until = until.min(self.world.end);
         self.world.calendar.advance(until);
         if until == self.world.end {
             self.finish();
@@ -101,34 +106,50 @@ impl Simulation {
         let world = &mut self.world;
         world.calendar.advance(world.end);
         let now = world.end;
-        for queue in 0..world.scenario.queues.len() {
-            let [mut proposed, mut ready, mut in_flight] = [0; 3];
+        for queue in 0..world.layout.len() {
+            let [mut proposed, mut ready, mut in_flight, mut delayed] = [0; 4];
             for (_, journey) in world.journeys.of_queue(queue) {
                 match journey.state {
                     State::Proposed => proposed += 1,
                     State::Ready => ready += 1,
                     State::InFlight => in_flight += 1,
+                    State::Delayed => delayed += 1,
                     State::Removed => {}
                 }
             }
             let metrics = &world.metrics.queues[queue];
             let left = metrics.counts.acked
-                + metrics.dead_lettered
+                + metrics.dead_lettered()
                 + metrics.dropped
                 + metrics.rejected
+                + metrics.expired
+                + metrics.exhausted
+                + metrics.purged
+                + metrics.retired
                 + metrics.lost;
+            let stream = world.journeys.is_stream(queue);
+            // What groups acknowledge stays in the stream.
+            let left = if stream {
+                left - metrics.counts.acked
+            } else {
+                left
+            };
             world.check.balance(
                 now,
                 queue,
                 (metrics.begun + metrics.resurrected, "copies came"),
-                (left + proposed + ready + in_flight, "left or are there"),
+                (
+                    left + proposed + ready + in_flight + delayed,
+                    "left or are there",
+                ),
             );
             let Some(broker) = &world.node.broker else {
                 continue;
             };
             let id = QueueId(queue as u32);
             // A displaced copy leaves the broker's ready ones at once, and the queue when the log has that.
-            let displaced = world.scenario.queues[queue].durability != Durability::None
+            let displaced = world.scenario.queues[world.layout.queue_of(queue)].durability
+                != Durability::None
                 && broker.ready(id) < ready;
             if !displaced {
                 world.check.balance(
@@ -138,12 +159,19 @@ impl Simulation {
                     (ready, "should be"),
                 );
             }
+            if stream {
+                continue;
+            }
+            let (held, waiting) = (broker.in_flight(id), broker.queue(id).delayed);
             world.check.balance(
                 now,
                 queue,
-                (broker.in_flight(id), "are in flight"),
+                (held, "are in flight"),
                 (in_flight, "should be"),
             );
+            world
+                .check
+                .balance(now, queue, (waiting, "are delayed"), (delayed, "should be"));
         }
     }
 }
@@ -156,15 +184,26 @@ fn build(world: &World) -> RunRecord {
         .iter()
         .zip(&world.metrics.producers)
         .enumerate();
-    let producers: Vec<ProducerRecord> = groups
+    let mut producers: Vec<ProducerRecord> = groups
         .map(|(group, (spec, metrics))| ProducerRecord {
             name: spec.name.clone(),
             count: spec.count,
             outcomes: outcomes(world, group),
             confirm: metrics.confirm.clone(),
-            ..ProducerRecord::default()
+            delivery: by_producer(world, group, |queue| &queue.delivery),
+            end_to_end: by_producer(world, group, |queue| &queue.end_to_end),
+            complete: if world.relays.counts() {
+                metrics.complete.clone()
+            } else {
+                by_producer(world, group, |queue| &queue.end_to_end)
+            },
+            unfinished_age_max: Span::ZERO,
+            unfinished: vec![0; scenario.phases.len()],
+            undelivered: vec![0; scenario.phases.len()],
+            incomplete: vec![0; scenario.phases.len()],
         })
         .collect();
+    count_unfinished(world, &mut producers);
     let (integral, sojourns) = world.metrics.littles.sides(now);
     let share = |busy: Span, of: f64| {
         if now == Time::ZERO {
@@ -200,7 +239,7 @@ fn build(world: &World) -> RunRecord {
             checked: world.check.enabled(),
         },
         window: world.window,
-        queues: (0..scenario.queues.len())
+        queues: (0..world.layout.len())
             .map(|queue| queue_record(world, queue))
             .collect(),
         consumers: (0..scenario.consumers.len())
@@ -222,8 +261,17 @@ fn build(world: &World) -> RunRecord {
             .fold(Outcomes::default(), |sum, group| add(sum, group.outcomes)),
         producers,
         faults: world.faults.clone(),
-        groups: Vec::new(),
-        alarms: Vec::new(),
+        groups: (0..scenario.groups.len())
+            .map(|group| group_record(world, group))
+            .collect(),
+        alarms: world
+            .alarms
+            .iter()
+            .map(|alarm| AlarmRecord {
+                until: alarm.until.min(now),
+                ..alarm.clone()
+            })
+            .collect(),
         expectations: Vec::new(),
         invariants: world.check.records(),
         littles_law: LittlesLaw { integral, sojourns },
@@ -246,7 +294,7 @@ fn phases(world: &World) -> Vec<PhaseInfo> {
             name: phase.name.clone(),
             from: phase.from,
             until: phase.until,
-            load: (0..world.scenario.queues.len())
+            load: (0..world.layout.len())
                 .map(|queue| load(world, queue, number, phase.from, phase.until.min(now)))
                 .collect(),
         });
@@ -256,26 +304,23 @@ fn phases(world: &World) -> Vec<PhaseInfo> {
 fn load(world: &World, queue: usize, phase: usize, from: Time, until: Time) -> Load {
     let now = world.calendar.now();
     let current = world.metrics.phase;
-    world.metrics.queues[queue].load(
-        phase,
-        from,
-        until,
-        now,
-        current,
-        capacity(&world.scenario, queue),
-    )
+    world.metrics.queues[queue].load(phase, from, until, now, current, capacity(world, queue))
 }
 
 /// Σc: what the consumers of a queue could serve per second if it were their only one; `None` if a service takes no time.
-fn capacity(scenario: &Scenario, queue: usize) -> Option<f64> {
-    let groups = scenario
+/// Partitions share them evenly.
+fn capacity(world: &World, queue: usize) -> Option<f64> {
+    let queue = world.layout.queue_of(queue);
+    let partitions = world.layout.partitions(queue).len() as f64;
+    let groups = world
+        .scenario
         .consumers
         .iter()
         .filter(|group| group.from.contains(&queue));
     groups
         .map(|group| {
             (
-                f64::from(group.count) * f64::from(group.concurrency),
+                f64::from(group.count) * f64::from(group.concurrency) / partitions,
                 group.service.mean(),
             )
         })
@@ -285,7 +330,7 @@ fn capacity(scenario: &Scenario, queue: usize) -> Option<f64> {
 }
 
 fn queue_record(world: &World, queue: usize) -> QueueRecord {
-    let spec = &world.scenario.queues[queue];
+    let spec = &world.scenario.queues[world.layout.queue_of(queue)];
     let metrics = &world.metrics.queues[queue];
     let now = world.calendar.now();
     let unfinished = || {
@@ -305,32 +350,139 @@ fn queue_record(world: &World, queue: usize) -> QueueRecord {
         .as_ref()
         .map_or(0, |broker| broker.in_flight(QueueId(queue as u32)));
     QueueRecord {
-        name: spec.name.clone(),
+        name: world.layout.name(&world.scenario, queue),
         durability: spec.durability,
-        max_length: spec.max_length,
+        stream: spec.policy.stream.is_some(),
+        max_length: world.layout.share(queue, spec.max_length),
         enqueued: metrics.counts.enqueued,
         delivered: metrics.counts.delivered,
         redelivered: metrics.counts.redelivered,
         acked: metrics.counts.acked,
-        dead_lettered: metrics.dead_lettered,
+        dead_lettered: metrics.dead_lettered(),
+        deaths: metrics.deaths,
         dropped: metrics.dropped,
         rejected: metrics.rejected,
+        expired: metrics.expired,
+        exhausted: metrics.exhausted,
+        purged: metrics.purged,
+        retired: metrics.retired,
+        deduplicated: metrics.deduplicated,
+        lease_expired: metrics.lease_expired,
         refused: metrics.refused,
         lost: metrics.lost,
         duplicates: metrics.duplicates,
         ready_end: metrics.ready,
         in_flight_end: in_flight,
+        delayed_end: metrics.delayed.value,
         ready_max: metrics.peak,
         drain_time: metrics.drained.map(|drained| drained - metrics.peak.1),
-        delivery: metrics.delivery.clone(),
-        end_to_end: metrics.end_to_end.clone(),
+        delivery: by_phase(world, &[&metrics.delivery]),
+        end_to_end: by_phase(world, &[&metrics.end_to_end, &metrics.relayed]),
+        priorities: (0..)
+            .zip(&metrics.priorities)
+            .filter(|(_, level)| level.enqueued > 0)
+            .map(|(priority, level)| PriorityRecord {
+                priority,
+                enqueued: level.enqueued,
+                delivered: level.delivered,
+                delivery: level.delivery.clone(),
+            })
+            .collect(),
         unfinished_age_max: unfinished()
             .map(|journey| now - journey.stamps.intended)
             .max()
             .unwrap_or_default(),
         unfinished: unfinished_by_phase,
         series: metrics.series.clone(),
-        ..QueueRecord::default()
+    }
+}
+
+/// Latencies by phase of what is kept by producer and phase.
+fn by_phase(world: &World, kept: &[&Vec<Latencies>]) -> Vec<Latencies> {
+    let phases = world.metrics.phase_count();
+    let of_phase = |phase: usize| {
+        let cells = kept
+            .iter()
+            .flat_map(|cells| cells.iter().skip(phase).step_by(phases));
+        merged(cells)
+    };
+    (0..phases).map(of_phase).collect()
+}
+
+/// Latencies of a producer group by phase, all queues together.
+fn by_producer(
+    world: &World,
+    group: usize,
+    of: fn(&QueueMetrics) -> &Vec<Latencies>,
+) -> Vec<Latencies> {
+    let phases = world.metrics.phase_count();
+    let of_phase = |phase: usize| {
+        let queues = world.metrics.queues.iter();
+        merged(queues.map(|queue| &of(queue)[group * phases + phase]))
+    };
+    (0..phases).map(of_phase).collect()
+}
+
+fn merged<'a>(all: impl Iterator<Item = &'a Latencies>) -> Latencies {
+    let mut sum = Latencies::default();
+    all.for_each(|latencies| sum.merge(latencies));
+    sum
+}
+
+/// What is left of each producer group's messages.
+fn count_unfinished(world: &World, producers: &mut [ProducerRecord]) {
+    let now = world.calendar.now();
+    for queue in 0..world.layout.len() {
+        let left = world.journeys.of_queue(queue);
+        for (_, journey) in left.filter(|(_, journey)| !journey.served) {
+            let origin = world.origin(journey.tag, journey.stamps.intended);
+            let Some(producer) = producers.get_mut(origin.producer) else {
+                continue;
+            };
+            let phase = journey.phase as usize;
+            producer.unfinished[phase] += 1;
+            let received = journey.received_once || world.journeys.is_stream(queue);
+            producer.undelivered[phase] += u64::from(!received);
+            let age = now - origin.intended;
+            producer.unfinished_age_max = producer.unfinished_age_max.max(age);
+        }
+    }
+    for (group, producer) in producers.iter_mut().enumerate() {
+        if !world.relays.counts() {
+            producer.incomplete.clone_from(&producer.unfinished);
+        }
+        for intended in world.relays.open_of(group) {
+            producer.incomplete[world.metrics.phase_of(intended)] += 1;
+        }
+    }
+}
+
+fn group_record(world: &World, group: usize) -> GroupRecord {
+    let spec = &world.scenario.groups[group];
+    let metrics = &world.metrics.groups[group];
+    let (now, current) = (world.calendar.now(), world.metrics.phase);
+    let phases = world.scenario.phases.iter().enumerate();
+    GroupRecord {
+        name: spec.name.clone(),
+        streams: streams_of(&world.layout, &spec.streams).collect(),
+        delivered: metrics.delivered,
+        settled: metrics.settled,
+        archived: metrics.archived,
+        rebalances: metrics.rebalances,
+        members_end: metrics.members,
+        lag_end: metrics.lag.value,
+        lag_max: metrics.lag.peak,
+        lag: phases
+            .map(|(number, phase)| {
+                let until = phase.until.min(now);
+                metrics
+                    .lag
+                    .in_phase(number, phase.from, until, now, current)
+            })
+            .collect(),
+        delivery: metrics.delivery.clone(),
+        end_to_end: metrics.end_to_end.clone(),
+        series: metrics.series.clone(),
     }
 }
 
@@ -349,8 +501,8 @@ fn consumer_record(world: &World, group: usize) -> ConsumerRecord {
             0.0
         },
         served_by_member: world.members(group).map(|member| member.served()).collect(),
+        forwarded: world.groups[group].forwarded,
         utilisation_series: world.groups[group].utilisation_series.clone(),
-        ..ConsumerRecord::default()
     }
 }
 

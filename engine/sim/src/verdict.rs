@@ -96,11 +96,9 @@ fn invariant(
     let violations = match of {
         None => invariant.violations,
         Some(of) => {
-            let queue = record.queues.iter().position(|queue| queue.name == of);
-            queue
-                .and_then(|queue| invariant.by_queue.get(queue))
-                .copied()
-                .unwrap_or(0)
+            let queues = record.queues.iter().zip(&invariant.by_queue);
+            let named = queues.filter(|(queue, _)| queue.is_part_of(of));
+            named.map(|(_, violations)| violations).sum()
         }
     };
     let verdict = match (invariant.compared, violations > 0) {

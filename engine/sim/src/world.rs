@@ -4,22 +4,24 @@
 //! `queuelab_workload::Stream`), so that watching a run or leaving a fault out shifts nothing else.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use queuelab_core::{QueueId, Span, Time};
-use queuelab_record::{FaultRecord, Outcomes};
-use queuelab_scenario::{Ack, Arrivals, Scenario};
+use queuelab_core::{Span, Time};
+use queuelab_record::{AlarmRecord, FaultRecord};
+use queuelab_scenario::{Ack, Arrivals, Scenario, Target};
 use queuelab_workload::{
     Consumer, ConsumerAction, ConsumerPlan, Producer, ProducerAction, ProducerPlan, Stream,
 };
 
 use crate::check::{Check, Tag};
-use crate::journey::{Journey, Journeys, State};
+use crate::journey::Journeys;
 use crate::kernel::Calendar;
-use crate::metrics::{Latency, Metrics};
-use crate::network::{Client, Connection, Costs, Delivered, Down, Pipe, Stamps, Up};
-use crate::node::Node;
+use crate::metrics::Metrics;
+use crate::network::{Client, Connection, Costs, Down, Pipe, Up};
+use crate::node::{Node, Publishing};
+use crate::relay::Relays;
 use crate::simulation::LogLine;
+use crate::topology::Layout;
 use crate::trace::Trace;
 
 /// An event of the calendar. Small and `Copy`: what it carries waits in the place that it names.
@@ -39,6 +41,10 @@ pub enum Event {
     Core { core: u32, incarnation: u32 },
     /// An fsync is done.
     Fsync { incarnation: u32 },
+    /// The broker has something to do.
+    Tick { incarnation: u32 },
+    /// Perhaps nothing has happened for so long that the run is over.
+    Idle,
     /// A series window ends.
     Window,
     /// A phase ends.
@@ -53,6 +59,7 @@ pub enum Event {
 #[derive(Clone)]
 pub struct World {
     pub scenario: Arc<Scenario>,
+    pub layout: Layout,
     pub seed: u64,
     pub calendar: Calendar<Event>,
     pub end: Time,
@@ -65,8 +72,15 @@ pub struct World {
     pub network: Costs,
     pub node: Node,
     pub journeys: Journeys,
-    /// Stamps of publishes that the broker has parked, by tag.
-    pub parked: BTreeMap<u64, (Stamps, Time)>,
+    /// Publishes that the broker has parked, by tag, with the instants.
+    pub parked: BTreeMap<u64, (Publishing, Time)>,
+    pub relays: Relays,
+    /// Messages that were sent more than once, each with the queues in which it was served.
+    pub retried: BTreeMap<u64, Vec<u32>>,
+    /// The last alarm of each resource may still be on: until the end of time.
+    pub alarms: Vec<AlarmRecord>,
+    /// When something happened last, if the run ends with idleness.
+    pub active_at: Time,
     pub metrics: Metrics,
     pub check: Check,
     pub trace: Trace,
@@ -78,7 +92,7 @@ pub struct World {
     pub disk_sampled: Span,
     pub cpu_series: Vec<f64>,
     pub disk_series: Vec<f64>,
-    producer_actions: Vec<ProducerAction>,
+    pub producer_actions: Vec<ProducerAction>,
     pub consumer_actions: Vec<ConsumerAction>,
 }
 
@@ -87,8 +101,8 @@ pub struct World {
 pub struct ProducerSlot {
     pub machine: Producer,
     pub group: u32,
-    closed: bool,
-    scheduled: Time,
+    pub closed: bool,
+    pub scheduled: Time,
 }
 
 /// One consumer.
@@ -104,7 +118,9 @@ pub struct ConsumerSlot {
     pub pauses: u32,
     /// Product of the slow-downs that are on.
     pub factor: f64,
-    scheduled: Time,
+    /// Gets so far: they go round the partitions.
+    pub gets: u32,
+    pub scheduled: Time,
 }
 
 /// A group of consumers.
@@ -113,13 +129,22 @@ pub struct GroupSlot {
     /// The group's first member among all consumers.
     pub first: u32,
     pub auto_ack: bool,
-    busy_sampled: Span,
+    /// Its queues share a channel: a limit of the channel, or a group of streams.
+    pub one_channel: bool,
+    /// What a service ends with is published on.
+    pub relays: bool,
+    /// Most unacknowledged deliveries per channel; 0 is unlimited.
+    pub bound: u32,
+    pub busy_sampled: Span,
+    /// Messages published on.
+    pub forwarded: u64,
     pub utilisation_series: Vec<f64>,
 }
 
 impl World {
     /// A world at time zero, with all clients connected.
     pub fn new(scenario: Arc<Scenario>, seed: u64, check: bool) -> World {
+        let layout = Layout::new(&scenario);
         let mut calendar = Calendar::new();
         let mut connections = Vec::new();
         let mut connect = |calendar: &mut Calendar<Event>, client| {
@@ -150,10 +175,25 @@ impl World {
         let (mut consumers, mut groups, mut subscriptions) = (Vec::new(), Vec::new(), 0);
         for (group, spec) in scenario.consumers.iter().enumerate() {
             let plan = Arc::new(ConsumerPlan::new(&scenario, group, seed));
+            let one_channel = spec.channel_prefetch.is_some() || spec.group.is_some();
+            let partitions = spec
+                .from
+                .iter()
+                .map(|queue| layout.partitions(*queue).len());
+            let bound = match spec.channel_prefetch {
+                _ if spec.pull.is_some() => 0,
+                Some(limit) => limit,
+                None if one_channel => spec.prefetch,
+                None => spec.prefetch * partitions.max().unwrap_or(1) as u32,
+            };
             groups.push(GroupSlot {
                 first: consumers.len() as u32,
                 auto_ack: spec.ack == Ack::Auto,
+                one_channel,
+                relays: spec.then.is_some(),
+                bound,
                 busy_sampled: Span::ZERO,
+                forwarded: 0,
                 utilisation_series: Vec::new(),
             });
             for member in 0..spec.count {
@@ -165,6 +205,7 @@ impl World {
                     crashes: 0,
                     pauses: 0,
                     factor: 1.0,
+                    gets: 0,
                     scheduled: Time::MAX,
                 });
                 subscriptions += spec.from.len() as u32;
@@ -182,20 +223,29 @@ impl World {
             window,
             check: Check::new(
                 check,
-                producers.len(),
+                &scenario,
+                &layout,
+                // Those who publish on follow, and who fills queues before the run.
+                producers.len() + consumers.len() + 1,
                 subscriptions as usize,
-                scenario.queues.len(),
             ),
+            relays: Relays::new(&scenario, producers.len() as u32, consumers.len()),
+            retried: BTreeMap::new(),
+            alarms: Vec::new(),
+            active_at: Time::ZERO,
             producers,
             producer_plans,
             consumers,
             groups,
             connections,
             network: Costs::new(&scenario.cluster.network),
-            node: Node::new(&scenario, seed),
-            journeys: Journeys::new(scenario.queues.len()),
+            node: Node::new(&scenario, &layout, seed),
+            journeys: Journeys::new((0..layout.len()).map(|queue| {
+                let queue = &scenario.queues[layout.queue_of(queue)];
+                queue.policy.stream.is_some()
+            })),
             parked: BTreeMap::new(),
-            metrics: Metrics::new(&scenario, warmup),
+            metrics: Metrics::new(&scenario, &layout, warmup),
             trace: Trace::default(),
             faults: Vec::new(),
             active: BTreeMap::new(),
@@ -206,6 +256,7 @@ impl World {
             disk_series: Vec::new(),
             producer_actions: Vec::new(),
             consumer_actions: Vec::new(),
+            layout,
             scenario,
         };
         world.begin();
@@ -269,6 +320,12 @@ impl World {
                     self.fsync_done();
                 }
             }
+            Event::Tick { incarnation } => {
+                if self.node.incarnation == incarnation {
+                    self.node_ticks();
+                }
+            }
+            Event::Idle => self.look_for_idleness(),
             Event::Window => self.end_window(),
             Event::Phase => self.end_phase(),
             Event::FaultBegins(fault) => self.fault_begins(fault),
@@ -297,13 +354,22 @@ impl World {
     }
 
     fn begin(&mut self) {
-        for connection in 0..self.connections.len() as u32 {
-            self.open(connection);
+        self.fill_queues();
+        let connections = 0..self.connections.len() as u32;
+        let (at_once, later): (Vec<u32>, Vec<u32>) =
+            connections.partition(|connection| self.starts_at(*connection) == Time::ZERO);
+        for connection in &at_once {
+            self.open(*connection);
         }
         self.settle_node();
-        for connection in 0..self.connections.len() as u32 {
+        for connection in at_once {
             self.client_connected(connection);
         }
+        for connection in later {
+            self.connections[connection as usize].live = false;
+            self.mind_client(connection);
+        }
+        self.watch_for_idleness();
         self.calendar.after(self.window, Event::Window);
         for phase in 0..self.scenario.phases.len() {
             let until = self.scenario.phases[phase].until;
@@ -323,7 +389,46 @@ impl World {
 
     // Clients
 
-    fn client_connected(&mut self, connection: u32) {
+    /// When a client opens its connection for the first time.
+    fn starts_at(&self, connection: u32) -> Time {
+        match self.connections[connection as usize].client {
+            Client::Producer(producer) => self.producers[producer as usize].machine.start(),
+            Client::Consumer(_) => Time::ZERO,
+        }
+    }
+
+    fn mind_client(&mut self, connection: u32) {
+        match self.connections[connection as usize].client {
+            Client::Producer(producer) => self.producer_acts(producer),
+            Client::Consumer(consumer) => self.consumer_acts(consumer),
+        }
+    }
+
+    /// Queues of the scenario that a client declares when it connects: those that it says it will, or that may have expired.
+    pub fn declares(&self, connection: u32) -> Vec<usize> {
+        let (queues, churn): (Vec<usize>, _) = match self.connections[connection as usize].client {
+            Client::Producer(producer) => {
+                let group = self.producers[producer as usize].group as usize;
+                let spec = &self.scenario.producers[group];
+                let queue = |(target, _): &(Target, f64)| match target {
+                    Target::Queue(queue) => Some(*queue),
+                    Target::Exchange { .. } => None,
+                };
+                (spec.to.iter().filter_map(queue).collect(), &spec.churn)
+            }
+            Client::Consumer(consumer) => {
+                let group = self.consumers[consumer as usize].group as usize;
+                let spec = &self.scenario.consumers[group];
+                (spec.from.clone(), &spec.churn)
+            }
+        };
+        let churns = churn.as_ref().is_some_and(|churn| churn.declare);
+        let expires = |queue: &usize| self.scenario.queues[*queue].policy.expires.is_some();
+        let wanted = |queue: &usize| churns || expires(queue);
+        queues.into_iter().filter(wanted).collect()
+    }
+
+    pub fn client_connected(&mut self, connection: u32) {
         let now = self.calendar.now();
         self.connections[connection as usize].live = true;
         match self.connections[connection as usize].client {
@@ -355,405 +460,11 @@ impl World {
             }
             Client::Consumer(consumer) => {
                 self.forget_held(consumer);
+                self.forget_relayed(consumer);
                 self.consumers[consumer as usize]
                     .machine
                     .reset(now, &mut self.consumer_actions);
                 self.consumer_acts(consumer);
-            }
-        }
-    }
-
-    #[inline]
-    fn client_receives(&mut self, connection: u32, packet: Down) {
-        let now = self.calendar.now();
-        match packet {
-            Down::Connected { attempt } | Down::Refused { attempt }
-                if attempt != self.connections[connection as usize].attempt =>
-            {
-                return;
-            }
-            Down::Connected { .. } => return self.client_connected(connection),
-            Down::Refused { .. } => return self.client_reset(connection),
-            _ if !self.connections[connection as usize].live => return,
-            _ => {}
-        }
-        match (self.connections[connection as usize].client, packet) {
-            (
-                Client::Producer(producer),
-                Down::Confirm {
-                    sequence,
-                    multiple,
-                    accepted,
-                },
-            ) => {
-                let machine = &mut self.producers[producer as usize].machine;
-                machine.confirm(
-                    now,
-                    sequence,
-                    multiple,
-                    accepted,
-                    &mut self.producer_actions,
-                );
-                self.producer_acts(producer);
-            }
-            (Client::Producer(producer), Down::Reading { on }) => {
-                let machine = &mut self.producers[producer as usize].machine;
-                machine.writable(now, on, &mut self.producer_actions);
-                self.producer_acts(producer);
-            }
-            (Client::Consumer(consumer), Down::Deliver(delivered)) => {
-                self.consumer_receives(consumer, connection, delivered);
-            }
-            _ => {}
-        }
-    }
-
-    #[inline]
-    fn consumer_receives(&mut self, consumer: u32, connection: u32, delivered: Delivered) {
-        let Delivered {
-            channel,
-            redelivered,
-            delivery,
-            tag,
-            copy,
-            ..
-        } = delivered;
-        let now = self.calendar.now();
-        let slot = &mut self.consumers[consumer as usize];
-        let group = &self.scenario.consumers[slot.group as usize];
-        let subscription = u32::from(channel) - 1;
-        self.trace.digest(tag, delivery);
-        let mut attempt = 0;
-        let mut held = false;
-        if let Some(journey) = self.journeys.get_mut(copy) {
-            attempt = journey.attempts;
-            held = journey.holder == connection;
-            if !journey.received_once {
-                journey.received_once = true;
-                let (phase, intended) = (journey.phase as usize, journey.stamps.intended);
-                self.metrics
-                    .latency(Latency::Delivery, copy.queue.index(), phase, intended, now);
-            }
-        }
-        self.check.received(now, Tag(tag), copy, held);
-        if !self.groups[slot.group as usize].auto_ack {
-            let at = (slot.subscriptions + subscription) as usize;
-            self.check
-                .held(now, at, delivery, group.prefetch, copy.queue.index());
-        }
-        let delivery = queuelab_workload::Delivery {
-            subscription,
-            partition: 0,
-            delivery,
-            tag,
-            serial: copy.serial,
-            redelivered,
-            attempt,
-        };
-        slot.machine
-            .deliver(now, delivery, &mut self.consumer_actions);
-        self.consumer_acts(consumer);
-    }
-
-    /// Does what a producer asked for, and minds its deadline.
-    #[inline]
-    pub fn producer_acts(&mut self, producer: u32) {
-        let mut actions = std::mem::take(&mut self.producer_actions);
-        for action in actions.drain(..) {
-            match action {
-                ProducerAction::Publish(publish) => self.publish(producer, publish),
-                ProducerAction::Finished {
-                    sequence,
-                    intended,
-                    outcome,
-                } => {
-                    self.finished(producer, sequence, intended, outcome);
-                }
-                ProducerAction::Commit | ProducerAction::Disconnect { .. } => {}
-                ProducerAction::Connect => {
-                    let connection = self.producer_connection(producer);
-                    self.connect(connection);
-                }
-            }
-        }
-        self.producer_actions = actions;
-        self.mind_producer(producer);
-    }
-
-    /// Sees to it that a producer's deadline is in the calendar; one that has moved leaves its event behind.
-    #[inline]
-    fn mind_producer(&mut self, producer: u32) {
-        let now = self.calendar.now();
-        let slot = &mut self.producers[producer as usize];
-        if let Some(deadline) = slot.machine.deadline()
-            && deadline < slot.scheduled
-        {
-            slot.scheduled = deadline.max(now);
-            self.calendar
-                .schedule(slot.scheduled, Event::Producer(producer));
-        }
-    }
-
-    #[inline]
-    fn publish(&mut self, producer: u32, publish: queuelab_workload::Publish) {
-        let now = self.calendar.now();
-        let group = self.producers[producer as usize].group as usize;
-        let spec = &self.scenario.producers[group];
-        let (target, _) = &spec.to[publish.target as usize];
-        let tag = Tag::new(producer as usize, publish.sequence);
-        let exchange = crate::topology::exchange_of(target);
-        let message = queuelab_core::Message {
-            tag: tag.0,
-            exchange,
-            persistent: spec.persistent,
-            routing_key: self.producer_plans[group].routing_key(publish.target, publish.key),
-            body: body(publish.size),
-            properties: None,
-        };
-        let request = queuelab_core::Request::Publish {
-            exchange,
-            mandatory: spec.mandatory,
-            message,
-        };
-        let stamps = Stamps {
-            intended: publish.intended,
-            sent: now,
-            received: now,
-        };
-        self.metrics.producers[group].outcomes.sent += 1;
-        self.check.sent(tag);
-        self.trace.digest(tag.0, publish.intended.0);
-        let connection = self.producer_connection(producer);
-        self.send_up(
-            connection,
-            Up::Request {
-                channel: 1,
-                request,
-                stamps,
-            },
-        );
-    }
-
-    #[inline]
-    fn finished(
-        &mut self,
-        producer: u32,
-        sequence: u64,
-        intended: Time,
-        outcome: queuelab_workload::Outcome,
-    ) {
-        use queuelab_workload::Outcome;
-        let now = self.calendar.now();
-        let group = self.producers[producer as usize].group as usize;
-        let outcomes: &mut Outcomes = &mut self.metrics.producers[group].outcomes;
-        match outcome {
-            Outcome::Sent => {}
-            Outcome::Confirmed => {
-                outcomes.confirmed += 1;
-                let phase = self.metrics.phase_of(intended);
-                self.metrics
-                    .latency(Latency::Confirm, group, phase, intended, now);
-            }
-            Outcome::Failed => outcomes.failed += 1,
-            Outcome::Unknown => outcomes.unknown += 1,
-            Outcome::Abandoned | Outcome::Dropped => outcomes.dropped_by_producer += 1,
-        }
-        let tag = Tag::new(producer as usize, sequence);
-        if outcome != Outcome::Dropped {
-            self.check.outcome(now, tag, outcome == Outcome::Confirmed);
-        }
-        if self.producers[producer as usize].closed
-            && matches!(outcome, Outcome::Failed | Outcome::Unknown)
-        {
-            self.consumed(tag.0);
-        }
-    }
-
-    /// A message of a closed loop is done with: its producer thinks, then sends the next one.
-    pub fn consumed(&mut self, tag: u64) {
-        let tag = Tag(tag);
-        let producer = tag.producer() as u32;
-        let slot = &mut self.producers[producer as usize];
-        if slot.closed {
-            // Not at once: the producer may be the one that acts at the moment.
-            let now = self.calendar.now();
-            let mut actions = Vec::new();
-            slot.machine.consumed(now, tag.sequence(), &mut actions);
-            debug_assert!(actions.is_empty(), "a closed loop thinks before it sends");
-            self.mind_producer(producer);
-        }
-    }
-
-    /// Does what a consumer asked for, and minds its deadline.
-    #[inline]
-    pub fn consumer_acts(&mut self, consumer: u32) {
-        let now = self.calendar.now();
-        let mut actions = std::mem::take(&mut self.consumer_actions);
-        for action in actions.drain(..) {
-            match action {
-                ConsumerAction::Served {
-                    delivery,
-                    received,
-                    started,
-                    ended,
-                    accepted,
-                } => {
-                    if accepted {
-                        self.served(consumer, &delivery, received, started, ended);
-                    }
-                }
-                ConsumerAction::Ack {
-                    subscription,
-                    delivery,
-                    multiple,
-                } => {
-                    let request = queuelab_core::Request::Ack { delivery, multiple };
-                    self.settle(consumer, subscription, delivery, multiple, request);
-                }
-                ConsumerAction::Nack {
-                    subscription,
-                    delivery,
-                    requeue,
-                } => {
-                    let request = queuelab_core::Request::Nack {
-                        delivery,
-                        multiple: false,
-                        requeue,
-                    };
-                    self.settle(consumer, subscription, delivery, false, request);
-                }
-                ConsumerAction::Disconnect { .. }
-                | ConsumerAction::Get { .. }
-                | ConsumerAction::Renew { .. }
-                | ConsumerAction::Forward { .. }
-                | ConsumerAction::Commit { .. } => {}
-                ConsumerAction::Connect => {
-                    let connection = self.consumer_connection(consumer);
-                    self.connect(connection);
-                }
-            }
-        }
-        self.consumer_actions = actions;
-        let slot = &mut self.consumers[consumer as usize];
-        if let Some(deadline) = slot.machine.deadline()
-            && deadline < slot.scheduled
-        {
-            slot.scheduled = deadline.max(now);
-            self.calendar
-                .schedule(slot.scheduled, Event::Consumer(consumer));
-        }
-    }
-
-    #[inline]
-    fn settle(
-        &mut self,
-        consumer: u32,
-        subscription: u32,
-        delivery: u64,
-        multiple: bool,
-        request: queuelab_core::Request,
-    ) {
-        let now = self.calendar.now();
-        let at = (self.consumers[consumer as usize].subscriptions + subscription) as usize;
-        self.check.settled(at, delivery, multiple);
-        let connection = self.consumer_connection(consumer);
-        let stamps = Stamps {
-            intended: now,
-            sent: now,
-            received: now,
-        };
-        self.send_up(
-            connection,
-            Up::Request {
-                channel: subscription as u16 + 1,
-                request,
-                stamps,
-            },
-        );
-    }
-
-    #[inline]
-    fn served(
-        &mut self,
-        consumer: u32,
-        delivery: &queuelab_workload::Delivery,
-        received: Time,
-        started: Time,
-        ended: Time,
-    ) {
-        let group = self.consumers[consumer as usize].group as usize;
-        let queue = self.scenario.consumers[group].from[delivery.subscription as usize];
-        let copy = queuelab_core::MessageCopy {
-            queue: QueueId(queue as u32),
-            serial: delivery.serial,
-        };
-        let connection = self.consumer_connection(consumer);
-        if self.groups[group].auto_ack
-            && let Some(journey) = self.journeys.get(copy)
-        {
-            let bytes = u64::from(journey.size) + queuelab_core::DELIVERY_OVERHEAD;
-            self.send_up(connection, Up::Writable { bytes });
-        }
-        let Some(journey) = self.journeys.get_mut(copy) else {
-            // Acknowledged by another consumer meanwhile: this service was one too many.
-            self.metrics.queues[queue].duplicates += 1;
-            return;
-        };
-        if journey.served {
-            self.metrics.queues[queue].duplicates += 1;
-            if journey.state == State::Removed {
-                self.journeys.end(copy);
-            }
-            return;
-        }
-        journey.served = true;
-        if journey.holder != connection {
-            // The queue has taken it back meanwhile: this service goes by the delivery that it began with.
-            journey.dispatched = journey.dispatched.min(received);
-            journey.ready = journey.ready.min(journey.dispatched);
-        }
-        let (phase, intended, tag) = (journey.phase as usize, journey.stamps.intended, journey.tag);
-        let parts = journey.parts(received.max(journey.dispatched), started, ended);
-        let finished = journey.state == State::Removed;
-        if finished {
-            self.journeys.end(copy);
-        }
-        self.metrics
-            .latency(Latency::EndToEnd, queue, phase, intended, ended);
-        self.metrics.journey(intended, &parts);
-        self.consumed(tag);
-    }
-
-    /// What a consumer held under automatic acknowledgement goes with it.
-    pub fn forget_held(&mut self, consumer: u32) {
-        let slot = &self.consumers[consumer as usize];
-        let group = slot.group as usize;
-        let from = &self.scenario.consumers[group].from;
-        for at in 0..from.len() {
-            self.check.forget(slot.subscriptions as usize + at);
-        }
-        if !self.groups[group].auto_ack {
-            return;
-        }
-        let connection = self.consumer_connection(consumer);
-        let scenario = self.scenario.clone();
-        for &queue in &scenario.consumers[group].from {
-            let held = |journey: &crate::journey::Journey| {
-                journey.state == State::Removed && journey.holder == connection
-            };
-            let gone: Vec<_> = self
-                .journeys
-                .of_queue(queue)
-                .filter(|(_, journey)| held(journey))
-                .map(|(serial, journey)| (serial, journey.tag))
-                .collect();
-            for (serial, tag) in gone {
-                // Acknowledged and never served: nobody will hear of it again.
-                self.consumed(tag);
-                self.journeys.end(queuelab_core::MessageCopy {
-                    queue: QueueId(queue as u32),
-                    serial,
-                });
             }
         }
     }
@@ -786,8 +497,16 @@ impl World {
         );
     }
 
+    /// Closes a connection; what comes of it is void from now on.
+    pub fn disconnect(&mut self, connection: u32) {
+        self.send_up(connection, Up::Close);
+        let link = &mut self.connections[connection as usize];
+        link.live = false;
+        link.attempt += 1;
+    }
+
     /// Tries to connect; the answers to earlier attempts are void from now on.
-    fn connect(&mut self, connection: u32) {
+    pub fn connect(&mut self, connection: u32) {
         let link = &mut self.connections[connection as usize];
         link.attempt += 1;
         let attempt = link.attempt;
@@ -821,78 +540,6 @@ impl World {
     pub fn consumer_connection(&self, consumer: u32) -> u32 {
         self.producers.len() as u32 + consumer
     }
-
-    // Measuring
-
-    fn end_window(&mut self) {
-        let now = self.calendar.now();
-        let (node, journeys) = (&self.node, &self.journeys);
-        let samples = (0..self.scenario.queues.len() as u32).map(|queue| {
-            let age = |journey: Option<&Journey>| {
-                journey.map_or(Span::ZERO, |journey| now - journey.committed)
-            };
-            let Some(broker) = &node.broker else {
-                // What the log holds will be ready again.
-                let mut held = journeys.of_queue(queue as usize).map(|(_, held)| held);
-                return (0, age(held.find(|held| held.state != State::Removed)));
-            };
-            let oldest = broker.oldest_ready(QueueId(queue));
-            let oldest = oldest.and_then(|copy| journeys.get(copy));
-            (broker.in_flight(QueueId(queue)), age(oldest))
-        });
-        self.metrics.end_window(now, samples);
-        let window = self.window.0 as f64;
-        let share = |until: Span, before: &mut Span| {
-            let share = (until - *before).0 as f64 / window;
-            *before = until;
-            share.min(1.0)
-        };
-        let cores = self.node.cores() as u64;
-        let cpu = Span(self.node.busy_until(now).0 / cores);
-        self.cpu_series.push(share(cpu, &mut self.cpu_sampled));
-        self.disk_series.push(share(
-            self.node.disk.busy_until(now),
-            &mut self.disk_sampled,
-        ));
-        for group in 0..self.groups.len() {
-            let spec = &self.scenario.consumers[group];
-            let busy = self.group_busy(group, now);
-            let capacity =
-                self.window.0 as f64 * f64::from(spec.count) * f64::from(spec.concurrency);
-            let slot = &mut self.groups[group];
-            slot.utilisation_series
-                .push((busy - slot.busy_sampled).0 as f64 / capacity);
-            slot.busy_sampled = busy;
-        }
-        if now < self.end {
-            self.calendar
-                .schedule((now + self.window).min(self.end), Event::Window);
-        }
-    }
-
-    fn end_phase(&mut self) {
-        let now = self.calendar.now();
-        self.metrics.end_phase(now);
-        if now < self.end {
-            let name = self.scenario.phases[self.metrics.phase].name.clone();
-            self.say(format!("phase {name}"));
-        }
-    }
-
-    /// Time that the members of a group have served so far, summed.
-    pub fn group_busy(&self, group: usize, now: Time) -> Span {
-        self.members(group)
-            .fold(Span::ZERO, |sum, member| sum + member.busy_time(now))
-    }
-
-    /// The members of a consumer group.
-    pub fn members(&self, group: usize) -> impl Iterator<Item = &Consumer> {
-        let first = self.groups[group].first as usize;
-        let count = self.scenario.consumers[group].count as usize;
-        self.consumers[first..first + count]
-            .iter()
-            .map(|slot| &slot.machine)
-    }
 }
 
 impl Event {
@@ -909,34 +556,11 @@ impl Event {
             Event::Phase => (9, 0),
             Event::FaultBegins(fault) => (10, fault),
             Event::FaultEnds(fault) => (11, fault),
+            Event::Tick { .. } => (12, 0),
+            Event::Idle => (13, 0),
         }
     }
 }
-
-/// A body of `size` bytes: a slice of one static page for the usual sizes, so that it costs nothing.
-fn body(size: u32) -> bytes::Bytes {
-    static PAGE: [u8; 1 << 16] = [0; 1 << 16];
-    match PAGE.get(..size as usize) {
-        Some(slice) => bytes::Bytes::from_static(slice),
-        None => large_body(size),
-    }
-}
-
-/// Large bodies share one allocation, or a backlog of them would not fit into memory. Nobody reads it, so that the
-/// operating system never has to find the pages.
-#[cold]
-fn large_body(size: u32) -> bytes::Bytes {
-    static LARGEST: OnceLock<bytes::Bytes> = OnceLock::new();
-    let largest = LARGEST.get_or_init(|| vec![0; LARGEST_BODY].into());
-    if size as usize <= LARGEST_BODY {
-        largest.slice(..size as usize)
-    } else {
-        vec![0; size as usize].into()
-    }
-}
-
-/// As the language has it.
-const LARGEST_BODY: usize = 128 << 20;
 
 /// Bytes that a connection with automatic acknowledgement takes before its client must have read some: a socket's buffers.
 pub const AUTO_ACK_WINDOW: u64 = 1 << 16;

@@ -1,0 +1,85 @@
+//! What is claimed of each queue.
+
+use queuelab_core::{GroupKind, Requeue, Span};
+use queuelab_scenario::{Claim, Queue, Scenario};
+
+use crate::topology::Layout;
+
+/// What is claimed of one of the broker's queues.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rules {
+    /// Most ready messages.
+    pub bound: Option<u64>,
+    /// First deliveries keep the order of each producer's messages with the same key.
+    pub ordered: bool,
+    /// The queue's own time to live.
+    pub ttl: Option<Span>,
+    /// Most unsuccessful deliveries.
+    pub limit: Option<u32>,
+    /// Higher priorities go first, whoever consumes.
+    pub by_priority: bool,
+}
+
+impl Rules {
+    /// Of one of the broker's queues.
+    pub fn new(scenario: &Scenario, layout: &Layout, queue: usize) -> Rules {
+        let of = layout.queue_of(queue);
+        let spec = &scenario.queues[of];
+        let policy = &spec.policy;
+        let mut consumers = scenario
+            .consumers
+            .iter()
+            .filter(|group| group.from.contains(&of));
+        let selects = consumers.any(|group| group.selector.is_some());
+        Rules {
+            bound: layout
+                .share(queue, spec.max_length)
+                .filter(|_| policy.stream.is_none()),
+            ordered: keeps_order(scenario, of, spec) || asked_for_order(scenario, &spec.name),
+            ttl: policy.ttl.filter(|_| policy.stream.is_none()),
+            limit: policy.delivery_limit,
+            // Groups and selectors keep messages from consumers that others may go to.
+            by_priority: policy.max_priority > 0 && !policy.groups && !selects,
+        }
+    }
+}
+
+/// Whether a queue keeps the order of a producer's messages with the same key, at their first deliveries.
+fn keeps_order(scenario: &Scenario, number: usize, queue: &Queue) -> bool {
+    let resends = |producer: &queuelab_scenario::Producer| {
+        producer.retry.is_some() && !producer.idempotent
+            || producer.properties.delay.is_some()
+            || producer.patience.is_some()
+    };
+    if scenario.producers.iter().any(resends) {
+        return false;
+    }
+    let policy = &queue.policy;
+    let readers = || {
+        scenario
+            .consumers
+            .iter()
+            .filter(|group| group.from.contains(&number))
+    };
+    if policy.stream.is_some() {
+        let partitioned =
+            |group: usize| matches!(scenario.groups[group].kind, GroupKind::Partitioned { .. });
+        return readers().all(|reader| reader.group.is_none_or(partitioned));
+    }
+    let plain = policy.max_priority == 0
+        && policy.retry_delay.is_none()
+        && policy.requeue == Requeue::Original
+        && readers().all(|reader| reader.selector.is_none());
+    let members: u32 = readers().map(|reader| reader.count).sum();
+    let mut priorities = readers().map(|reader| reader.priority);
+    let first = priorities.next();
+    let alike = priorities.all(|priority| Some(priority) == first);
+    plain && (members <= 1 || policy.single_active && alike)
+}
+
+fn asked_for_order(scenario: &Scenario, name: &str) -> bool {
+    scenario.expectations.iter().any(|expectation| {
+        matches!(&expectation.claim, Claim::Invariant { name: invariant, of, .. }
+            if invariant == "order-per-key" && of.as_deref().is_none_or(|of| of == name))
+    })
+}

@@ -1,0 +1,633 @@
+//! What clients do, and what reaches them.
+
+use std::sync::Arc;
+
+use queuelab_core::{MessageCopy, QueueId, Request, Time};
+use queuelab_record::Outcomes;
+use queuelab_workload::{ConsumerAction, Delivery, Outcome, ProducerAction, Publish};
+
+use crate::body::body;
+use crate::check::Tag;
+use crate::journey::State;
+use crate::metrics::{Latency, Measured};
+use crate::network::{Client, Delivered, Down, Stamps, Up};
+use crate::relay::RELAY_CHANNEL;
+use crate::world::{Event, World};
+
+impl World {
+    #[inline]
+    pub fn client_receives(&mut self, connection: u32, packet: Down) {
+        match packet {
+            Down::Connected { attempt } | Down::Refused { attempt }
+                if attempt != self.connections[connection as usize].attempt =>
+            {
+                return;
+            }
+            Down::Connected { .. } => return self.client_connected(connection),
+            Down::Refused { .. } => return self.client_reset(connection),
+            _ if !self.connections[connection as usize].live => return,
+            Down::Ended => {
+                self.disconnect(connection);
+                return self.client_reset(connection);
+            }
+            _ => {}
+        }
+        match self.connections[connection as usize].client {
+            Client::Producer(producer) => self.producer_receives(producer, packet),
+            Client::Consumer(consumer) => self.consumer_receives(consumer, connection, packet),
+        }
+    }
+
+    #[inline]
+    fn producer_receives(&mut self, producer: u32, packet: Down) {
+        let now = self.calendar.now();
+        let machine = &mut self.producers[producer as usize].machine;
+        let actions = &mut self.producer_actions;
+        match packet {
+            Down::Confirm {
+                sequence,
+                multiple,
+                accepted,
+                ..
+            } => machine.confirm(now, sequence, multiple, accepted, actions),
+            Down::Reading { on } => machine.writable(now, on, actions),
+            Down::Committed { accepted, .. } => machine.committed(now, accepted, actions),
+            _ => return,
+        }
+        self.producer_acts(producer);
+    }
+
+    #[inline]
+    fn consumer_receives(&mut self, consumer: u32, connection: u32, packet: Down) {
+        let now = self.calendar.now();
+        match packet {
+            Down::Deliver(delivered) => self.delivery_arrives(consumer, connection, delivered),
+            Down::Empty { channel } => {
+                let slot = &mut self.consumers[consumer as usize];
+                let subscription = u32::from(channel) - 1;
+                slot.machine
+                    .empty(now, subscription, &mut self.consumer_actions);
+                self.consumer_acts(consumer);
+            }
+            Down::Confirm {
+                channel: RELAY_CHANNEL,
+                sequence,
+                multiple,
+                accepted,
+            } => self.relayed_confirmed(consumer, sequence, multiple, accepted),
+            Down::Committed { channel, accepted } => {
+                self.relayed_committed(consumer, channel, accepted);
+            }
+            _ => {}
+        }
+    }
+
+    #[inline]
+    fn delivery_arrives(&mut self, consumer: u32, connection: u32, delivered: Delivered) {
+        let Delivered {
+            channel,
+            redelivered,
+            delivery,
+            tag,
+            copy,
+            ..
+        } = delivered;
+        let now = self.calendar.now();
+        let queue = copy.queue.index();
+        let slot = &self.consumers[consumer as usize];
+        let group = slot.group as usize;
+        let at = (slot.subscriptions + u32::from(channel) - 1) as usize;
+        self.trace.digest(tag, delivery);
+        let mut attempt = 0;
+        let mut held = false;
+        if self.journeys.is_stream(queue) {
+            (attempt, held) = self.record_arrives(consumer, connection, copy);
+        } else if let Some(journey) = self.journeys.get_mut(copy) {
+            attempt = journey.attempts;
+            held = journey.holder == connection;
+            if !journey.received_once {
+                journey.received_once = true;
+                let (phase, intended) = (journey.phase as usize, journey.stamps.intended);
+                let (priority, moved) = (journey.priority, journey.moved);
+                self.first_receipt(tag, queue, phase, intended, priority);
+                if !moved {
+                    self.check.first_received(now, Tag(tag), copy, u32::MAX);
+                }
+            }
+        }
+        self.check.received(now, Tag(tag), copy, held);
+        if !self.groups[group].auto_ack {
+            let bound = self.groups[group].bound;
+            self.check.held(now, at, delivery, bound, queue);
+        }
+        let (subscription, partition) = self.subscription_of(group, channel, queue);
+        let delivery = Delivery {
+            subscription,
+            partition,
+            delivery,
+            tag,
+            serial: copy.serial,
+            redelivered,
+            attempt,
+        };
+        self.consumers[consumer as usize].machine.deliver(
+            now,
+            delivery,
+            &mut self.consumer_actions,
+        );
+        self.consumer_acts(consumer);
+    }
+
+    /// A consumer has a copy in its hands for the first time.
+    #[inline]
+    fn first_receipt(
+        &mut self,
+        tag: u64,
+        queue: usize,
+        phase: usize,
+        intended: Time,
+        priority: u8,
+    ) {
+        let now = self.calendar.now();
+        let origin = self.origin(tag, intended);
+        let of = Measured {
+            queue,
+            producer: origin.producer,
+            phase,
+        };
+        self.metrics
+            .latency(Latency::Delivery, of, origin.intended, now);
+        let metrics = &mut self.metrics.queues[queue];
+        if !metrics.priorities.is_empty() {
+            let level = metrics.level_of(priority);
+            metrics.priorities[level]
+                .delivery
+                .record(now - origin.intended);
+        }
+    }
+
+    /// Which of a consumer's queues a broker's queue is, and which of its partitions.
+    #[inline]
+    fn subscription_of(&self, group: usize, channel: u16, queue: usize) -> (u32, u32) {
+        let of = self.layout.queue_of(queue);
+        let partition = (queue - self.layout.partitions(of).start) as u32;
+        let subscription = if self.groups[group].one_channel {
+            let from = &self.scenario.consumers[group].from;
+            from.iter().position(|other| *other == of).unwrap_or(0) as u32
+        } else {
+            u32::from(channel) - 1
+        };
+        (subscription, partition)
+    }
+
+    /// The channel of one of a consumer's queues.
+    #[inline]
+    pub fn channel_of(&self, group: usize, subscription: u32) -> u16 {
+        if self.groups[group].one_channel {
+            1
+        } else {
+            subscription as u16 + 1
+        }
+    }
+
+    /// The copy that a delivery was of.
+    #[inline]
+    fn copy_of(&self, group: usize, delivery: &Delivery) -> MessageCopy {
+        let queue = self.scenario.consumers[group].from[delivery.subscription as usize];
+        let queue = self.layout.partitions(queue).start as u32 + delivery.partition;
+        MessageCopy {
+            queue: QueueId(queue),
+            serial: delivery.serial,
+        }
+    }
+
+    // Producers
+
+    /// Does what a producer asked for, and minds its deadline.
+    #[inline]
+    pub fn producer_acts(&mut self, producer: u32) {
+        let connection = self.producer_connection(producer);
+        let mut actions = std::mem::take(&mut self.producer_actions);
+        for action in actions.drain(..) {
+            match action {
+                ProducerAction::Publish(publish) => self.publish(producer, publish),
+                ProducerAction::Finished {
+                    sequence,
+                    intended,
+                    outcome,
+                } => self.finished(producer, sequence, intended, outcome),
+                ProducerAction::Commit => self.request(connection, 1, Request::Commit),
+                ProducerAction::Disconnect { .. } => self.disconnect(connection),
+                ProducerAction::Connect => self.connect(connection),
+            }
+        }
+        self.producer_actions = actions;
+        self.mind_producer(producer);
+    }
+
+    /// Sees to it that a producer's deadline is in the calendar; one that has moved leaves its event behind.
+    #[inline]
+    fn mind_producer(&mut self, producer: u32) {
+        let now = self.calendar.now();
+        let slot = &mut self.producers[producer as usize];
+        if let Some(deadline) = slot.machine.deadline()
+            && deadline < slot.scheduled
+        {
+            slot.scheduled = deadline.max(now);
+            self.calendar
+                .schedule(slot.scheduled, Event::Producer(producer));
+        }
+    }
+
+    #[inline]
+    fn publish(&mut self, producer: u32, publish: Publish) {
+        let now = self.calendar.now();
+        let slot = &self.producers[producer as usize];
+        let group = slot.group as usize;
+        let spec = &self.scenario.producers[group];
+        let plan = &self.producer_plans[group];
+        let (target, _) = &spec.to[publish.target as usize];
+        let tag = Tag::new(producer as usize, publish.sequence);
+        let (exchange, own_key) = self.layout.exchange_of(target);
+        let properties = plan.properties(slot.machine.member(), &publish);
+        self.check
+            .sent(tag, publish.key, properties.as_ref(), publish.attempt > 0);
+        let message = queuelab_core::Message {
+            tag: tag.0,
+            exchange,
+            persistent: spec.persistent,
+            routing_key: if own_key {
+                plan.key_name(publish.key)
+            } else {
+                plan.routing_key(publish.target, publish.key)
+            },
+            body: body(publish.size),
+            properties: properties.map(Arc::new),
+        };
+        let request = Request::Publish {
+            exchange,
+            mandatory: spec.mandatory,
+            message,
+        };
+        let stamps = Stamps {
+            intended: publish.intended,
+            sent: now,
+            received: now,
+        };
+        let outcomes = &mut self.metrics.producers[group].outcomes;
+        if publish.attempt == 0 {
+            outcomes.sent += 1;
+        } else {
+            outcomes.retried += 1;
+            self.retried.entry(tag.0).or_default();
+        }
+        self.trace.digest(tag.0, publish.intended.0);
+        let connection = self.producer_connection(producer);
+        self.send_up(
+            connection,
+            Up::Request {
+                channel: 1,
+                request,
+                stamps,
+            },
+        );
+    }
+
+    #[inline]
+    fn finished(&mut self, producer: u32, sequence: u64, intended: Time, outcome: Outcome) {
+        let now = self.calendar.now();
+        let group = self.producers[producer as usize].group as usize;
+        let outcomes: &mut Outcomes = &mut self.metrics.producers[group].outcomes;
+        match outcome {
+            Outcome::Sent => {}
+            Outcome::Confirmed => {
+                outcomes.confirmed += 1;
+                let of = Measured {
+                    queue: 0,
+                    producer: group,
+                    phase: self.metrics.phase_of(intended),
+                };
+                self.metrics.latency(Latency::Confirm, of, intended, now);
+            }
+            Outcome::Failed => outcomes.failed += 1,
+            Outcome::Unknown => outcomes.unknown += 1,
+            Outcome::Abandoned => outcomes.abandoned += 1,
+            Outcome::Dropped => outcomes.dropped_by_producer += 1,
+        }
+        let tag = Tag::new(producer as usize, sequence);
+        if outcome != Outcome::Dropped {
+            self.check.outcome(now, tag, outcome == Outcome::Confirmed);
+        }
+        if self.producers[producer as usize].closed
+            && matches!(
+                outcome,
+                Outcome::Failed | Outcome::Unknown | Outcome::Abandoned
+            )
+        {
+            self.consumed(tag.0);
+        }
+    }
+
+    /// A message is done with: if it comes from a closed loop, its producer thinks, then sends the next one.
+    pub fn consumed(&mut self, tag: u64) {
+        let tag = Tag(self.origin(tag, Time::ZERO).tag);
+        let producer = tag.producer() as u32;
+        let Some(slot) = self.producers.get_mut(producer as usize) else {
+            return;
+        };
+        if slot.closed {
+            // Not at once: the producer may be the one that acts at the moment.
+            let now = self.calendar.now();
+            let mut actions = Vec::new();
+            slot.machine.consumed(now, tag.sequence(), &mut actions);
+            debug_assert!(actions.is_empty(), "a closed loop thinks before it sends");
+            self.mind_producer(producer);
+        }
+    }
+
+    // Consumers
+
+    /// Does what a consumer asked for, and minds its deadline.
+    #[inline]
+    pub fn consumer_acts(&mut self, consumer: u32) {
+        let now = self.calendar.now();
+        let mut actions = std::mem::take(&mut self.consumer_actions);
+        for at in 0..actions.len() {
+            let goes_on = matches!(actions.get(at + 1), Some(ConsumerAction::Forward { .. }));
+            self.consumer_act(consumer, actions[at], goes_on);
+        }
+        actions.clear();
+        self.consumer_actions = actions;
+        let slot = &mut self.consumers[consumer as usize];
+        if let Some(deadline) = slot.machine.deadline()
+            && deadline < slot.scheduled
+        {
+            slot.scheduled = deadline.max(now);
+            self.calendar
+                .schedule(slot.scheduled, Event::Consumer(consumer));
+        }
+    }
+
+    /// One of them; `goes_on` if the next one publishes on.
+    #[inline]
+    fn consumer_act(&mut self, consumer: u32, action: ConsumerAction, goes_on: bool) {
+        let group = self.consumers[consumer as usize].group as usize;
+        let connection = self.consumer_connection(consumer);
+        match action {
+            ConsumerAction::Served {
+                delivery,
+                received,
+                started,
+                ended,
+                accepted,
+            } => {
+                if accepted {
+                    self.served(consumer, &delivery, [received, started, ended], goes_on);
+                }
+            }
+            ConsumerAction::Ack {
+                subscription,
+                delivery,
+                multiple,
+            } => {
+                let request = Request::Ack { delivery, multiple };
+                self.settle(consumer, subscription, delivery, multiple, request);
+            }
+            ConsumerAction::Nack {
+                subscription,
+                delivery,
+                requeue,
+            } => {
+                let request = Request::Nack {
+                    delivery,
+                    multiple: false,
+                    requeue,
+                };
+                self.settle(consumer, subscription, delivery, false, request);
+            }
+            ConsumerAction::Get { subscription } => {
+                let queue = self.scenario.consumers[group].from[subscription as usize];
+                let partitions = self.layout.partitions(queue);
+                let slot = &mut self.consumers[consumer as usize];
+                let partition = slot.gets as usize % partitions.len();
+                slot.gets = slot.gets.wrapping_add(1);
+                let request = Request::Get {
+                    queue: QueueId((partitions.start + partition) as u32),
+                    no_ack: self.groups[group].auto_ack,
+                };
+                self.request(connection, self.channel_of(group, subscription), request);
+            }
+            ConsumerAction::Renew {
+                subscription,
+                delivery,
+            } => {
+                let channel = self.channel_of(group, subscription);
+                self.request(connection, channel, Request::Renew { delivery });
+            }
+            ConsumerAction::Forward {
+                delivery,
+                target,
+                size,
+            } => {
+                let copy = self.copy_of(group, &delivery);
+                self.forward(consumer, delivery, copy, target, size);
+            }
+            ConsumerAction::Commit { subscription } => {
+                let channel = self.channel_of(group, subscription);
+                self.relays.commit(consumer, channel);
+                self.request(connection, channel, Request::Commit);
+            }
+            ConsumerAction::Disconnect { .. } => {
+                self.forget_held(consumer);
+                self.forget_relayed(consumer);
+                self.disconnect(connection);
+            }
+            ConsumerAction::Connect => self.connect(connection),
+        }
+    }
+
+    #[inline]
+    fn settle(
+        &mut self,
+        consumer: u32,
+        subscription: u32,
+        delivery: u64,
+        multiple: bool,
+        request: Request,
+    ) {
+        let slot = &self.consumers[consumer as usize];
+        let channel = self.channel_of(slot.group as usize, subscription);
+        let at = slot.subscriptions + u32::from(channel) - 1;
+        self.check.settled(at as usize, delivery, multiple);
+        let connection = self.consumer_connection(consumer);
+        self.request(connection, channel, request);
+    }
+
+    /// Sends a request that has no stamps of its own.
+    #[inline]
+    pub fn request(&mut self, connection: u32, channel: u16, request: Request) {
+        let now = self.calendar.now();
+        let stamps = Stamps {
+            intended: now,
+            sent: now,
+            received: now,
+        };
+        self.send_up(
+            connection,
+            Up::Request {
+                channel,
+                request,
+                stamps,
+            },
+        );
+    }
+
+    /// A service has ended well: received, started, ended.
+    #[inline]
+    fn served(&mut self, consumer: u32, delivery: &Delivery, times: [Time; 3], goes_on: bool) {
+        let [received, started, ended] = times;
+        let group = self.consumers[consumer as usize].group as usize;
+        let copy = self.copy_of(group, delivery);
+        let queue = copy.queue.index();
+        let connection = self.consumer_connection(consumer);
+        if self.groups[group].auto_ack
+            && let Some(journey) = self.journeys.get(copy)
+        {
+            let bytes = u64::from(journey.size) + queuelab_core::DELIVERY_OVERHEAD;
+            self.send_up(connection, Up::Writable { bytes });
+        }
+        if self.groups[group].relays {
+            let intended = self
+                .journeys
+                .get(copy)
+                .map_or(ended, |journey| journey.stamps.intended);
+            self.relays.serves(self.origin(delivery.tag, intended));
+        }
+        if self.journeys.is_stream(queue) {
+            return self.record_served(consumer, copy, times, goes_on);
+        }
+        let Some(journey) = self.journeys.get_mut(copy) else {
+            // Acknowledged by another consumer meanwhile: this service was one too many.
+            self.metrics.queues[queue].duplicates += 1;
+            return;
+        };
+        if journey.served {
+            self.metrics.queues[queue].duplicates += 1;
+            if journey.state == State::Removed {
+                self.end_journey(copy);
+            }
+            return;
+        }
+        journey.served = true;
+        if journey.holder != connection {
+            // The queue has taken it back meanwhile: this service goes by the delivery that it began with.
+            journey.dispatched = journey.dispatched.min(received);
+            journey.ready = journey.ready.min(journey.dispatched);
+        }
+        let (phase, intended, tag) = (journey.phase as usize, journey.stamps.intended, journey.tag);
+        let parts = journey.parts(received.max(journey.dispatched), started, ended);
+        let finished = journey.state == State::Removed;
+        if !self.retried.is_empty() {
+            self.note_repetition(tag, queue);
+        }
+        self.service_measured(tag, queue, phase, intended, ended, parts, goes_on);
+        if finished {
+            self.end_journey(copy);
+        }
+        if !goes_on {
+            self.consumed(tag);
+        }
+    }
+
+    /// The end of a service goes into the latencies, and its parts into theirs.
+    #[inline]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what a journey has told, each once"
+    )]
+    pub fn service_measured(
+        &mut self,
+        tag: u64,
+        queue: usize,
+        phase: usize,
+        intended: Time,
+        ended: Time,
+        mut parts: [queuelab_core::Span; 10],
+        goes_on: bool,
+    ) {
+        let origin = self.origin(tag, intended);
+        let of = Measured {
+            queue,
+            producer: origin.producer,
+            phase,
+        };
+        self.relays.service_ends(origin.tag, ended);
+        if goes_on {
+            return self.metrics.relayed(of, origin.intended, ended);
+        }
+        // What a message was published on from took place before.
+        parts[EARLIER_ATTEMPTS] += intended - origin.intended;
+        self.metrics
+            .latency(Latency::EndToEnd, of, origin.intended, ended);
+        self.metrics.journey(origin.intended, &parts);
+    }
+
+    /// A message that was sent more than once may be there more than once: the further services are duplicates.
+    fn note_repetition(&mut self, tag: u64, queue: usize) {
+        if let Some(served_in) = self.retried.get_mut(&tag) {
+            if served_in.contains(&(queue as u32)) {
+                self.metrics.queues[queue].duplicates += 1;
+            } else {
+                served_in.push(queue as u32);
+            }
+        }
+    }
+
+    /// What a consumer held under automatic acknowledgement goes with it.
+    pub fn forget_held(&mut self, consumer: u32) {
+        let slot = &self.consumers[consumer as usize];
+        let group = slot.group as usize;
+        let from = &self.scenario.consumers[group].from;
+        for at in 0..from.len() {
+            self.check.forget(slot.subscriptions as usize + at);
+        }
+        if !self.groups[group].auto_ack {
+            return;
+        }
+        let connection = self.consumer_connection(consumer);
+        let queues = crate::topology::streams_of(&self.layout, from);
+        for queue in queues.collect::<Vec<usize>>() {
+            let held = |journey: &crate::journey::Journey| {
+                journey.state == State::Removed && journey.holder == connection
+            };
+            let gone: Vec<_> = self
+                .journeys
+                .of_queue(queue)
+                .filter(|(_, journey)| held(journey))
+                .map(|(serial, journey)| (serial, journey.tag))
+                .collect();
+            for (serial, tag) in gone {
+                // Acknowledged and never served: nobody will hear of it again.
+                self.consumed(tag);
+                self.end_journey(MessageCopy {
+                    queue: QueueId(queue as u32),
+                    serial,
+                });
+            }
+        }
+    }
+
+    /// Nothing more will happen to a copy.
+    #[inline]
+    pub fn end_journey(&mut self, copy: MessageCopy) -> Option<crate::journey::Journey> {
+        let counted = self.relays.counts() && !self.is_done(copy);
+        let journey = self.journeys.end(copy)?;
+        if counted {
+            self.copy_ends(journey.tag);
+        }
+        Some(journey)
+    }
+}
+
+/// Its place in `queuelab_record::PART_NAMES`.
+const EARLIER_ATTEMPTS: usize = 5;

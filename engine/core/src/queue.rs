@@ -288,9 +288,9 @@ impl Queue {
         known
     }
 
-    /// Commits a removal; `None` if the queue was deleted meanwhile.
+    /// Commits a removal; the result is the message's tag, and whether it is in the log. `None` if the queue was deleted meanwhile.
     #[inline]
-    pub(crate) fn remove(&mut self, serial: u64) -> Option<Slot> {
+    pub(crate) fn remove(&mut self, serial: u64) -> Option<(u64, bool)> {
         let slot = self.slots.remove(serial)?;
         self.held_bytes -= slot.message.size();
         match slot.state {
@@ -301,7 +301,7 @@ impl Queue {
                 unreachable!("a slot is taken before it is removed")
             }
         }
-        Some(slot)
+        Some((slot.message.tag, slot.logged()))
     }
 
     pub(crate) fn slot(&self, serial: u64) -> Option<&Slot> {

@@ -297,9 +297,7 @@ impl Broker {
                 self.resolve(origin, out);
             }
             Effect::Remove { copy, reason } => {
-                let slot = self.queues[copy.queue.index()].remove(copy.serial);
-                if let Some(slot) = slot {
-                    let tag = slot.message.tag;
+                if let Some((tag, _)) = self.queues[copy.queue.index()].remove(copy.serial) {
                     self.observe(Event::Removed { tag, copy, reason }, out);
                 }
             }

@@ -331,17 +331,11 @@ impl Broker {
             self.refresh_connection(to.connection);
         }
         if no_ack {
-            let slot = self.queues[id.index()].remove(serial);
-            let slot = slot.expect("a message that was just delivered is there");
-            self.observe(
-                Event::Removed {
-                    tag: slot.message.tag,
-                    copy,
-                    reason: Removal::Acked,
-                },
-                out,
-            );
-            if slot.logged() {
+            let removed = self.queues[id.index()].remove(serial);
+            let (tag, logged) = removed.expect("a message that was just delivered is there");
+            let reason = Removal::Acked;
+            self.observe(Event::Removed { tag, copy, reason }, out);
+            if logged {
                 self.commit_done(Command::Remove { copy }, out);
             }
         }

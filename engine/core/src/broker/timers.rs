@@ -26,8 +26,8 @@ pub(super) struct Timers {
     pub(super) now: Time,
     /// The same instant on the wall clock.
     pub(super) wall: WallTime,
-    /// An instant on both clocks.
-    clock: (Time, WallTime),
+    /// How far the wall clock is ahead, modulo 2^64.
+    ahead: u64,
     /// The first timer of all.
     pub(super) next: Time,
     /// Instants that outlive a restart.
@@ -58,7 +58,7 @@ impl Default for Timers {
         Timers {
             now: Time::ZERO,
             wall: WallTime::ZERO,
-            clock: (Time::ZERO, WallTime::ZERO),
+            ahead: 0,
             next: Time::MAX,
             copies: BinaryHeap::new(),
             own: BinaryHeap::new(),
@@ -72,12 +72,12 @@ impl Timers {
     #[inline]
     pub(super) fn advance(&mut self, now: Time) {
         self.now = self.now.max(now);
-        self.wall = self.clock.1 + self.now.since(self.clock.0);
+        self.wall = WallTime(self.now.0.wrapping_add(self.ahead));
     }
 
     /// The wall clock says what time it is.
     pub(super) fn set_clock(&mut self, wall: WallTime) {
-        self.clock = (self.now, wall);
+        self.ahead = wall.0.wrapping_sub(self.now.0);
         self.wall = wall;
         self.find_next();
     }

@@ -59,13 +59,25 @@ impl Queue {
     #[inline]
     pub(super) fn take_ready(&mut self, state: State) -> Option<(u64, &Slot)> {
         // Serials are dense, nearly always, and nobody has a place of his own.
-        let next = self.slots.get(self.cursor);
+        let serial = self.cursor;
+        let next = self.slots.get(serial);
         let in_line = next.is_some_and(|slot| slot.state == State::Ready);
-        let serial = if in_line && self.placed.heap.is_empty() {
-            self.cursor
-        } else {
-            self.oldest_ready()?
-        };
+        if !in_line || self.uneven || !self.placed.heap.is_empty() {
+            return self.take_oldest(state);
+        }
+        self.cursor += 1;
+        let slot = self.slots.get_mut(serial)?;
+        slot.state = state;
+        self.ready -= 1;
+        self.ready_bytes -= slot.message.size();
+        self.in_flight += u64::from(state == State::InFlight);
+        Some((serial, slot))
+    }
+
+    /// The same, whatever the lines look like.
+    #[inline(never)]
+    fn take_oldest(&mut self, state: State) -> Option<(u64, &Slot)> {
+        let serial = self.oldest_ready()?;
         let slot = self.slots.get_mut(serial).expect("a ready slot is live");
         if slot.state == State::Ready {
             self.cursor = serial + 1;

@@ -104,13 +104,13 @@ pub struct QueueConfig {
     pub name: Bytes,
     /// Where its messages live and when its commands count.
     pub durability: Durability,
-    /// Most ready messages, if bounded.
+    /// Most ready and delayed messages, if bounded.
     pub max_length: Option<u64>,
-    /// Most bytes of ready messages, if bounded.
+    /// Most bytes of ready and delayed messages, if bounded.
     pub max_bytes: Option<u64>,
     /// What happens at the bound.
     pub overflow: Overflow,
-    /// Where rejected messages (and, with [`Overflow::DeadLetter`], displaced ones) go.
+    /// Where messages go that were rejected, have expired or were delivered too often (and, with [`Overflow::DeadLetter`], displaced ones).
     pub dead_letter: Option<DeadLetter>,
     /// How messages are spread over the consumers.
     pub dispatch: Dispatch,

@@ -15,6 +15,7 @@ mod recover;
 mod reply;
 mod streams;
 mod timers;
+pub(crate) mod transaction;
 
 use rand::SeedableRng as _;
 
@@ -23,6 +24,7 @@ use self::dead_letter::{Move, Stalled};
 use self::flow::Flow;
 use self::streams::Streams;
 use self::timers::Timers;
+use self::transaction::Committed;
 use crate::balance::Rng;
 use crate::channel::{Connections, Consumer};
 use crate::config::{Binding, BrokerConfig};
@@ -49,6 +51,8 @@ pub struct Broker {
     log: Log,
     flow: Option<Box<Flow>>,
     transaction: Transaction,
+    /// Commits of clients' transactions that wait for the log.
+    commits: Vec<Committed>,
     timers: Timers,
     /// Dead letters that wait for room in their targets.
     stalled: Stalled,
@@ -114,6 +118,7 @@ impl Broker {
             log: Log::new(last),
             flow: Flow::new(config.limits),
             transaction: Transaction::default(),
+            commits: Vec::new(),
             timers: Timers::default(),
             stalled: Stalled::default(),
             rng: Rng::seed_from_u64(seed),
@@ -153,6 +158,9 @@ impl Broker {
                 self.log.advance(written, synced);
                 while let Some(effect) = self.log.next_committed() {
                     self.apply(effect, out);
+                }
+                if !self.commits.is_empty() {
+                    self.answer_commits(out);
                 }
                 if self.flow.is_some() {
                     self.restore_credit(out);
@@ -267,6 +275,9 @@ impl Broker {
         match request {
             Request::ConfirmSelect => {
                 if let Some(channel) = connection.channel_mut(id.number) {
+                    if channel.transaction.is_some() {
+                        return self.fail_channel(id, 406, "the channel has transactions", out);
+                    }
                     channel.confirms.get_or_insert_default();
                 }
             }
@@ -296,6 +307,9 @@ impl Broker {
                 };
                 self.settle(id, delivery, multiple, settlement, out);
             }
+            Request::TransactionSelect => self.select_transaction(id, out),
+            Request::Commit => self.commit_transaction(id, resumed, out),
+            Request::Rollback => self.roll_back(id, out),
             Request::Bind(binding) => self.change_bindings(id, &binding, Router::bind, out),
             Request::Unbind(binding) => self.change_bindings(id, &binding, Router::unbind, out),
             Request::Renew { delivery } => self.lease(id, delivery),
@@ -307,7 +321,6 @@ impl Broker {
                 consumer,
                 prefetch,
             } => self.join(id, group, consumer, prefetch, out),
-            _ => self.fail_channel(id, 540, "not implemented", out),
         }
     }
 

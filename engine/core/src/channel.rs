@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use crate::broker::transaction::Gathered;
 use crate::id::{ChannelId, ConnectionId, ConsumerId, GroupId, QueueId};
 use crate::interface::{DELIVERY_OVERHEAD, Output, Request, Response};
 use crate::ledger::Ledger;
@@ -60,6 +61,8 @@ pub(crate) struct Connection {
     window: Option<i64>,
     /// The queue that it waits for. Its publish is the first in the backlog.
     pub(crate) parked: Option<QueueId>,
+    /// For how many messages there, and bytes.
+    pub(crate) demand: (u64, u64),
     /// See `broker/flow.rs`.
     pub(crate) reading: bool,
     /// Which of all connections it is.
@@ -82,6 +85,7 @@ impl Connection {
         Connection {
             window,
             parked: None,
+            demand: (0, 0),
             reading: true,
             birth,
             published: false,
@@ -161,6 +165,8 @@ pub(crate) struct Channel {
     pub(crate) epoch: u32,
     /// Present once the client asked for confirms.
     pub(crate) confirms: Option<Confirms>,
+    /// Present once the client asked for transactions.
+    pub(crate) transaction: Option<Box<Gathered>>,
     next_delivery: u64,
     /// A delivery was taken back when its time was up: an acknowledgement may come too late.
     pub(crate) late: bool,
@@ -231,6 +237,7 @@ impl Channel {
             number,
             epoch,
             confirms: None,
+            transaction: None,
             next_delivery: 1,
             late: false,
             unacked: Ledger::new(),

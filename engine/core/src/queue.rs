@@ -403,6 +403,21 @@ impl Queue {
         )
     }
 
+    /// True if so many messages of so many bytes together fit now.
+    pub(crate) fn has_room_for(&self, count: u64, bytes: u64) -> bool {
+        count == 0
+            || self.fits(
+                self.ready + self.delayed + self.proposed + (count - 1),
+                self.ready_bytes + self.delayed_bytes + self.proposed_bytes,
+                bytes,
+            )
+    }
+
+    /// True if so many messages of so many bytes together would fit into the empty queue.
+    pub(crate) fn can_ever_fit_all(&self, count: u64, bytes: u64) -> bool {
+        count == 0 || self.fits(count - 1, 0, bytes)
+    }
+
     /// True if a message of `size` bytes would fit once every ready one is gone.
     pub(crate) fn can_make_room(&self, size: u64) -> bool {
         self.fits(

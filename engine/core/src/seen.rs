@@ -40,7 +40,6 @@ pub(crate) enum Verdict {
 
 /// What takes one message out of the memory again.
 #[derive(Clone, Copy, Debug)]
-#[allow(dead_code, reason = "only transactions take back")]
 pub(crate) struct Undo {
     id: bool,
     progress: Option<(u64, Option<Progress>)>,
@@ -129,7 +128,6 @@ impl Seen {
         progress.last = progress.last.max(place.sequence);
     }
 
-    #[expect(dead_code, reason = "only transactions take back")]
     /// Takes back what was remembered last.
     pub(crate) fn undo(&mut self, undo: Undo) {
         if undo.id

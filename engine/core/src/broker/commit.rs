@@ -96,7 +96,9 @@ pub(super) struct Transaction {
     commands: Vec<Command>,
     /// Each with whether one of the commands stands for it.
     effects: Vec<(Effect, bool)>,
-    needs_sync: bool,
+    pub(super) needs_sync: bool,
+    /// More is to come: what would end the transaction does not.
+    pub(super) held: bool,
     /// Dead-letter moves that other moves set off.
     pub(super) consequent_moves: u32,
 }
@@ -229,11 +231,18 @@ impl Broker {
     pub(super) fn commit_done(&mut self, command: Command, out: &mut Vec<Output>) {
         let queue = &self.queues[command.copy().queue.index()];
         let needs_sync = queue.config.durability == Durability::Fsync;
+        if self.transaction.held {
+            self.transaction.needs_sync |= needs_sync;
+            return self.transaction.commands.push(command);
+        }
         self.log.persist(Entry::One(command), needs_sync, out);
     }
 
     /// Ends the transaction: its commands become one entry, its effects wait for it or apply at once.
     pub(super) fn commit(&mut self, out: &mut Vec<Output>) {
+        if self.transaction.held {
+            return;
+        }
         self.transaction.consequent_moves = 0;
         let commands = &mut self.transaction.commands;
         let entry = match commands.len() {
@@ -260,6 +269,9 @@ impl Broker {
         command: Option<Command>,
         out: &mut Vec<Output>,
     ) {
+        if self.transaction.held {
+            return self.propose(effect, command);
+        }
         debug_assert!(self.transaction.effects.is_empty() && self.transaction.commands.is_empty());
         let logged = command.is_some();
         if let Some(command) = command {

@@ -353,6 +353,9 @@ impl Broker {
         let Some(channel) = self.connections.channel_mut(id) else {
             return;
         };
+        if channel.transaction.is_some() {
+            return self.gather_settlement(id, delivery, multiple, settlement, out);
+        }
         let Some(last) = channel.named(delivery, multiple) else {
             return self.fail_channel(id, 406, "unknown delivery tag", out);
         };

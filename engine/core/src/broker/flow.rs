@@ -202,21 +202,15 @@ impl Broker {
         id: ChannelId,
         queue: QueueId,
         request: Request,
+        (count, bytes, tag): (u64, u64, u64),
         out: &mut Vec<Output>,
     ) {
-        if let Request::Publish { message, .. } = &request {
-            self.observe(
-                Event::Parked {
-                    tag: message.tag,
-                    queue,
-                },
-                out,
-            );
-        }
+        self.observe(Event::Parked { tag, queue }, out);
         let Some(connection) = self.connections.get_mut(id.connection) else {
             return;
         };
         connection.parked = Some(queue);
+        connection.demand = (count, bytes);
         connection.backlog.push_front((id.number, request));
         self.queues[queue.index()].parked.push_back(id.connection);
         self.update_reading(id.connection, out);
@@ -232,11 +226,9 @@ impl Broker {
                 .connections
                 .get_mut(id)
                 .expect("a parked connection is open");
-            let Some((_, Request::Publish { message, .. })) = connection.backlog.front() else {
-                unreachable!("a parked connection waits with a publish");
-            };
+            let (count, bytes) = connection.demand;
             let state = &self.queues[queue.index()];
-            if state.exists && !state.has_room(message.size()) {
+            if state.exists && !state.has_room_for(count, bytes) {
                 return;
             }
             self.queues[queue.index()].parked.pop_front();

@@ -38,10 +38,13 @@ impl Broker {
         if self.flow.is_some() {
             self.note_publisher(id.connection, out);
         }
-        let mut targets = self.target_lists.pop().unwrap_or_default();
         let Some(channel) = self.connections.channel_mut(id) else {
             return;
         };
+        if let Some(gathered) = &mut channel.transaction {
+            return gathered.publish(message, mandatory);
+        }
+        let mut targets = self.target_lists.pop().unwrap_or_default();
         let queues = &self.queues;
         let depth = |queue: QueueId| queues[queue.index()].depth();
         channel
@@ -63,12 +66,13 @@ impl Broker {
         if !targets.iter().any(bounded) {
             self.accept(id, mandatory, message, &mut targets, &seen, out);
         } else if let Some(queue) = self.full_block(&targets, message.size(), resumed) {
+            let demand = (1, message.size(), message.tag);
             let request = Request::Publish {
                 exchange,
                 mandatory,
                 message,
             };
-            self.park(id, queue, request, out);
+            self.park(id, queue, request, demand, out);
         } else if let Some(queue) = self.refusing(&targets, message.size()) {
             self.refuse(id, queue, message.tag, out);
         } else {
@@ -239,7 +243,7 @@ impl Broker {
     }
 
     /// Proposes an enqueue. A full queue displaces its oldest messages, or else this one.
-    fn place(&mut self, queue: QueueId, arrival: Arrival, out: &mut Vec<Output>) {
+    pub(super) fn place(&mut self, queue: QueueId, arrival: Arrival, out: &mut Vec<Output>) {
         let Arrival {
             message,
             origin,

@@ -601,3 +601,164 @@ fn idempotent_producer_after_a_restart() {
         q: 4 ready, 0 in flight
     "#]].assert_eq(&run(config, script));
 }
+
+/// Row 28: publishes to several queues and acknowledgements are one entry; it is answered when that is as durable as the queues ask.
+#[test]
+fn transactions() {
+    let config = BrokerConfig {
+        queues: vec![
+            durable("a", Durability::Os),
+            durable("b", Durability::Fsync),
+            queue("memory"),
+        ],
+        observe: true,
+        ..Default::default()
+    };
+    let script = "1 publish a 1; written; 1.2 tx; 1.2 consume a
+         1.2 publish b 2; 1.2 publish memory 3; 1.2 ack 1; mandatory 1.2 publish nowhere 4
+         1.2 commit
+         written
+         synced
+         1.2 publish memory 5; 1.2 publish memory 6; 1.2 commit
+         1.2 commit";
+    expect![[r#"
+        > 1 publish a 1; written; 1.2 tx; 1.2 consume a
+          * m1 routed, 1 copies
+          * m1 proposed a/0
+          log 1: enqueue a/0 m1
+          * enqueued a/0
+          1.2 done
+          1.2 deliver m1 as 1 to 0
+        > 1.2 publish b 2; 1.2 publish memory 3; 1.2 ack 1; mandatory 1.2 publish nowhere 4
+        > 1.2 commit
+          * m2 routed, 1 copies
+          * m3 routed, 1 copies
+          * m4 routed, 0 copies
+          1.2 returned m4
+          * m2 proposed b/0
+          * m3 proposed memory/0
+          log 2: enqueue b/0 m2 + remove a/0
+          * enqueued memory/0
+          sync 2
+        > written
+          * removed a/0: Acked
+        > synced
+          * enqueued b/0
+          1.2 done
+        > 1.2 publish memory 5; 1.2 publish memory 6; 1.2 commit
+          * m5 routed, 1 copies
+          * m6 routed, 1 copies
+          * m5 proposed memory/1
+          * m6 proposed memory/2
+          * enqueued memory/1
+          * enqueued memory/2
+          1.2 done
+        > 1.2 commit
+          1.2 done
+        a: 0 ready, 0 in flight
+        b: 1 ready, 0 in flight
+        memory: 3 ready, 0 in flight
+    "#]]
+    .assert_eq(&run(config, script));
+}
+
+/// Row 28: what was gathered is forgotten by a rollback, and by the end of the channel.
+#[test]
+fn transactions_that_do_not_happen() {
+    let config = topology(&["a", "b"]);
+    let script = "1 publish a 1; 1 publish a 2; 2 tx; 2 consume a
+         2 publish b 3; 2 ack 1; 2 ack 1
+         2 tx; 2 consume a; 2 publish b 4; 2 reject ..0; 2 rollback; 2 commit
+         2 publish b 5; 2 ack 1; close 2
+         3 commit; 3 confirm; 3 tx; 3.2 tx; 3.2 confirm
+         4 consume a";
+    expect![[r#"
+        > 1 publish a 1; 1 publish a 2; 2 tx; 2 consume a
+          2 done
+          2 deliver m1 as 1 to 0
+          2 deliver m2 as 2 to 0
+        > 2 publish b 3; 2 ack 1; 2 ack 1
+          2 closed 406: unknown delivery tag
+        > 2 tx; 2 consume a; 2 publish b 4; 2 reject ..0; 2 rollback; 2 commit
+          2 done
+          2 deliver m1 as 1 to 0, redelivered
+          2 deliver m2 as 2 to 0, redelivered
+          2 done
+          2 done
+        > 2 publish b 5; 2 ack 1; close 2
+        > 3 commit; 3 confirm; 3 tx; 3.2 tx; 3.2 confirm
+          3 closed 406: the channel has no transaction
+          3 closed 406: the channel has confirms
+          3.2 done
+          3.2 closed 406: the channel has transactions
+        > 4 consume a
+          4 deliver m1 as 1 to 0, redelivered
+          4 deliver m2 as 2 to 0, redelivered
+        a: 0 ready, 2 in flight
+        b: 0 ready, 0 in flight
+    "#]]
+    .assert_eq(&run(config, script));
+}
+
+/// Row 28: a queue that refuses one publish refuses the whole; ids and sequences of it stay free.
+#[test]
+fn transactions_that_are_refused() {
+    let mut config = topology(&["free", "bounded"]);
+    config.queues[1].max_length = Some(2);
+    config.queues[1].overflow = Overflow::RejectPublish;
+    config.queues[0].policy.deduplicate = deduplicating(Durability::None, 9).policy.deduplicate;
+    let script = "1 publish free 1; 2 tx; 2 consume free
+         2 publish free 2 id=a producer=1/0/0; 2 publish bounded 3; 2 publish bounded 4; 2 publish bounded 5; 2 ack 1; 2 commit
+         2 publish free 6 id=a producer=1/0/0; 2 publish free 7 id=a; 2 publish bounded 8; 2 publish bounded 9; 2 ack 1; 2 commit
+         2 publish free 10 producer=1/0/2; 2 commit";
+    expect![[r#"
+        > 1 publish free 1; 2 tx; 2 consume free
+          2 done
+          2 deliver m1 as 1 to 0
+        > 2 publish free 2 id=a producer=1/0/0; 2 publish bounded 3; 2 publish bounded 4; 2 publish bounded 5; 2 ack 1; 2 commit
+          2 transaction failed
+        > 2 publish free 6 id=a producer=1/0/0; 2 publish free 7 id=a; 2 publish bounded 8; 2 publish bounded 9; 2 ack 1; 2 commit
+          2 done
+          2 deliver m6 as 2 to 0
+        > 2 publish free 10 producer=1/0/2; 2 commit
+          2 transaction failed
+        free: 0 ready, 1 in flight
+        bounded: 2 ready, 0 in flight
+    "#]].assert_eq(&run(config, script));
+}
+
+/// Row 28: a full queue that lets publishers wait makes the commit wait, until there is room for all of it.
+#[test]
+fn transactions_that_wait() {
+    let mut config = topology(&["other", "q"]);
+    config.queues[1].max_length = Some(2);
+    config.queues[1].overflow = Overflow::Block;
+    let script = "3 consume q 0 1; 1 publish q 1; 1 publish q 10; 2 tx
+         2 publish q 2; 2 publish other 3; 2 publish q 4; 2 commit; 2 publish other 5; 2 commit
+         1 publish q 6
+         3 ack 1
+         3 ack 2
+         2 publish q 7; 2 publish q 8; 2 publish q 9; 2 commit";
+    expect![[r#"
+        > 3 consume q 0 1; 1 publish q 1; 1 publish q 10; 2 tx
+          3 deliver m1 as 1 to 0
+          2 done
+        > 2 publish q 2; 2 publish other 3; 2 publish q 4; 2 commit; 2 publish other 5; 2 commit
+          2 reading off
+        > 1 publish q 6
+          1 reading off
+        > 3 ack 1
+          3 deliver m10 as 2 to 0
+          2 done
+          2 done
+          2 reading on
+        > 3 ack 2
+          3 deliver m2 as 3 to 0
+          1 reading on
+        > 2 publish q 7; 2 publish q 8; 2 publish q 9; 2 commit
+          2 transaction failed
+        other: 2 ready, 0 in flight
+        q: 2 ready, 1 in flight
+    "#]]
+    .assert_eq(&run(config, script));
+}

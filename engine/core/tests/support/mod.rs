@@ -157,7 +157,7 @@ impl Rig {
 /// Runs a script; the result is what came out, then the queues. Lines are batches of steps between `;`:
 ///
 /// `[mandatory] [transient] CHANNEL publish KEY[@EXCHANGE] TAG [SIZE] [PROPERTY=VALUE]…` (an empty key is `-`; a property that is none is a header),
-/// `CHANNEL confirm`, `CHANNEL bind|unbind KEY@EXCHANGE QUEUE|@EXCHANGE [WEIGHT]`,
+/// `CHANNEL confirm`, `CHANNEL bind|unbind KEY@EXCHANGE QUEUE|@EXCHANGE [WEIGHT]`, `CHANNEL tx|commit|rollback`,
 /// `CHANNEL consume QUEUE [CONSUMER [PREFETCH [noack]]] [exclusive] [priority=P] [where SELECTOR]`,
 /// `CHANNEL cancel CONSUMER`, `CHANNEL ack|requeue|reject [..]TAG`, `CHANNEL get QUEUE [noack]`, `CHANNEL limit DELIVERIES`,
 /// `CHANNEL replies [CONSUMER] [acked]` (consumes direct replies), `CHANNEL ask QUEUE TAG` (publishes with `reply_to`),
@@ -349,6 +349,9 @@ impl Rig {
             "limit" => Request::ChannelPrefetch {
                 limit: number(2).unwrap() as u32,
             },
+            "tx" => Request::TransactionSelect,
+            "commit" => Request::Commit,
+            "rollback" => Request::Rollback,
             "bind" | "unbind" => {
                 let (key, exchange) = key_and_exchange(words[2]);
                 let to = match words[3].strip_prefix('@') {

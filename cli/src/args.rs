@@ -34,6 +34,9 @@ pub(crate) enum Command {
     /// Watch a scenario in the terminal as it runs: pause, step, change the speed.
     #[command(after_help = WATCH)]
     Watch(Watch),
+    /// Say what queueing theory predicts of scenarios, without running them.
+    #[command(after_help = PREDICT)]
+    Predict(Predict),
     /// List the shipped scenarios.
     #[command(after_help = LIST)]
     List(List),
@@ -105,6 +108,25 @@ pub(crate) struct Watch {
     pub(crate) scenario: String,
     #[command(flatten)]
     pub(crate) variation: Variation,
+}
+
+/// `queuelab predict`
+#[derive(Debug, Args)]
+pub(crate) struct Predict {
+    /// Names of shipped scenarios (see `queuelab list`) or paths of TOML files.
+    #[arg(required = true, value_name = "SCENARIO")]
+    pub(crate) scenarios: Vec<String>,
+    /// Override a value of the scenario: consumer.workers.count=8. Can be given several times.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// What to print on standard output: text for people, json for programs.
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        default_value = "text",
+        hide_possible_values = true
+    )]
+    pub(crate) format: Format,
 }
 
 /// `queuelab list`
@@ -193,6 +215,17 @@ const WATCH: &str = "\
 Examples:
   queuelab watch flash-sale
   queuelab watch hello --seed 8 --set producer.sender.rate=90/s";
+
+const PREDICT: &str = "\
+Examples:
+  queuelab predict flash-sale
+  queuelab predict hello --set producer.sender.rate=95/s
+  queuelab predict my-design.toml --format json
+
+A prediction is exact, an approximation, a lower or upper bound, or a fluid (chance left aside).
+`queuelab run` prints the same figures beside what it measures.
+
+Exit status: 0 predicted, 2 wrong usage or bad input, 3 no model applies.";
 
 const LIST: &str = "\
 Examples:

@@ -38,6 +38,8 @@ fn object(record: &RunRecord, context: &Context) -> Value {
         "simulated_s": record.end.as_secs_f64(),
         "metrics": metrics(record),
         "at_least": at_least(record),
+        "predictions": record.predictions,
+        "warnings": context.warnings,
         "trace_hash": record.trace_hash,
     })
 }

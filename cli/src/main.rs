@@ -16,6 +16,7 @@ mod generate;
 mod layout;
 mod machine;
 mod outcome;
+mod predict;
 mod progress;
 mod run;
 mod start;

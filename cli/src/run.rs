@@ -12,7 +12,7 @@ use crate::args::{Format, Run};
 use crate::outcome::Status;
 use crate::summary::{self, Context, Files};
 use crate::terminal::{self, ColorChoice};
-use crate::{closing, folder, machine, progress};
+use crate::{closing, folder, machine, predict, progress};
 
 /// Runs scenarios one after the other.
 ///
@@ -91,7 +91,8 @@ fn carry_out(plan: &Plan, args: &Run, color: bool) -> anyhow::Result<(RunRecord,
     };
     let mut simulation = Simulation::new(plan.scenario.clone(), options);
     let wall = progress::drive(&mut simulation, &plan.scenario.name, args.quiet);
-    let record = simulation.record();
+    let mut record = simulation.record();
+    record.predictions = predict::records(&plan.scenario);
     let environment = environment(wall.as_secs_f64());
     let names = folder::fill(&plan.folder, &record, &environment, !args.no_plots)
         .context("the run is done, but its results are not all kept")?;
@@ -106,6 +107,7 @@ fn carry_out(plan: &Plan, args: &Run, color: bool) -> anyhow::Result<(RunRecord,
             wall,
             files: Some(files),
             typed,
+            warnings: queuelab_theory::warnings(&plan.scenario),
             width: terminal::width(),
             color,
         },

@@ -8,7 +8,7 @@ use clap::{CommandFactory, FromArgMatches};
 use crate::args::{Cli, Command};
 use crate::outcome::Status;
 use crate::terminal::{self, ColorChoice};
-use crate::{catalogue, check, generate, run, watch};
+use crate::{catalogue, check, generate, predict, run, watch};
 
 /// Does what `arguments` (with the program's name first) say.
 pub(crate) fn start(arguments: Vec<OsString>) -> ExitCode {
@@ -37,6 +37,7 @@ fn act(cli: Cli) -> anyhow::Result<Status> {
         }
         Some(Command::Run(args)) => run::run(&args, color),
         Some(Command::Watch(args)) => watch::watch(&args),
+        Some(Command::Predict(args)) => predict::predict(&args, color),
         Some(Command::List(args)) => catalogue::list(&args),
         Some(Command::Show(args)) => catalogue::show(&args),
         Some(Command::New(args)) => catalogue::new(&args),

@@ -5,6 +5,7 @@ mod backlog;
 mod figures;
 mod latency;
 mod load;
+mod theory;
 mod verdict;
 
 use std::cmp::Reverse;
@@ -25,6 +26,8 @@ pub(crate) struct Context {
     pub(crate) files: Option<Files>,
     /// The scenario as it was typed: a name or a path.
     pub(crate) typed: String,
+    /// What theory warns of.
+    pub(crate) warnings: Vec<String>,
     /// Columns to keep to where possible.
     pub(crate) width: usize,
     /// Whether to colour.
@@ -52,6 +55,7 @@ pub(crate) fn summary(record: &RunRecord, context: &Context) -> String {
     let sections = [
         page.title(),
         verdict::answer(&page),
+        theory::section(&page),
         backlog::section(&page),
         load::section(&page),
         latency::section(&page),

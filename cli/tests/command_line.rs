@@ -68,6 +68,7 @@ fn help_explains_every_command_with_examples() {
     for command in [
         "run",
         "watch",
+        "predict",
         "list",
         "show",
         "new",
@@ -85,6 +86,36 @@ fn help_explains_every_command_with_examples() {
     }
     assert!(help.contains("Exit status:"));
     queuelab(&folder, "--version").code(0).stderr_eq("");
+}
+
+#[test]
+fn theory_predicts_without_a_run() {
+    let folder = folder("predict");
+    let text = stdout(&queuelab(&folder, "predict flash-sale").code(0));
+    for part in [
+        "fluid",
+        "backlog.max of orders",
+        "drain_time",
+        "warning",
+        "ρ = 4.00",
+    ] {
+        assert!(text.contains(part), "{part} is not in:\n{text}");
+    }
+    let json = stdout(
+        &queuelab(
+            &folder,
+            "predict hello --set producer.sender.rate=95/s --format json",
+        )
+        .code(0),
+    );
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(json["scenario"], "hello");
+    let first = &json["predictions"][0];
+    assert!(
+        first["metric"].is_string() && first["value"].is_number(),
+        "{json:#}"
+    );
+    assert!(!folder.join("out").exists(), "nothing was run");
 }
 
 #[test]
@@ -108,7 +139,7 @@ fn bad_input_is_refused_with_its_place() {
     fs::write(folder.join("binary.toml"), [0xff, 0xfe, 0x00, 0x80]).expect("written");
     fs::write(folder.join("large.toml"), "[".repeat(2 << 20)).expect("written");
     fs::create_dir(folder.join("folder.toml")).expect("created");
-    for command in ["run", "lint", "show", "watch"] {
+    for command in ["run", "lint", "predict", "show", "watch"] {
         let on = |input: &str| queuelab(&folder, &format!("{command} {input}"));
         refused(
             on("misspelt.toml"),

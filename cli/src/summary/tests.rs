@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use expect_test::{Expect, expect};
-use queuelab_record::{RunRecord, fixture};
+use queuelab_record::{PredictionRecord, RunRecord, fixture};
 
 use super::*;
 
@@ -23,6 +23,7 @@ fn context() -> Context {
             names: names.map(String::from).to_vec(),
         }),
         typed: "flash-sale".into(),
+        warnings: Vec::new(),
         width: 100,
         color: false,
     }
@@ -182,6 +183,57 @@ fn a_run_in_which_nothing_happened() {
             UNDECIDED 0 of 2 met · trace 5f1c9e02 · repeat with --seed 7
         "#]],
     );
+}
+
+#[test]
+fn predictions_stand_beside_measurements() {
+    let mut record = fixture::flash_sale();
+    let prediction = |metric: &str, value, kind: &str, assumption: &str| PredictionRecord {
+        model: "fluid".into(),
+        metric: metric.into(),
+        of: Some("orders".into()),
+        phase: None,
+        value,
+        kind: kind.into(),
+        source: "chance left aside".into(),
+        covers: String::new(),
+        assumptions: vec![assumption.into()],
+    };
+    record.predictions = vec![
+        prediction("backlog.max", 162_000.0, "fluid", "the network is left out"),
+        prediction("drain_time", 245.0, "fluid", "the network is left out"),
+    ];
+    let context = Context {
+        warnings: vec!["the queue `orders` is offered too much".into()],
+        ..context()
+    };
+    let page = Page {
+        record: &record,
+        context: &context,
+        painter: Painter { color: false },
+    };
+    expect![[r#"
+                                  this run   predicted (fluid)
+          backlog.max of orders    161,862             162,000
+          drain_time of orders       4m05s               4m05s
+          the network is left out
+          warning   the queue `orders` is offered too much
+    "#]]
+    .assert_eq(&(theory::section(&page).join("\n") + "\n"));
+    let mut record = record.clone();
+    record.predictions[1].kind = "exact".into();
+    let page = Page {
+        record: &record,
+        ..page
+    };
+    expect![[r#"
+                                  this run   predicted
+          backlog.max of orders    161,862     162,000   fluid
+          drain_time of orders       4m05s       4m05s   exact · fluid
+          the network is left out
+          warning   the queue `orders` is offered too much
+    "#]]
+    .assert_eq(&(theory::section(&page).join("\n") + "\n"));
 }
 
 #[test]

@@ -207,19 +207,22 @@ fn predictions_stand_beside_measurements() {
         warnings: vec!["the queue `orders` is offered too much".into()],
         ..context()
     };
+    // A first line without a margin shows that of the others.
+    let text = |page: &Page<'_>| format!("theory\n{}\n", theory::section(page).join("\n"));
     let page = Page {
         record: &record,
         context: &context,
         painter: Painter { color: false },
     };
     expect![[r#"
+        theory
                                   this run   predicted (fluid)
           backlog.max of orders    161,862             162,000
           drain_time of orders       4m05s               4m05s
           the network is left out
           warning   the queue `orders` is offered too much
     "#]]
-    .assert_eq(&(theory::section(&page).join("\n") + "\n"));
+    .assert_eq(&text(&page));
     let mut record = record.clone();
     record.predictions[1].kind = "exact".into();
     let page = Page {
@@ -227,13 +230,14 @@ fn predictions_stand_beside_measurements() {
         ..page
     };
     expect![[r#"
+        theory
                                   this run   predicted
           backlog.max of orders    161,862     162,000   fluid
           drain_time of orders       4m05s       4m05s   exact · fluid
           the network is left out
           warning   the queue `orders` is offered too much
     "#]]
-    .assert_eq(&(theory::section(&page).join("\n") + "\n"));
+    .assert_eq(&text(&page));
 }
 
 #[test]

@@ -68,11 +68,9 @@ pub fn recognise(scenario: &Scenario) -> Vec<Prediction> {
     // A network speaks for all of its queues.
     let alone = predictions.is_empty();
     predictions.extend(network::fork(scenario, &stations));
-    for station in &stations {
-        if alone {
-            predictions.extend(steady::predictions(station));
-        }
-        predictions.extend(fluid::predictions(station));
+    predictions.extend(stations.iter().flat_map(fluid::predictions));
+    if alone {
+        predictions.extend(stations.iter().flat_map(steady::predictions));
     }
     predictions.extend(confirm::predictions(scenario, &stations));
     predictions.retain(|prediction| prediction.value.is_finite());
@@ -99,6 +97,12 @@ fn metric(name: &str, of: Option<&str>, phase: Option<&str>) -> MetricRef {
         of: of.map(str::to_string),
         phase: phase.map(str::to_string),
     }
+}
+
+/// `4000/s`, for people.
+fn per_second(rate: f64) -> String {
+    let tenths = (rate * 10.0).round() / 10.0;
+    format!("{tenths}/s")
 }
 
 /// `1.2 ms`, for people.

@@ -221,20 +221,20 @@ fn overload_is_a_fluid() {
         "count = 10\nservice = { dist = \"exponential\", mean = \"1s\" }\nprefetch = 2",
     );
     expect![[r#"
-        M/G/10, as if all waited in one queue (prefetch 2) (lower bound): latency.end_to_end.mean in before = 1.0006
-        M/G/10, as if all waited in one queue (prefetch 2) (exact): utilisation of c in before = 0.2000
         fluid (fluid): backlog.max of q = 2980.0000
         fluid (fluid): backlog.end of q = 0.0000
         fluid (fluid): drain_time of q = 372.5000
         fluid (fluid): latency.end_to_end.max = 300.0000
-        warning: the queue `q` is offered 40.0/s during burst, its consumers can do 10.0/s: ρ = 4.00
+        M/G/10, one queue instead of prefetch 2 (lower bound): latency.end_to_end.mean in before = 1.0006
+        M/G/10, one queue instead of prefetch 2 (exact): utilisation of c in before = 0.2000
+        warning: the queue `q` is offered 40/s during burst, its consumers can do 10/s: ρ = 4.00
     "#]].assert_eq(&told(&format!("{text}{queue}")));
     check(
         &one("", "rate = \"1.5/s\"", EXPONENTIAL),
         expect![[r#"
             fluid (fluid): backlog.max of q = 4999.0000
             fluid (fluid): backlog.end of q = 4999.0000
-            warning: the queue `q` is offered 1.5/s, its consumers can do 1.0/s: ρ = 1.50
+            warning: the queue `q` is offered 1.5/s, its consumers can do 1/s: ρ = 1.50
         "#]],
     );
 }

@@ -3,7 +3,7 @@
 use queuelab_scenario::{Arrivals, Durability, Producer, Scenario, Target};
 
 use super::station::{Station, rates};
-use super::{Kind, Prediction, metric, shown};
+use super::{Kind, Prediction, metric, per_second, shown};
 use crate::general::{GroupCommit, linger};
 use crate::retry;
 
@@ -38,8 +38,10 @@ pub(super) fn storms(station: &Station<'_>) -> Option<String> {
     let timeout = timeout?;
     (rate < capacity && most >= capacity).then(|| {
         format!(
-            "once messages for `{}` wait longer than {timeout}, retries can offer {most:.1}/s to consumers that do {capacity:.1}/s: such a storm may not end by itself",
-            station.name()
+            "once messages for `{}` wait longer than {timeout}, retries can offer {} to consumers that do {}: such a storm may not end by itself",
+            station.name(),
+            per_second(most),
+            per_second(capacity)
         )
     })
 }

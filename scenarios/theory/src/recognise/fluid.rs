@@ -3,7 +3,7 @@
 use queuelab_scenario::Overflow;
 
 use super::station::{Dispatching, Station};
-use super::{Kind, Prediction, metric};
+use super::{Kind, Prediction, metric, per_second};
 use crate::fluid::{Backlog, Stretch, backlog};
 
 /// Peak, drain and longest latency, where more is offered than can be served or a backlog is there from the start; nothing otherwise.
@@ -62,10 +62,16 @@ pub(super) fn warnings(station: &Station<'_>) -> Vec<String> {
         let offered = (from + to) / 2.0;
         // With failing services each message comes more than once; what other queues send on is not counted.
         (offered >= capacity).then(|| {
-            let during = if phases.len() > 1 { format!(" during {}", phase.name) } else { String::new() };
+            let during = if phases.len() > 1 {
+                format!(" during {}", phase.name)
+            } else {
+                String::new()
+            };
             format!(
-                "the queue `{}` is offered {offered:.1}/s{during}, its consumers can do {capacity:.1}/s: ρ = {:.2}",
+                "the queue `{}` is offered {}{during}, its consumers can do {}: ρ = {:.2}",
                 station.name(),
+                per_second(offered),
+                per_second(capacity),
                 offered / capacity
             )
         })

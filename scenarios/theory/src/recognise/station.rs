@@ -299,7 +299,13 @@ impl<'a> Station<'a> {
                 && consumer.start.mean() == 0.0
                 && matches!(consumer.ack, Ack::Auto | Ack::Manual { every: 1, .. })
         };
+        let even = !self.hashed
+            || self
+                .sources
+                .iter()
+                .all(|source| keys_are_even(source.producer));
         queue
+            && even
             && self.sources.iter().all(producer)
             && self.servers.is_some_and(consumer)
             && self.scenario.faults.is_empty()

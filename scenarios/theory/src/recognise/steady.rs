@@ -187,9 +187,9 @@ impl<'a> Steady<'a> {
     /// An answer as predictions of metrics.
     fn told(&self, answer: Answer) -> Vec<Prediction> {
         let costs = self.station.costs();
-        let kind = match (answer.kind.unwrap_or(Kind::Exact), costs.free) {
-            (Kind::Exact, false) => Kind::Approximation,
-            (kind, _) => kind,
+        let kind = match answer.kind.unwrap_or(Kind::Exact) {
+            Kind::Exact if !costs.free || self.station.hashed => Kind::Approximation,
+            kind => kind,
         };
         let mut assumptions = self.station.assumptions();
         if self.arrivals > 0.0 && !self.settled() {
@@ -265,10 +265,15 @@ impl<'a> Steady<'a> {
         }
         let busy = self.arrivals * service / self.count();
         // Without losses the load is known whatever the model is.
+        let known = if self.station.hashed {
+            Kind::Approximation
+        } else {
+            Kind::Exact
+        };
         let utilisation = answer
             .utilisation
             .map(|busy| (busy, kind))
-            .or((self.arrivals > 0.0).then_some((busy, Kind::Exact)));
+            .or((self.arrivals > 0.0).then_some((busy, known)));
         if let Some((busy, kind)) = utilisation.filter(|(busy, _)| *busy <= 1.0) {
             all.push(told(
                 "utilisation",
@@ -871,7 +876,7 @@ fn anything(steady: &Steady<'_>) -> Option<Answer> {
         // Messages wait for a server that has been chosen too early.
         let ahead = steady.servers.consumer.prefetch;
         return Some(Answer {
-            model: format!("{letter}/G/{count}, as if all waited in one queue (prefetch {ahead})"),
+            model: format!("{letter}/G/{count}, one queue instead of prefetch {ahead}"),
             source: "Allen & Cunneen 1978",
             kind: Some(if kind == Kind::UpperBound {
                 Kind::Approximation

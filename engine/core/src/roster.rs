@@ -139,8 +139,8 @@ impl Roster {
         rng: &mut Rng,
     ) -> Option<Seat> {
         if self.single_active {
-            let active = self.takers().next();
-            return active.filter(|(_, key)| takes(*key)).map(|(seat, _)| seat);
+            let mut takers = self.takers().filter(|(_, key)| takes(*key));
+            return takers.next().map(|(seat, _)| seat);
         }
         for (level, number) in self.levels.iter_mut().zip(0..) {
             let members = level.members.iter().zip(&level.keys);

@@ -387,11 +387,12 @@ fn policies() -> impl Strategy<Value = QueuePolicy> {
 }
 
 fn configs() -> impl Strategy<Value = BrokerConfig> {
-    let all_block = prop::bool::weighted(0.3);
+    let all = (prop::bool::weighted(0.3), prop::bool::weighted(0.3));
     let queues = prop::collection::vec(queue_options(), QUEUES);
-    (queues, all_block, topologies(), limits()).prop_map(
-        |(mut queues, all_block, (exchanges, bindings), limits)| {
+    (queues, all, topologies(), limits()).prop_map(
+        |(mut queues, (all_block, all_group), (exchanges, bindings), limits)| {
             for (queue, name) in queues.iter_mut().zip(NAMES) {
+                queue.policy.groups |= all_group;
                 if all_block {
                     queue.overflow = Overflow::Block;
                 }

@@ -26,6 +26,8 @@ pub(crate) struct Model {
     epochs: u64,
     /// How many channels were opened.
     opened: u32,
+    /// Their addresses for direct replies.
+    addresses: Vec<String>,
     /// How many direct replies were handed over.
     answers: u64,
     last: LogPosition,
@@ -216,6 +218,7 @@ impl Model {
             moves: Vec::new(),
             epochs: 0,
             opened: 0,
+            addresses: Vec::new(),
             answers: 0,
             last,
             written: last,
@@ -525,12 +528,15 @@ impl Model {
         let connection = self.connections.get_mut(&id.connection).unwrap();
         self.epochs += 1;
         let (incarnation, opened) = (self.config.incarnation, &mut self.opened);
+        let addresses = &mut self.addresses;
         let channel = connection.channels.entry(id.number).or_insert_with(|| {
             let (connection, number, epoch) = (id.connection.0, id.number, *opened);
             *opened += 1;
+            let address = format!("direct-reply-to.{incarnation}.{connection}.{number}.{epoch}");
+            addresses.push(address.clone());
             Channel {
                 epoch: self.epochs,
-                address: format!("direct-reply-to.{incarnation}.{connection}.{number}.{epoch}"),
+                address,
                 ..Channel::default()
             }
         });

@@ -325,12 +325,9 @@ impl Model {
         false
     }
 
-    /// An address that answers may be sent to.
+    /// An address that answers may be sent to, perhaps of a channel that is gone.
     pub(crate) fn address(&self, pick: usize) -> String {
-        let connections = self.connections.values();
-        let mut all = connections.flat_map(|connection| connection.channels.values());
-        let count = all.clone().count().max(1);
-        all.nth(pick % count)
-            .map_or("nowhere".into(), |channel| channel.address.clone())
+        let from_last = self.addresses.iter().rev().nth(pick);
+        from_last.map_or("nowhere".into(), String::clone)
     }
 }

@@ -459,6 +459,9 @@ impl World {
         let channel = self.channel_of(slot.group as usize, subscription);
         let at = slot.subscriptions + u32::from(channel) - 1;
         self.check.settled(at as usize, delivery, multiple);
+        if self.relays.any() {
+            self.relays.settled(consumer, channel, delivery);
+        }
         let connection = self.consumer_connection(consumer);
         self.request(connection, channel, request);
     }

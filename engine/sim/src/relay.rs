@@ -176,6 +176,11 @@ impl Relays {
         self.contents.insert((consumer, channel, delivery), content);
     }
 
+    /// A delivery is settled: what it carried is not published on any more.
+    pub fn settled(&mut self, consumer: u32, channel: u16, delivery: u64) {
+        self.contents.remove(&(consumer, channel, delivery));
+    }
+
     /// The broker takes a message for so many queues.
     pub fn routed(&mut self, tag: u64, copies: u32) {
         if let Some(joins) = &mut self.joins {

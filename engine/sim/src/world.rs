@@ -393,7 +393,7 @@ impl World {
     fn starts_at(&self, connection: u32) -> Time {
         match self.connections[connection as usize].client {
             Client::Producer(producer) => self.producers[producer as usize].machine.start(),
-            Client::Consumer(_) => Time::ZERO,
+            Client::Consumer(consumer) => self.consumers[consumer as usize].machine.start(),
         }
     }
 

@@ -398,7 +398,35 @@ pub const INVARIANTS: &[Invariant] = &[
     },
     Invariant {
         name: "conservation",
-        about: "copies in equal copies ready, in flight and gone, at every moment",
+        about: "copies in equal copies ready, delayed, in flight and gone, at every moment",
+    },
+    Invariant {
+        name: "order-per-key",
+        about: "the messages of a producer with the same key are delivered first in the order in which they were sent",
+    },
+    Invariant {
+        name: "timely",
+        about: "nothing is delivered before its delay is over, nor after its time to live",
+    },
+    Invariant {
+        name: "delivery-limit",
+        about: "nothing comes back more often than its queue allows",
+    },
+    Invariant {
+        name: "dead-letter-once",
+        about: "a copy leaves for the dead letters once",
+    },
+    Invariant {
+        name: "lease",
+        about: "no copy is in the hands of two consumers at a time",
+    },
+    Invariant {
+        name: "single-reader",
+        about: "in a partitioned group nobody reads a stream that is assigned to somebody else",
+    },
+    Invariant {
+        name: "priority-order",
+        about: "nothing is delivered while a message of higher priority is ready",
     },
 ];
 

@@ -1,0 +1,250 @@
+//! Small scenarios of what goes beyond plain queues: each tells what it came to.
+
+use std::sync::Arc;
+
+use queuelab_record::{RunRecord, Verdict};
+use queuelab_scenario::Scenario;
+use queuelab_sim::{Options, Simulation};
+
+fn run(text: &str) -> RunRecord {
+    let scenario =
+        Scenario::parse("feature.toml", text, &[]).unwrap_or_else(|error| panic!("{error}"));
+    let options = Options {
+        seed: 7,
+        check: true,
+    };
+    let mut simulation = Simulation::new(Arc::new(scenario), options);
+    simulation.run_until(simulation.end());
+    let record = simulation.record();
+    for invariant in &record.invariants {
+        let (name, examples) = (&invariant.name, &invariant.examples);
+        assert_eq!(invariant.violations, 0, "{name}: {examples:?}");
+    }
+    assert_eq!(
+        record.littles_law.integral, record.littles_law.sojourns,
+        "L = λW"
+    );
+    let measured = record.end_to_end(None).sum();
+    assert_eq!(record.parts.nanos.iter().sum::<u128>(), measured, "parts");
+    record
+}
+
+fn compared(record: &RunRecord, invariant: &str) -> bool {
+    let mut invariants = record.invariants.iter();
+    invariants.any(|one| one.name == invariant && one.verdict == Verdict::Pass)
+}
+
+#[test]
+fn priorities_terms_and_delays() {
+    let record = run(r#"
+duration = "20s"
+[[queue]]
+name = "q"
+max_priority = 9
+ttl = "2s"
+[[producer]]
+name = "p"
+to = "q"
+rate = "120/s"
+priority = [ { priority = 9, weight = 1 }, { priority = 0, weight = 4 } ]
+[[producer]]
+name = "later"
+to = "q"
+rate = "5/s"
+delay = "500ms"
+[[consumer]]
+name = "c"
+from = "q"
+prefetch = 1
+service = "10ms"
+"#);
+    let queue = &record.queues[0];
+    assert!(queue.expired > 0, "the backlog expires");
+    assert!(queue.series.delayed.iter().any(|delayed| *delayed > 0));
+    let [low, high] = &queue.priorities[..] else {
+        panic!("two priorities: {:?}", queue.priorities);
+    };
+    assert!(high.delivery.mean() < low.delivery.mean());
+    for invariant in ["timely", "priority-order", "lease"] {
+        assert!(compared(&record, invariant), "{invariant}");
+    }
+}
+
+#[test]
+fn failures_end_as_dead_letters() {
+    let record = run(r#"
+duration = "20s"
+[[queue]]
+name = "q"
+delivery_limit = 2
+retry_delay = { base = "100ms", max = "1s", growth = "exponential" }
+dead_letter = "dead"
+[[queue]]
+name = "dead"
+[[producer]]
+name = "p"
+to = "q"
+rate = "50/s"
+limit = 500
+[[consumer]]
+name = "c"
+from = "q"
+service = "1ms"
+nack = { probability = 0.5, requeue = true }
+"#);
+    let [queue, dead] = &record.queues[..] else {
+        panic!("two queues");
+    };
+    assert_eq!(queue.dead_lettered, dead.enqueued);
+    assert_eq!(queue.deaths[3], queue.dead_lettered);
+    assert!(queue.dead_lettered > 20);
+    assert!(compared(&record, "delivery-limit"));
+    assert!(compared(&record, "dead-letter-once"));
+}
+
+#[test]
+fn a_pipeline_ends_where_it_ends() {
+    for transaction in [false, true] {
+        let record = run(&format!(
+            r#"
+duration = "20s"
+[[queue]]
+name = "a"
+[[queue]]
+name = "b"
+[[producer]]
+name = "p"
+to = "a"
+rate = "50/s"
+limit = 500
+[[consumer]]
+name = "first"
+from = "a"
+service = "2ms"
+then = {{ to = "b", transaction = {transaction} }}
+[[consumer]]
+name = "second"
+from = "b"
+service = "3ms"
+"#
+        ));
+        assert_eq!(record.consumers[0].forwarded, 500);
+        assert_eq!(record.queues[1].acked, 500);
+        assert_eq!(record.end_to_end(None).count(), 500, "final services only");
+        assert_eq!(record.producers[0].complete[0].count(), 500);
+        let (all, last) = (
+            record.end_to_end(None).min().unwrap(),
+            record.producers[0].complete[0].min().unwrap(),
+        );
+        assert_eq!(all, last);
+        assert!(all.0 > 5_000_000, "from the origin's intended send: {all}");
+    }
+}
+
+#[test]
+fn a_backlog_is_drained_and_the_run_is_over() {
+    let record = run(r#"
+duration = "60s"
+until = "empty"
+[[queue]]
+name = "q"
+backlog = 1000
+[[producer]]
+name = "p"
+to = "q"
+arrivals = "closed"
+think = "1s"
+limit = 1
+[[consumer]]
+name = "c"
+from = "q"
+service = "5ms"
+"#);
+    assert_eq!(record.queues[0].acked, 1001);
+    let seconds = record.end.as_secs_f64();
+    assert!((5.0..7.0).contains(&seconds), "{seconds}");
+}
+
+#[test]
+fn partitions_keep_keys_in_order_and_sum_up() {
+    let record = run(r#"
+duration = "10s"
+[[queue]]
+name = "q"
+partitions = 4
+[[producer]]
+name = "p"
+to = "q"
+rate = "200/s"
+limit = 1000
+message_key = { dist = "uniform", keys = 100 }
+[[consumer]]
+name = "c"
+from = "q"
+service = "1ms"
+"#);
+    assert_eq!(record.queues.len(), 4);
+    assert!(record.queues.iter().all(|queue| queue.acked > 100));
+    let all = record.metric("count.acked", Some("q"), None).unwrap();
+    assert_eq!(all.to_string(), "1,000");
+    assert!(compared(&record, "order-per-key"));
+}
+
+#[test]
+fn a_group_reads_a_stream() {
+    let record = run(r#"
+duration = "20s"
+[[queue]]
+name = "events"
+kind = "stream"
+partitions = 4
+[[group]]
+name = "readers"
+streams = ["events"]
+start = "first"
+[[producer]]
+name = "p"
+to = "events"
+rate = "100/s"
+limit = 1000
+message_key = { dist = "uniform", keys = 100 }
+[[consumer]]
+name = "c"
+from = "events"
+group = "readers"
+count = 2
+service = "1ms"
+"#);
+    let group = &record.groups[0];
+    assert_eq!((group.settled, group.lag_end), (1000, 0));
+    assert_eq!(group.end_to_end[0].count(), 1000);
+    assert!(group.lag_max.0 > 0 && group.members_end == 2);
+    assert_eq!(record.producers[0].complete[0].count(), 1000);
+    assert!(compared(&record, "single-reader"));
+    assert!(compared(&record, "order-per-key"));
+}
+
+#[test]
+fn pulling_and_asking_again() {
+    let record = run(r#"
+duration = "10s"
+[[queue]]
+name = "q"
+max_length = 20
+overflow = "reject-publish"
+[[producer]]
+name = "p"
+to = "q"
+rate = "150/s"
+limit = 900
+confirm = { window = 50 }
+retry = { policy = "fixed", base = "50ms", attempts = 3 }
+[[consumer]]
+name = "c"
+from = "q"
+pull = "10ms"
+service = "10ms"
+"#);
+    assert!(record.outcomes.retried > 100, "{:?}", record.outcomes);
+    assert_eq!(record.queues[0].acked, record.outcomes.confirmed);
+}

@@ -223,6 +223,13 @@ impl Check {
         });
     }
 
+    /// Whether a full queue has said no to a message.
+    pub fn was_refused(&self, tag: Tag) -> bool {
+        let messages = self.messages.get(tag.producer());
+        let message = messages.and_then(|messages| messages.get(tag.sequence()));
+        message.is_some_and(|message| message.refused_by.is_some())
+    }
+
     /// A message can no longer reach the broker.
     pub fn vanished(&mut self, tag: Tag) {
         self.update(tag, |message| message.routed = true);

@@ -547,7 +547,8 @@ impl World {
                     body: body(size),
                     properties: None,
                 });
-                self.check.outcome(Time::ZERO, tag, true);
+                let taken = !self.check.was_refused(tag);
+                self.check.outcome(Time::ZERO, tag, taken);
             }
         }
         self.input(Time::ZERO, Input::Closed { connection });

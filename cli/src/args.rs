@@ -132,6 +132,9 @@ pub(crate) struct Predict {
 /// `queuelab list`
 #[derive(Debug, Args)]
 pub(crate) struct List {
+    /// List the designs instead: real systems whose defaults a queue can take over.
+    #[arg(long)]
+    pub(crate) designs: bool,
     /// What to print on standard output: text for people, json for programs.
     #[arg(
         long,
@@ -230,6 +233,7 @@ Exit status: 0 predicted, 2 wrong usage or bad input, 3 no model applies.";
 const LIST: &str = "\
 Examples:
   queuelab list
+  queuelab list --designs
   queuelab list --format json";
 
 const SHOW: &str = "\

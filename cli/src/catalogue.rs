@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write as _};
 
 use anyhow::{Context as _, bail};
-use queuelab_scenario::{LibraryEntry, THEMES, library};
+use queuelab_scenario::{DesignInfo, LibraryEntry, THEMES, designs, library};
 use serde_json::json;
 
 use crate::args::{Format, List, New, Show};
@@ -18,6 +18,8 @@ use crate::terminal;
 /// Of standard output.
 pub(crate) fn list(args: &List) -> anyhow::Result<Status> {
     let text = match args.format {
+        Format::Text if args.designs => designs_listing(designs(), terminal::width()),
+        Format::Json if args.designs => format!("{:#}\n", designs_json(designs())),
         Format::Text => {
             let of_theme = |theme: &str| {
                 let entries = library().filter(|entry| entry.theme == theme);
@@ -67,6 +69,47 @@ fn listing(themes: &[(&str, Vec<[String; 3]>)], width: usize) -> String {
     text
 }
 
+/// A design per line, its system beside it; below, what it is and what a confirm stands for.
+fn designs_listing(designs: &[DesignInfo], width: usize) -> String {
+    let longest = designs.iter().map(|info| info.name.len()).max();
+    let margin = longest.unwrap_or(0) + 3;
+    let mut text = String::new();
+    for info in designs {
+        text.push_str(&format!("{:<margin$}{}\n", info.name, info.system));
+        let needs = info
+            .needs
+            .map(|needs| format!("Not yet: it needs {needs}."));
+        for paragraph in [Some(info.summary), needs.as_deref()].into_iter().flatten() {
+            for line in wrap(paragraph, width.saturating_sub(margin)) {
+                text.push_str(&format!("{:margin$}{line}\n", ""));
+            }
+        }
+    }
+    text.push_str("\nWrite design = \"NAME\" on a [[queue]] or on [cluster]; docs/DESIGNS.md has every value with its source.\n");
+    text
+}
+
+fn designs_json(designs: &[DesignInfo]) -> serde_json::Value {
+    let object = |info: &DesignInfo| {
+        let choices = info.choices.iter().map(|choice| {
+            json!({
+                "table": choice.table, "key": choice.key, "value": choice.value,
+                "always": !choice.free, "why": choice.why, "source": choice.source,
+            })
+        });
+        json!({
+            "name": info.name,
+            "system": info.system,
+            "summary": info.summary,
+            "durability": info.durability,
+            "works": info.works(),
+            "needs": info.needs,
+            "choices": choices.collect::<Vec<_>>(),
+        })
+    };
+    json!(designs.iter().map(object).collect::<Vec<_>>())
+}
+
 /// Prints a scenario's TOML text.
 ///
 /// # Errors
@@ -112,6 +155,23 @@ fn suits(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn designs_say_what_they_need() {
+        let text = designs_listing(designs(), 80);
+        assert!(
+            text.contains("kafka              Apache Kafka topics"),
+            "{text}"
+        );
+        assert!(text.contains("Not yet: it needs replication."), "{text}");
+        assert!(
+            text.lines().take(20).all(|line| line.chars().count() <= 80),
+            "{text}"
+        );
+        let json = designs_json(designs());
+        assert_eq!(json[1]["works"], false);
+        assert_eq!(json[2]["choices"][0]["key"], "kind");
+    }
 
     #[test]
     fn names_are_plain_file_names() {

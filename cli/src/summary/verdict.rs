@@ -228,6 +228,12 @@ fn trust(record: &RunRecord) -> Vec<String> {
         false => "checks off".into(),
     };
     let mut items = vec![format!("durability {durability}"), costs, checks];
+    if !record.trust.designs.is_empty() {
+        let designs = record.trust.designs.join(", ");
+        items.push(format!(
+            "carries the semantics of {designs} at queuelab's speed"
+        ));
+    }
     items.extend(littles_law(record));
     items
 }

@@ -237,6 +237,7 @@ fn build(world: &World) -> RunRecord {
             },
             calibrated: false,
             checked: world.check.enabled(),
+            designs: scenario.designs().map(str::to_string).collect(),
         },
         window: world.window,
         queues: (0..world.layout.len())

@@ -43,7 +43,7 @@ pub fn flash_sale() -> RunRecord {
         end: second(END),
         warmup: Span::ZERO,
         phases: phases.collect(),
-        trust: Trust { profile: "lan".into(), calibrated: false, checked: true },
+        trust: Trust { profile: "lan".into(), calibrated: false, checked: true, designs: Vec::new() },
         window: Span::from_secs(WINDOW),
         parts: Parts {
             copies: offered,

@@ -167,6 +167,9 @@ pub struct Trust {
     pub calibrated: bool,
     /// Whether checkers ran.
     pub checked: bool,
+    /// Real systems whose semantics queues carry, as their designs are named; at queuelab's speed.
+    #[serde(default)]
+    pub designs: Vec<String>,
 }
 
 /// A queue, or a partition of one.

@@ -10,6 +10,7 @@
 //! assert!(error.to_string().contains("did you mean `hello`?"));
 //! ```
 
+mod designs;
 mod error;
 mod library;
 mod lint;
@@ -33,6 +34,7 @@ use std::sync::Arc;
 
 use trace::{Files, TraceError};
 
+pub use designs::{Choice, DesignInfo, designs};
 pub use error::{Error, Invalid, Problem};
 pub use library::{LibraryEntry, THEMES, library, open, template};
 pub use lint::{Warning, lint};

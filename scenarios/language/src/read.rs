@@ -7,6 +7,7 @@ use serde::de::IntoDeserializer;
 use serde_spanned::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::designs;
 use crate::error::{Problem, closest, suggest};
 use crate::overrides;
 use crate::raw::RawScenario;
@@ -28,6 +29,7 @@ pub(crate) fn read(source: &Source) -> Result<RawScenario, Vec<Problem>> {
     let DeValue::Table(mut root) = root else {
         unreachable!("overrides replace parts of the root only")
     };
+    designs::apply(&mut root, &mut problems);
 
     // Each table on its own, so that an error in one does not hide those in the others.
     let exchange = tables(&mut root, "exchange", &mut problems);

@@ -965,6 +965,782 @@ fn expectations() {
 }
 
 #[test]
+fn policies_of_queues() {
+    let queue = |more: &str| format!("max_length = 100\n{more}");
+    for (more, expected) in [
+        (
+            "max_priority = 256",
+            expect![[r#"
+            error: `max_priority` is out of range
+              --> bad.toml:16:16
+               |
+            16 | max_priority = 256
+               |                ^^^
+               |
+               = help: write a number from 1 to 255
+        "#]],
+        ),
+        (
+            "delivery_limit = -1",
+            expect![[r#"
+            error: -1 is negative
+              --> bad.toml:16:18
+               |
+            16 | delivery_limit = -1
+               |                  ^^
+        "#]],
+        ),
+        (
+            "retry_delay = { base = '5s', max = '1s' }",
+            expect![[r#"
+            error: the longest delay is shorter than the first
+              --> bad.toml:16:36
+               |
+            16 | retry_delay = { base = '5s', max = '1s' }
+               |                                    ^^^^
+        "#]],
+        ),
+        (
+            "retry_delay = { base = '5s', growth = 'fixed', max = '9s' }",
+            expect![[r#"
+                error: `max` belongs to a delay that grows
+                  --> bad.toml:16:54
+                   |
+                16 | retry_delay = { base = '5s', growth = 'fixed', max = '9s' }
+                   |                                                      ^^^^
+            "#]],
+        ),
+        (
+            "ack_timeout = '0s'",
+            expect![[r#"
+            error: `ack_timeout` cannot be 0
+              --> bad.toml:16:15
+               |
+            16 | ack_timeout = '0s'
+               |               ^^^^
+        "#]],
+        ),
+        (
+            "ack_timeout = { after = '1m', action = 'close' }",
+            expect![[r#"
+                error: `close` is not a known value here
+                  --> bad.toml:16:40
+                   |
+                16 | ack_timeout = { after = '1m', action = 'close' }
+                   |                                        ^^^^^^^
+                   |
+                   = help: there are `requeue`, `close-channel`
+            "#]],
+        ),
+        (
+            "dead_letter = { queue = 'dead', at_least_once = true }\noverflow = 'drop-head'",
+            expect![[r#"
+                error: `at_least_once` cannot be promised by a queue that drops or moves messages when it is full
+                  --> bad.toml:16:49
+                   |
+                16 | dead_letter = { queue = 'dead', at_least_once = true }
+                   |                                                 ^^^^
+                   |
+                   = help: write overflow = "reject-publish" or "block", or leave the bound out
+            "#]],
+        ),
+        (
+            "retention = { max_age = '1h' }",
+            expect![[r#"
+            error: `retention` belongs to kind = "stream"
+              --> bad.toml:16:13
+               |
+            16 | retention = { max_age = '1h' }
+               |             ^^^^^^^^^^^^^^^^^^
+        "#]],
+        ),
+        (
+            "partitions = 200",
+            expect![[r#"
+            error: the bound is split evenly, and leaves some partitions without room
+              --> bad.toml:16:14
+               |
+            16 | partitions = 200
+               |              ^^^
+               |
+               = help: write a larger bound, or fewer partitions
+        "#]],
+        ),
+        (
+            "backlog = 101",
+            expect![[r#"
+            error: the backlog is above `max_length`
+              --> bad.toml:16:11
+               |
+            16 | backlog = 101
+               |           ^^^
+               |
+               = help: write a smaller one, or a larger bound
+        "#]],
+        ),
+        (
+            "beyond_design = true",
+            expect![[r#"
+            error: `beyond_design` without a `design`
+              --> bad.toml:16:17
+               |
+            16 | beyond_design = true
+               |                 ^^^^
+        "#]],
+        ),
+    ] {
+        let text = queue(more);
+        let mut changes = vec![("max_length = 100", text.as_str())];
+        if more.contains("overflow") {
+            changes.push(("\noverflow = \"block\"", ""));
+        }
+        check(&changes, expected);
+    }
+}
+
+#[test]
+fn streams_and_groups() {
+    const STREAM: (&str, &str) = ("max_length = 100\noverflow = \"block\"", "kind = 'stream'");
+    check(
+        &[(
+            "max_length = 100\noverflow = \"block\"",
+            "kind = 'stream'\nttl = '1m'\nmax_priority = 3",
+        )],
+        expect![[r#"
+            error: a stream has no `ttl`
+              --> bad.toml:16:7
+               |
+            16 | ttl = '1m'
+               |       ^^^^
+               |
+               = help: write `retention = { max_length = 100_000, max_age = "1h" }`
+
+            error: a stream has no `max_priority`
+              --> bad.toml:17:16
+               |
+            17 | max_priority = 3
+               |                ^
+               |
+               = help: leave it out, or write another `kind`
+        "#]],
+    );
+    check(
+        &[STREAM, ("prefetch = 10", "priority = 3")],
+        expect![[r#"
+        error: a consumer of a stream has no `priority`
+          --> bad.toml:28:12
+           |
+        28 | priority = 3
+           |            ^
+           |
+           = help: leave it out
+    "#]],
+    );
+    check(
+        &[STREAM, ("prefetch = 10", "group = 'g'\noffset = 'first'")],
+        expect![[r#"
+            error: a group goes on where it stopped: its members have no `offset`
+              --> bad.toml:29:10
+               |
+            29 | offset = 'first'
+               |          ^^^^^^^
+               |
+               = help: write `start` in its [[group]]
+        "#]],
+    );
+    check(
+        &[("prefetch = 10", "group = 'g'")],
+        expect![[r#"
+        error: `group` belongs to consumers of streams
+          --> bad.toml:29:9
+           |
+        29 | group = 'g'
+           |         ^^^
+    "#]],
+    );
+    check(
+        &[
+            STREAM,
+            (
+                "[[fault]]",
+                "[[group]]\nname = 'g'\nstreams = ['orders', 'dead']\nlock = '1s'\n\n[[fault]]",
+            ),
+        ],
+        expect![[r#"
+            error: the queue `dead` is no stream, and groups read streams
+              --> bad.toml:33:11
+               |
+            33 | streams = ['orders', 'dead']
+               |           ^^^^^^^^^^^^^^^^^^
+               |
+               = help: write kind = "stream" there
+
+            error: `lock` belongs to kind = "shared"
+              --> bad.toml:34:8
+               |
+            34 | lock = '1s'
+               |        ^^^^
+        "#]],
+    );
+}
+
+#[test]
+fn what_clients_cannot_do() {
+    for (more, expected) in [
+        (
+            "count = 2\nexclusive = true",
+            expect![[r#"
+            error: of 2 members only one can be exclusive
+              --> bad.toml:30:13
+               |
+            30 | exclusive = true
+               |             ^^^^
+               |
+               = help: write count = 1, or `single_active = true` on the queue
+        "#]],
+        ),
+        (
+            "renew = '10s'",
+            expect![[r#"
+            error: `renew` where no lock runs out
+              --> bad.toml:29:9
+               |
+            29 | renew = '10s'
+               |         ^^^^^
+               |
+               = help: give the queue an `ack_timeout`, or the consumer a `group` of kind "shared"
+        "#]],
+        ),
+        (
+            "selector = \"region = 'eu' AND AND\"",
+            expect![[r#"
+            error: expected a value instead of AND
+              --> bad.toml:29:31
+               |
+            29 | selector = "region = 'eu' AND AND"
+               |                               ^
+        "#]],
+        ),
+        (
+            "poison = 1.5",
+            expect![[r#"
+            error: `poison` is out of range
+              --> bad.toml:29:10
+               |
+            29 | poison = 1.5
+               |          ^^^
+               |
+               = help: write a number from 0 to 1
+        "#]],
+        ),
+        (
+            "pull = '0s'",
+            expect![[r#"
+            error: a consumer that pulls has to wait after an empty answer
+              --> bad.toml:29:8
+               |
+            29 | pull = '0s'
+               |        ^^^^
+               |
+               = help: write a duration above 0, such as "10ms"
+        "#]],
+        ),
+        (
+            "ack = 'auto'\nthen = { to = 'dead', transaction = true }",
+            expect![[r#"
+                error: with ack = "auto" there is no ack to put into a `transaction`
+                  --> bad.toml:30:37
+                   |
+                30 | then = { to = 'dead', transaction = true }
+                   |                                     ^^^^
+            "#]],
+        ),
+        (
+            "then = { to = { out = true } }",
+            expect![[r#"
+            error: nothing is ever published
+              --> bad.toml:29:15
+               |
+            29 | then = { to = { out = true } }
+               |               ^^^^^^^^^^^^^^
+               |
+               = help: leave `then` out, or name a queue or an exchange too
+        "#]],
+        ),
+        (
+            "service_by_phase = { strom = '1s' }",
+            expect![[r#"
+            error: there is no phase `strom`
+              --> bad.toml:29:22
+               |
+            29 | service_by_phase = { strom = '1s' }
+               |                      ^^^^^
+               |
+               = help: did you mean `storm`?
+        "#]],
+        ),
+        (
+            "every = 5\nchannel_prefetch = 4",
+            expect![[r#"
+            error: one ack for 5 messages, but the channel holds 4: the consumer would wait forever
+              --> bad.toml:29:9
+               |
+            29 | every = 5
+               |         ^
+               |
+               = help: write a larger `channel_prefetch`, or a smaller `every`
+        "#]],
+        ),
+    ] {
+        check(&[("prefetch = 10", more)], expected);
+    }
+    for (more, expected) in [
+        (
+            "transaction = 5\nconfirm = true",
+            expect![[r#"
+            error: a channel has either transactions or confirms
+              --> bad.toml:25:15
+               |
+            25 | transaction = 5
+               |               ^
+               |
+               = help: leave `confirm` out: the commit's answer takes its place
+        "#]],
+        ),
+        (
+            "retry = { attempts = 3 }\nconfirm = false",
+            expect![[r#"
+            error: without confirms `retry` knows of no failure
+              --> bad.toml:25:9
+               |
+            25 | retry = { attempts = 3 }
+               |         ^^^^^^^^^^^^^^^^
+               |
+               = help: leave `confirm` out: it is on then
+        "#]],
+        ),
+        (
+            "retry = { policy = 'fixed', max = '1s' }",
+            expect![[r#"
+            error: `max` belongs to policy = "exponential"
+              --> bad.toml:25:35
+               |
+            25 | retry = { policy = 'fixed', max = '1s' }
+               |                                   ^^^^
+        "#]],
+        ),
+        (
+            "duplicates = 0.5",
+            expect![[r#"
+            error: `duplicates` repeat an identity, but the messages have none
+              --> bad.toml:25:14
+               |
+            25 | duplicates = 0.5
+               |              ^^^
+               |
+               = help: add `id = true`
+        "#]],
+        ),
+        (
+            "priority = 300",
+            expect![[r#"
+            error: `priority` is out of range
+              --> bad.toml:25:12
+               |
+            25 | priority = 300
+               |            ^^^
+               |
+               = help: write a number from 0 to 255
+        "#]],
+        ),
+        (
+            "headers = { region = [] }",
+            expect![[r#"
+            error: a list of values has 1 to 1_000 entries
+              --> bad.toml:25:22
+               |
+            25 | headers = { region = [] }
+               |                      ^^
+        "#]],
+        ),
+        (
+            "burst = { dist = 'geometric', mean = 0.5 }",
+            expect![[r#"
+            error: `mean` is out of range
+              --> bad.toml:25:38
+               |
+            25 | burst = { dist = 'geometric', mean = 0.5 }
+               |                                      ^^^
+               |
+               = help: write a number from 1 to 100000
+        "#]],
+        ),
+        (
+            "ramp = '5s'",
+            expect![[r#"
+            error: `ramp` belongs to arrivals = "closed"
+              --> bad.toml:25:8
+               |
+            25 | ramp = '5s'
+               |        ^^^^
+        "#]],
+        ),
+        (
+            "message_key = { dist = 'shifting', keys = 9, share = 0.5 }",
+            expect![[r#"
+                error: shifting keys need `every`
+                  --> bad.toml:25:24
+                   |
+                25 | message_key = { dist = 'shifting', keys = 9, share = 0.5 }
+                   |                        ^^^^^^^^^^
+                   |
+                   = help: add `every = "10s"`: how long keys stay hot
+            "#]],
+        ),
+        (
+            "size = { dist = 'bimodal', small = '1B' }",
+            expect![[r#"
+            error: the distribution of sizes has no `large`
+              --> bad.toml:25:8
+               |
+            25 | size = { dist = 'bimodal', small = '1B' }
+               |        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+               |
+               = help: it takes `small`, `large` and `share`
+
+            error: the distribution of sizes has no `share`
+              --> bad.toml:25:8
+               |
+            25 | size = { dist = 'bimodal', small = '1B' }
+               |        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+               |
+               = help: it takes `small`, `large` and `share`
+        "#]],
+        ),
+        (
+            "churn = { every = '0s' }",
+            expect![[r#"
+            error: `every` must take time
+              --> bad.toml:25:19
+               |
+            25 | churn = { every = '0s' }
+               |                   ^^^^
+        "#]],
+        ),
+    ] {
+        let more = format!("rate = \"200/s\"\n{more}");
+        check(&[("rate = \"200/s\"", &more)], expected);
+    }
+}
+
+#[test]
+fn arrival_processes_and_shapes() {
+    for (arrivals, expected) in [
+        (
+            "{ dist = 'mmpp', states = [{ rate = '5/s', mean = '1s' }] }",
+            expect![[r#"
+                error: an MMPP has 2 to 1_000 states
+                  --> bad.toml:24:38
+                   |
+                24 | arrivals = { dist = 'mmpp', states = [{ rate = '5/s', mean = '1s' }] }
+                   |                                      ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+                   |
+                   = help: one state alone is arrivals = "poisson"
+            "#]],
+        ),
+        (
+            "{ dist = 'on-off', rate = '5/s', on = '1s' }",
+            expect![[r#"
+                error: these arrivals have no `off`
+                  --> bad.toml:24:21
+                   |
+                24 | arrivals = { dist = 'on-off', rate = '5/s', on = '1s' }
+                   |                     ^^^^^^^^
+                   |
+                   = help: write { dist = "on-off", rate = "500/s", on = "1s", off = "9s" }
+            "#]],
+        ),
+        (
+            "{ dist = 'pareto-burst', rate = '5/s', on = '1s', off = '1s', alpha = 1 }",
+            expect![[r#"
+                error: with an `alpha` of 1 or less a Pareto distribution has no mean
+                  --> bad.toml:24:82
+                   |
+                24 | arrivals = { dist = 'pareto-burst', rate = '5/s', on = '1s', off = '1s', alpha = 1 }
+                   |                                                                                  ^
+                   |
+                   = help: write 1.5 for a heavy tail, 3 for a light one
+            "#]],
+        ),
+        (
+            "{ dist = 'diurnal', mean = '5/s', amplitude = 2, period = '24h' }",
+            expect![[r#"
+                error: `amplitude` is out of range
+                  --> bad.toml:24:58
+                   |
+                24 | arrivals = { dist = 'diurnal', mean = '5/s', amplitude = 2, period = '24h' }
+                   |                                                          ^
+                   |
+                   = help: write a number from 0 to 1
+            "#]],
+        ),
+        (
+            "{ dist = 'trace', file = 'monday.csv' }",
+            expect![[r#"
+            error: there is no folder to look for the trace in
+              --> bad.toml:24:37
+               |
+            24 | arrivals = { dist = 'trace', file = 'monday.csv' }
+               |                                     ^^^^^^^^^^^^
+        "#]],
+        ),
+        (
+            "'bursty'",
+            expect![[r#"
+            error: `bursty` is not a known value here
+              --> bad.toml:24:12
+               |
+            24 | arrivals = 'bursty'
+               |            ^^^^^^^^
+               |
+               = help: there are `constant`, `poisson`, `closed`, `max`
+        "#]],
+        ),
+    ] {
+        let text = format!("arrivals = {arrivals}");
+        check(&[("rate = \"200/s\"", &text)], expected);
+    }
+    check(
+        &[
+            ("rate = \"200/s\"", "arrivals = 'max'\nconfirm = false"),
+            ("overflow = \"block\"", ""),
+        ],
+        expect![[r#"
+            error: nothing holds `checkout` back: it would send without end at one instant
+              --> bad.toml:21:1
+               |
+            21 | [[producer]]
+               | ^^^^^^^^^^^^
+               |
+               = help: give it `confirm`, a `limit`, or a queue with a bound and overflow = "block"
+        "#]],
+    );
+    for (service, expected) in [
+        (
+            "{ dist = 'hyperexponential', mean = '1s', cv = 0.5 }",
+            expect![[r#"
+                error: the `cv` of a hyperexponential distribution is 1 or more
+                  --> bad.toml:30:58
+                   |
+                30 | service = { dist = 'hyperexponential', mean = '1s', cv = 0.5 }
+                   |                                                          ^^^
+                   |
+                   = help: below 1 write dist = "gamma" or "erlang"
+            "#]],
+        ),
+        (
+            "{ dist = 'pareto', mean = '1s', alpha = 1 }",
+            expect![[r#"
+            error: with an `alpha` of 1 or less a Pareto distribution has no mean
+              --> bad.toml:30:51
+               |
+            30 | service = { dist = 'pareto', mean = '1s', alpha = 1 }
+               |                                                   ^
+               |
+               = help: write 1.5 for a heavy tail, 3 for a light one
+        "#]],
+        ),
+        (
+            "{ dist = 'triangular', low = '2s', mode = '1s', high = '3s' }",
+            expect![[r#"
+                error: `mode` must lie between `low` and `high`
+                  --> bad.toml:30:11
+                   |
+                30 | service = { dist = 'triangular', low = '2s', mode = '1s', high = '3s' }
+                   |           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+            "#]],
+        ),
+        (
+            "{ dist = 'lognormal', mean = '1s', p99 = '3s' }",
+            expect![[r#"
+                error: the distribution has no `cv`
+                  --> bad.toml:30:11
+                   |
+                30 | service = { dist = 'lognormal', mean = '1s', p99 = '3s' }
+                   |           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+                   |
+                   = help: it takes `median` and `p99`, or `mean` and `cv`
+
+                error: `p99` does not belong to this distribution
+                  --> bad.toml:30:52
+                   |
+                30 | service = { dist = 'lognormal', mean = '1s', p99 = '3s' }
+                   |                                                    ^^^^
+                   |
+                   = help: it takes `median` and `p99`, or `mean` and `cv`
+            "#]],
+        ),
+        (
+            "{ dist = 'empirical', values = [] }",
+            expect![[r#"
+            error: a list of `values` has 1 to 10_000 entries
+              --> bad.toml:30:11
+               |
+            30 | service = { dist = 'empirical', values = [] }
+               |           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+        "#]],
+        ),
+    ] {
+        let text = format!("service = {service}");
+        check(&[("service = \"20ms\"", &text)], expected);
+    }
+}
+
+#[test]
+fn exchanges() {
+    check(
+        &[("type = \"topic\"", "type = 'topic'\nalternate = 'shop'")],
+        expect![[r#"
+            error: bindings and alternates lead from the exchange `shop` back to it
+             --> bad.toml:9:8
+              |
+            9 | name = "shop"
+              |        ^^^^^^
+              |
+              = help: take one of them out
+        "#]],
+    );
+    check(
+        &[(
+            "key = \"order.*\"",
+            "key = 'order.*', headers = { region = 'eu' }",
+        )],
+        expect![[r#"
+            error: `headers` belongs to a binding to an exchange of type "headers"
+              --> bad.toml:14:57
+               |
+            14 | bind = [{ exchange = "shop", key = 'order.*', headers = { region = 'eu' } }]
+               |                                                         ^^^^^^^^^^^^^^^^^
+        "#]],
+    );
+    check(
+        &[
+            ("type = \"topic\"", "type = 'headers'"),
+            (
+                "key = \"order.*\"",
+                "headers = { match = 'some', region = 'eu' }",
+            ),
+        ],
+        expect![[r#"
+            error: `match` is "all" or "any"
+              --> bad.toml:14:50
+               |
+            14 | bind = [{ exchange = "shop", headers = { match = 'some', region = 'eu' } }]
+               |                                                  ^^^^^^
+               |
+               = help: a header of this name cannot be matched
+        "#]],
+    );
+}
+
+#[test]
+fn designs() {
+    let design = |text: &str, expected: Expect| {
+        check(
+            &[
+                ("max_length = 100\noverflow = \"block\"", text),
+                ("bind = [{ exchange = \"shop\", key = \"order.*\" }]\n", ""),
+            ],
+            expected,
+        );
+    };
+    design(
+        "design = 'rabbitmq'",
+        expect![[r#"
+        error: `rabbitmq` is not a known value here
+          --> bad.toml:14:10
+           |
+        14 | design = 'rabbitmq'
+           |          ^^^^^^^^^^
+           |
+           = help: there are `rabbitmq-classic`, `rabbitmq-quorum`, `kafka`, `redis-list`, `redis-stream`, `activemq`, `zeromq`, `nats-jetstream`, `sqs`
+    "#]],
+    );
+    design(
+        "design = 'rabbitmq-quorum'",
+        expect![[r#"
+        error: the design `rabbitmq-quorum` needs replication, which queuelab does not have yet
+          --> bad.toml:14:10
+           |
+        14 | design = 'rabbitmq-quorum'
+           |          ^^^^^^^^^^^^^^^^^
+           |
+           = help: leave it out, or take another one: rabbitmq-classic, kafka, redis-list, redis-stream, activemq, nats-jetstream, sqs
+    "#]],
+    );
+    design(
+        "design = 'rabbitmq-classic'\ndelivery_limit = 3",
+        expect![[r#"
+            error: queues of the design `rabbitmq-classic` have no `delivery_limit`
+              --> bad.toml:15:1
+               |
+            15 | delivery_limit = 3
+               | ^^^^^^^^^^^^^^
+               |
+               = help: leave it out, or write `beyond_design = true` on the queue to see what if
+        "#]],
+    );
+    design(
+        "design = 'rabbitmq-classic'\ndurability = 'fsync'",
+        expect![[r#"
+            error: `durability` of RabbitMQ classic queues is always "os"
+              --> bad.toml:15:1
+               |
+            15 | durability = 'fsync'
+               | ^^^^^^^^^^
+               |
+               = help: leave it out, or write `beyond_design = true` on the queue to see what if
+        "#]],
+    );
+    design(
+        "design = 'rabbitmq-classic'\ndead_letter = { queue = 'dead', at_least_once = true }",
+        expect![[r#"
+            error: queues of the design `rabbitmq-classic` have no dead letters at least once
+              --> bad.toml:15:33
+               |
+            15 | dead_letter = { queue = 'dead', at_least_once = true }
+               |                                 ^^^^^^^^^^^^^
+               |
+               = help: leave it out, or write `beyond_design = true` on the queue to see what if
+        "#]],
+    );
+    design(
+        "design = 'kafka'\nretention = { interest = true }",
+        expect![[r#"
+            error: queues of the design `kafka` have no retention by `interest`
+              --> bad.toml:15:15
+               |
+            15 | retention = { interest = true }
+               |               ^^^^^^^^
+               |
+               = help: leave it out, or write `beyond_design = true` on the queue to see what if
+        "#]],
+    );
+    design(
+        "design = 'redis-list'",
+        expect![[r#"
+        error: consumers of Redis lists (LPUSH, BRPOP) have no `prefetch`
+          --> bad.toml:27:1
+           |
+        27 | prefetch = 10
+           | ^^^^^^^^
+           |
+           = help: leave it out, or write `beyond_design = true` on the queue to see what if
+    "#]],
+    );
+}
+
+#[test]
 fn several_at_once() {
     check(
         &[

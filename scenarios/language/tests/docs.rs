@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use queuelab_scenario::{INVARIANTS, METRICS, Scenario, schema};
+use expect_test::expect_file;
+use queuelab_scenario::{INVARIANTS, METRICS, Scenario, designs, schema};
 use serde_json::Value;
 
 fn reference() -> String {
@@ -63,6 +64,55 @@ fn the_reference_mentions_every_word_of_the_schema() {
 }
 
 #[test]
+fn the_designs_are_as_in_their_table() {
+    expect_file!["../../../docs/DESIGNS.md"].assert_eq(&designs_document());
+}
+
+fn designs_document() -> String {
+    let mut text = String::from(DESIGNS);
+    for info in designs() {
+        let state = match info.needs {
+            None => String::new(),
+            Some(needs) => format!(" **Refused until queuelab has {needs}.**"),
+        };
+        text += &format!(
+            "\n## `{}`: {}\n\n{}{state}\n\n",
+            info.name, info.system, info.summary
+        );
+        text += &format!("Durability: {}\n\n", info.durability);
+        text += "| key | value | | in the real system |\n|---|---|---|---|\n";
+        for choice in info.choices {
+            let free = if choice.free { "default" } else { "always" };
+            text += &format!(
+                "| {} `{}` | `{}` | {free} | {} ([source]({})) |\n",
+                choice.table, choice.key, choice.value, choice.why, choice.source
+            );
+        }
+        let list = |keys: &[&str]| {
+            let keys: Vec<_> = keys.iter().map(|key| format!("`{key}`")).collect();
+            keys.join(", ")
+        };
+        if !info.allowed.is_empty() {
+            text += &format!("\nQueues may also have {}.\n", list(info.allowed));
+        }
+        if !info.refused.is_empty() {
+            text += &format!("\nConsumers have no {}.\n", list(info.refused));
+        }
+    }
+    text
+}
+
+const DESIGNS: &str = "# Designs
+
+`design = \"kafka\"` on a `[[queue]]`, or on `[cluster]` for all queues that name no other, gives the keys that the file leaves out the values that the real system has by default,
+on its queues, on the consumers that take from them, and on the groups that read them. It carries the semantics of that system at queuelab's speed: what an operation costs is what `[cluster]`
+says, not what it costs there.
+
+A key that the real system does not have is refused, and so is another value where it has no choice (\"always\" below); with `beyond_design = true` on the queue both are allowed, to see what if.
+`queuelab list --designs` lists the designs. This page is checked against the table in `scenarios/language/src/designs/table.rs`.
+";
+
+#[test]
 fn the_schema_knows_no_null() {
     assert!(!schema().contains("null"));
 }
@@ -108,6 +158,46 @@ fn every_example_of_the_reference_is_valid() {
             panic!("{block}\n{error}");
         }
     }
+}
+
+/// Every key of the schema stands in an example.
+#[test]
+fn every_key_of_the_schema_has_an_example() {
+    fn keys(schema: &Value, out: &mut BTreeSet<String>) {
+        match schema {
+            Value::Object(map) => {
+                if let Some(properties) = map.get("properties").and_then(Value::as_object) {
+                    out.extend(properties.keys().cloned());
+                }
+                map.values().for_each(|value| keys(value, out));
+            }
+            Value::Array(values) => values.iter().for_each(|value| keys(value, out)),
+            _ => {}
+        }
+    }
+    fn written(value: &toml::Value, out: &mut BTreeSet<String>) {
+        match value {
+            toml::Value::Table(table) => {
+                out.extend(table.keys().cloned());
+                table.values().for_each(|value| written(value, out));
+            }
+            toml::Value::Array(values) => values.iter().for_each(|value| written(value, out)),
+            _ => {}
+        }
+    }
+    let mut known = BTreeSet::new();
+    keys(&serde_json::from_str(&schema()).unwrap(), &mut known);
+    let mut shown = BTreeSet::new();
+    for block in reference().split("```toml\n").skip(1) {
+        let table: toml::Table = block.split("```").next().unwrap().parse().unwrap();
+        written(&toml::Value::Table(table), &mut shown);
+    }
+    // A trace needs a file beside the scenario, which an example has not.
+    let missing: Vec<_> = known
+        .difference(&shown)
+        .filter(|key| *key != "file")
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }
 
 fn framed(block: &str) -> String {

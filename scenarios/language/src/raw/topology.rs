@@ -1,5 +1,8 @@
 //! Exchanges, queues, and where messages go.
 
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -137,6 +140,19 @@ pub(crate) struct RawQueue {
     pub(crate) design: Option<At<RawDesign>>,
     /// Allows keys that the system named by `design` does not have. Default false.
     pub(crate) beyond_design: Option<At<bool>>,
+}
+
+/// Whether a queue has such a key.
+pub(crate) fn is_queue_key(key: &str) -> bool {
+    static KEYS: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
+        let schema = schemars::schema_for!(RawQueue);
+        let properties = schema.get("properties").and_then(|keys| keys.as_object());
+        properties
+            .into_iter()
+            .flat_map(|keys| keys.keys().cloned())
+            .collect()
+    });
+    KEYS.contains(key)
 }
 
 /// A system whose defaults a queue can take over.

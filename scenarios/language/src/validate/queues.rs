@@ -10,11 +10,11 @@ use super::topology::{Places, bindings, target};
 use super::{Check, not_known};
 use crate::error::{Problem, suggest};
 use crate::raw::{
-    RawAckTimeout, RawDeadLetter, RawDeduplicate, RawDurability, RawGrowth, RawOverflow, RawQueue,
-    RawQueueKind, RawRequeue, RawRetention, RawRetryDelay, RawScenario, RawTarget,
+    RawAckTimeout, RawDeadLetter, RawDeduplicate, RawDesign, RawDurability, RawGrowth, RawOverflow,
+    RawQueue, RawQueueKind, RawRequeue, RawRetention, RawRetryDelay, RawScenario, RawTarget,
     RawTimeoutAction, TargetTable,
 };
-use crate::scenario::{Queue, Target};
+use crate::scenario::{Design, Queue, Target};
 use crate::shape::{At, Duration};
 use crate::units::short;
 
@@ -78,8 +78,11 @@ fn queue(
         policy: policy(check, raw),
         partitions: partitions(check, raw, places),
         backlog: backlog(check, raw),
-        brokerless: false,
-        design: None,
+        brokerless: raw
+            .design
+            .as_ref()
+            .is_some_and(|design| design.value == RawDesign::Zeromq),
+        design: design(check, raw),
     }
 }
 
@@ -307,6 +310,13 @@ fn backlog(check: &mut Check<'_>, raw: &RawQueue) -> u64 {
         );
     }
     backlog
+}
+
+fn design(check: &mut Check<'_>, raw: &RawQueue) -> Option<Design> {
+    if raw.design.is_none() {
+        check.misplaced(&raw.beyond_design, "`beyond_design` without a `design`");
+    }
+    raw.design.as_ref().map(|design| design.value.into())
 }
 
 fn is_set(given: &Option<At<bool>>) -> bool {

@@ -1,5 +1,7 @@
 //! What is allowed but was probably not meant.
 
+mod features;
+
 use std::fmt;
 
 use queuelab_core::{Dispatch, Durability, HashKind};
@@ -39,6 +41,7 @@ pub fn lint(scenario: &Scenario) -> Vec<Warning> {
     for (index, consumer) in scenario.consumers.iter().enumerate() {
         check_consumer(scenario, index, consumer, &mut warnings);
     }
+    features::check(scenario, &mut warnings);
     check_whole(scenario, &mut warnings);
     warnings.0
 }
@@ -84,6 +87,12 @@ impl Flow {
                 }
             }
         }
+        for queue in published_on(scenario).flat_map(|target| scenario.reached_by(target)) {
+            flow.published[queue] = true;
+        }
+        for (index, queue) in scenario.queues.iter().enumerate() {
+            flow.published[index] |= queue.backlog > 0;
+        }
         for queue in scenario
             .queues
             .iter()
@@ -101,6 +110,16 @@ impl Flow {
         }
         flow
     }
+}
+
+/// Where consumers publish on to.
+fn published_on(scenario: &Scenario) -> impl Iterator<Item = &Target> {
+    let then = scenario
+        .consumers
+        .iter()
+        .filter_map(|consumer| consumer.then.as_ref());
+    then.flat_map(|then| &then.to)
+        .filter_map(|(target, _)| target.as_ref())
 }
 
 fn check_queue(
@@ -124,7 +143,11 @@ fn check_queue(
             "let a consumer name it in `from`",
         );
     }
-    let bounded = queue.max_length.is_some() || queue.max_bytes.is_some();
+    let bounded = queue.max_length.is_some()
+        || queue.max_bytes.is_some()
+        || queue.policy.stream.is_some()
+        || queue.policy.ttl.is_some()
+        || scenario.until.is_some();
     if let (Some(offered), Some(capacity), false) = (
         offered_at_end(scenario, index),
         capacity(scenario, index),
@@ -158,9 +181,15 @@ fn check_exchange(scenario: &Scenario, index: usize, warnings: &mut Warnings) {
         .queues
         .iter()
         .flat_map(|queue| &queue.bind)
+        .chain(
+            scenario
+                .exchanges
+                .iter()
+                .flat_map(|exchange| &exchange.bind),
+        )
         .filter(|binding| binding.exchange == index)
         .collect();
-    if bindings.is_empty() {
+    if bindings.is_empty() && exchange.alternate.is_none() {
         warnings.push(
             format!("no queue is bound to the exchange `{name}`"),
             "add `bind` to a queue",
@@ -177,7 +206,13 @@ fn check_exchange(scenario: &Scenario, index: usize, warnings: &mut Warnings) {
             .queues
             .iter()
             .filter_map(|queue| queue.dead_letter.as_ref())
-            .any(is_target);
+            .any(is_target)
+        || published_on(scenario).any(is_target)
+        || !exchange.bind.is_empty()
+        || scenario
+            .exchanges
+            .iter()
+            .any(|other| other.alternate == Some(index));
     if !used {
         warnings.push(
             format!("nobody publishes to the exchange `{name}`"),
@@ -209,7 +244,8 @@ fn check_producer(scenario: &Scenario, producer: &Producer, warnings: &mut Warni
                 "give the producer a `message_key`, and the target no `key`",
             );
         }
-        if !matches!(kind, ExchangeType::Direct | ExchangeType::Topic) {
+        let leads_on = leads_on(scenario, *exchange);
+        if !matches!(kind, ExchangeType::Direct | ExchangeType::Topic) || leads_on {
             continue;
         }
         let known_keys: Vec<&str> = match (key, &producer.message_key) {
@@ -350,6 +386,7 @@ fn offered_at_end(scenario: &Scenario, queue: usize) -> Option<f64> {
             .iter()
             .any(|(target, _)| scenario.reached_by(target).contains(&queue))
             || producer.limit.is_some()
+            || producer.properties.ttl.is_some()
         {
             continue;
         }
@@ -375,7 +412,11 @@ impl Scenario {
             Target::Exchange { exchange, key } => {
                 let kind = self.exchanges[*exchange].kind;
                 let bound = |key: &str| is_bound(&self.queues[queue], *exchange, kind, key);
+                if leads_on(self, *exchange) {
+                    return None;
+                }
                 match (kind, key, &producer.message_key) {
+                    (ExchangeType::Headers, _, _) => None,
                     (ExchangeType::Fanout, _, _) => yes(bound("")),
                     (ExchangeType::ConsistentHash(_), _, _) => None,
                     (_, Some(key), _) => yes(bound(key)),
@@ -412,6 +453,16 @@ fn capacity(scenario: &Scenario, queue: usize) -> Option<f64> {
         capacity += f64::from(consumer.count) * f64::from(consumer.concurrency) / service;
     }
     Some(capacity)
+}
+
+/// Whether messages go on from the exchange to other exchanges.
+fn leads_on(scenario: &Scenario, exchange: usize) -> bool {
+    scenario.exchanges[exchange].alternate.is_some()
+        || scenario
+            .exchanges
+            .iter()
+            .flat_map(|other| &other.bind)
+            .any(|binding| binding.exchange == exchange)
 }
 
 fn is_bound(queue: &Queue, exchange: usize, kind: ExchangeType, key: &str) -> bool {

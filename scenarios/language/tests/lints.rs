@@ -124,3 +124,76 @@ fn a_suggestion_is_tried_out() {
     "#]],
     );
 }
+
+#[test]
+fn features_that_miss_each_other() {
+    for (queue, producer, consumer, expected) in [
+        (
+            "partitions = 4",
+            "",
+            "count = 3, service = '1ms'",
+            expect![[r#"
+                the members of `c` compete for each partition of `q`: the order per key is lost; write single_active = true on the queue, or use a stream with a `group`
+            "#]],
+        ),
+        (
+            "ttl = '5ms'",
+            "",
+            "service = '10ms'",
+            expect![[r#"
+            messages of `q` live for 5 ms, and a service of `c` takes 10 ms on average: what waits for one expires; write a longer `ttl`
+        "#]],
+        ),
+        (
+            "max_priority = 5",
+            ", priority = 3",
+            "service = '10ms'",
+            expect![[r#"
+                a member of `c` holds 50 messages of `q`: priorities sort only what waits in the queue; write a small `prefetch`
+            "#]],
+        ),
+        (
+            "ack_timeout = '1s'",
+            "",
+            "service = { dist = 'exponential', mean = '300ms' }, count = 9",
+            expect![[r#"
+                one service in a hundred of `c` takes more than 1.38 s, and the lock 1 s: messages come back while they are worked on; write a longer lock, or `renew`
+            "#]],
+        ),
+        (
+            "ack_timeout = '1s'",
+            "",
+            "service = '40ms'",
+            expect![[r#"
+            a full prefetch of `c` takes 2 s, and the lock 1 s: messages come back before their turn; write a smaller `prefetch`, a longer lock, or `renew`
+        "#]],
+        ),
+        (
+            "backlog = 5",
+            ", priority = 3, group_by_key = true, id = true",
+            "poison = 0.1, service = '1ms'",
+            expect![[r#"
+                poisoned messages of `q` come back without end; write a `delivery_limit` on the queue
+                the priority of `p` has no effect; write `max_priority` on the queue
+                `group_by_key` of `p` has no effect; write groups = true on the queue
+                `id` of `p` has no effect; write `deduplicate` on the queue
+            "#]],
+        ),
+    ] {
+        let text = format!(
+            "queue = [{{ name = 'q', {queue} }}]\nproducer = [{{ name = 'p', to = 'q', rate = '10/s'{producer} }}]\nconsumer = [{{ name = 'c', from = 'q', {consumer} }}]"
+        );
+        check(&text, expected);
+    }
+}
+
+#[test]
+fn pipelines_and_exchanges_behind_exchanges_have_no_loose_ends() {
+    check(
+        "exchange = [{ name = 'in', type = 'topic', alternate = 'rest' }, { name = 'mid', type = 'fanout', bind = [{ exchange = 'in', key = 'a.*' }] }, { name = 'rest', type = 'fanout' }]
+         queue = [{ name = 'q', bind = [{ exchange = 'mid' }] }, { name = 'r', bind = [{ exchange = 'rest' }] }, { name = 'next' }]
+         producer = [{ name = 'p', to = { exchange = 'in', key = 'a.b' }, rate = '1/s' }]
+         consumer = [{ name = 'c', from = 'q', then = { to = 'next' } }, { name = 'd', from = ['r', 'next'] }]",
+        expect![[""]],
+    );
+}

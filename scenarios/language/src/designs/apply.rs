@@ -270,7 +270,7 @@ fn followed_by<'f>(
 ) -> Option<&'f Followed> {
     let from = table.get(key)?.get_ref();
     let name = match from {
-        DeValue::Array(names) => names.get(0)?.get_ref().as_str()?,
+        DeValue::Array(names) => names.first()?.get_ref().as_str()?,
         one => one.as_str()?,
     };
     followed.iter().find(|followed| followed.queue == name)

@@ -136,7 +136,12 @@ fn keys_fit(
         Weibull,
         Lognormal,
     ];
-    let keys: [(&str, Option<std::ops::Range<usize>>, &[DistributionKind]); 14] = [
+    type Key<'k> = (
+        &'k str,
+        Option<std::ops::Range<usize>>,
+        &'k [DistributionKind],
+    );
+    let keys: [Key<'_>; 14] = [
         ("value", place(&table.value), &[Constant]),
         (
             "mean",

@@ -1,4 +1,4 @@
-//! Draws the made-up record: `cargo run -p queuelab-plot --example fixture -- FOLDER`.
+//! Draws the made-up records: `cargo run -p queuelab-plot --example fixture -- FOLDER`.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,11 @@ use queuelab_record::{fixture, write_file};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = PathBuf::from(std::env::args().nth(1).ok_or("which folder?")?);
-    for (kind, record) in [("sale", fixture::flash_sale()), ("empty", fixture::empty())] {
+    for (kind, record) in [
+        ("sale", fixture::flash_sale()),
+        ("streams", fixture::retries_and_streams()),
+        ("empty", fixture::empty()),
+    ] {
         for plot in queuelab_plot::plots(&record) {
             write_file(
                 &folder.join(format!("{kind}-{}.svg", plot.name)),

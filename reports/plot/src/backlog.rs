@@ -1,14 +1,21 @@
-//! Ready messages per queue over time.
+//! Ready and delayed messages per queue over time, and the dead letters below.
 
-use queuelab_core::Time;
-use queuelab_record::{RunRecord, grouped};
+use queuelab_record::{DEATH_NAMES, QueueRecord, RunRecord, grouped};
 
 use crate::axis::{Scale, counts};
-use crate::canvas::{Align, Canvas, PALETTE, Point, picture};
-use crate::frame::{Entry, Frame, LABEL, heading, nothing, over_time, y_axis};
+use crate::canvas::{Align, Canvas, picture};
+use crate::curve::{Counts, Curve, curves, peak, thinned};
+use crate::frame::{Frame, Look, SMALL, heading, legend_of_bands, nothing, over_time, y_axis};
 
 pub(crate) fn draw(record: &RunRecord) -> String {
-    let curves = curves(record);
+    let queues = shown(record);
+    let waiting = match queues.iter().all(|queue| queue.stream) {
+        true if !queues.is_empty() => "records kept",
+        _ => "ready messages",
+    };
+    let ready = ready(record, &queues);
+    let delayed = delayed(record, &ready);
+    let curves: Vec<&Curve> = ready.iter().chain(&delayed).collect();
     let top = curves.iter().map(|curve| curve.peak.0).max().unwrap_or(0);
     // A bound far above the data would press it to the ground; the legend tells it then.
     let highest = curves
@@ -18,162 +25,134 @@ pub(crate) fn draw(record: &RunRecord) -> String {
         .max()
         .unwrap_or(0)
         .max(top);
-    let legend: Vec<Entry> = curves
-        .iter()
-        .map(|curve| Entry {
-            label: match curve.bound {
-                Some(bound) => format!("{} (max_length {})", curve.name, grouped(bound)),
-                None => curve.name.clone(),
-            },
-            color: curve.color(),
-            width: 2.5,
-        })
-        .collect();
+    let mut legend: Vec<_> = curves.iter().map(|curve| curve.entry()).collect();
+    legend.extend(legend_of_bands(record));
+    let title = match delayed.is_empty() {
+        true => waiting,
+        false => "ready and delayed messages",
+    };
 
     picture(
-        &format!("{}: ready messages over time", record.scenario.title),
+        &format!("{}: {title} over time", record.scenario.title),
         |canvas| {
             let top_edge = heading(canvas, record, "backlog", &legend);
-            let (frame, x) = over_time(canvas, record, top_edge);
-            let y = y_axis(canvas, frame, &counts(highest), "ready messages");
+            let (whole, x) = over_time(canvas, record, top_edge);
+            let dead = queues.iter().any(|queue| queue.dead_lettered > 0);
+            let frame = match dead {
+                true => whole.above(PANEL),
+                false => whole,
+            };
+            let y = y_axis(canvas, frame, &counts(highest), title);
             for curve in curves.iter().rev() {
                 curve.draw(canvas, frame, &x, &y, highest);
             }
-            match curves.iter().max_by_key(|curve| curve.peak.0) {
-                Some(highest) if highest.peak.0 > 0 => mark_peak(canvas, frame, &x, &y, highest),
-                _ => nothing(canvas, frame, "no message had to wait"),
+            match ready.iter().max_by_key(|curve| curve.peak.0) {
+                Some(highest) if highest.peak.0 > 0 => highest.mark_peak(canvas, frame, &x, &y),
+                _ if delayed.is_empty() => nothing(canvas, frame, "no message had to wait"),
+                _ => {}
+            }
+            if dead {
+                dead_letters(canvas, record, &ready, whole.below(PANEL), &x);
             }
         },
     )
 }
 
-struct Curve {
-    name: String,
-    index: usize,
-    bound: Option<u64>,
-    peak: (u64, Time),
-    /// Second and most ready messages since the previous one.
-    points: Vec<(f64, u64)>,
+/// Queues; streams only where there is nothing else, since what they keep does not wait.
+fn shown(record: &RunRecord) -> Vec<&QueueRecord> {
+    let streams_only = record.queues.iter().all(|queue| queue.stream);
+    let queues = record.queues.iter();
+    queues
+        .filter(|queue| streams_only || !queue.stream)
+        .collect()
 }
 
-/// One curve per queue; of many queues the fullest, and the sum of the rest.
-fn curves(record: &RunRecord) -> Vec<Curve> {
-    let mut queues: Vec<_> = record.queues.iter().collect();
-    let own = if queues.len() > PALETTE.len() {
-        PALETTE.len() - 1
-    } else {
-        queues.len()
-    };
-    if own < queues.len() {
-        queues.sort_by_key(|queue| std::cmp::Reverse(queue.ready_max.0));
+fn ready(record: &RunRecord, queues: &[&QueueRecord]) -> Vec<Curve> {
+    let counts = queues.iter().map(|queue| Counts {
+        name: queue.name.clone(),
+        values: &queue.series.ready_max,
+        bound: queue.max_length,
+        peak: queue.ready_max,
+    });
+    curves(record, counts.collect())
+}
+
+/// Delayed messages in the colour of their queue, where there were any.
+fn delayed(record: &RunRecord, ready: &[Curve]) -> Vec<Curve> {
+    let own = of_each(record, ready);
+    let delayed = own.filter(|(_, queue)| queue.series.delayed.iter().any(|&count| count > 0));
+    let delayed = delayed.map(|(curve, queue)| {
+        let peak = peak(record, &queue.series.delayed);
+        Curve {
+            // Beside a large backlog the curve lies on the ground.
+            name: format!("{} delayed (at most {})", queue.name, grouped(peak.0)),
+            index: curve.index,
+            bound: None,
+            peak,
+            look: Look::Hollow,
+            points: thinned(record, &queue.series.delayed),
+        }
+    });
+    delayed.collect()
+}
+
+/// The queues that have a curve of their own.
+fn of_each<'a>(
+    record: &'a RunRecord,
+    curves: &'a [Curve],
+) -> impl Iterator<Item = (&'a Curve, &'a QueueRecord)> {
+    curves.iter().filter_map(|curve| {
+        let mut queues = record.queues.iter();
+        Some((curve, queues.find(|queue| queue.name == curve.name)?))
+    })
+}
+
+/// Dead letters per second, in the colours of the queues that they left.
+fn dead_letters(canvas: &Canvas<'_>, record: &RunRecord, ready: &[Curve], frame: Frame, x: &Scale) {
+    let window = record.window.as_secs_f64();
+    let mut rates: Vec<(&Curve, Vec<(f64, f64)>)> = Vec::new();
+    for (curve, queue) in of_each(record, ready).filter(|(_, queue)| queue.dead_lettered > 0) {
+        let mut points = thinned(record, &queue.series.dead_lettered);
+        points.iter_mut().for_each(|point| point.1 /= window);
+        rates.push((curve, points));
     }
-    let (own, rest) = queues.split_at(own);
-    let mut curves: Vec<Curve> = own
+    let points = rates.iter().flat_map(|(_, points)| points);
+    let top = points.map(|point| point.1).fold(0.0, f64::max);
+    let ticks = counts(libm::ceil(top) as u64);
+    let ends = [ticks[0].clone(), ticks[ticks.len() - 1].clone()];
+    let y = y_axis(canvas, frame, &ends, "");
+    for (curve, points) in &rates {
+        let line: Vec<_> = points
+            .iter()
+            .map(|&(second, rate)| (x.at(second), y.at(rate)))
+            .collect();
+        canvas.line(&line, curve.color(), 2.0);
+    }
+    let caption = canvas.fitted(&caption(record), SMALL, frame.right - frame.left - 8.0);
+    let place = (frame.left + 6.0, frame.top - 15.0);
+    canvas.backdrop(place, canvas.width_of(&caption, SMALL));
+    canvas.text(&caption, place, SMALL, Align::Left);
+}
+
+/// `dead letters per second: 733 in all (183 rejected, 550 delivery_limit)`
+fn caption(record: &RunRecord) -> String {
+    let total = record.total(|queue| queue.dead_lettered);
+    let reasons: Vec<String> = DEATH_NAMES
         .iter()
         .enumerate()
-        .map(|(index, queue)| Curve {
-            name: queue.name.clone(),
-            index,
-            bound: queue.max_length,
-            peak: queue.ready_max,
-            points: thinned(record, &queue.series.ready_max),
-        })
+        .map(|(reason, name)| (record.total(|queue| queue.deaths[reason]), name))
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, name)| format!("{} {name}", grouped(count)))
         .collect();
-    if !rest.is_empty() {
-        let mut sum = vec![0; record.windows()];
-        for queue in rest {
-            for (sum, ready) in sum.iter_mut().zip(&queue.series.ready_max) {
-                *sum += ready;
-            }
-        }
-        let at = (0..sum.len())
-            .rev()
-            .max_by_key(|&index| sum[index])
-            .unwrap_or(0);
-        curves.push(Curve {
-            name: format!("{} others together", rest.len()),
-            index: own.len(),
-            bound: None,
-            peak: (sum.get(at).copied().unwrap_or(0), record.window_end(at)),
-            points: thinned(record, &sum),
-        });
-    }
-    curves
-}
-
-/// At most a thousand points, each the largest of the windows it stands for: peaks stay.
-fn thinned(record: &RunRecord, values: &[u64]) -> Vec<(f64, u64)> {
-    let group = values.len().div_ceil(1_000).max(1);
-    let groups = values.chunks(group).enumerate().map(|(index, chunk)| {
-        let last = index * group + chunk.len() - 1;
-        (
-            record.window_end(last).as_secs_f64(),
-            chunk.iter().max().copied().unwrap_or(0),
-        )
-    });
-    let start = values.first().map(|_| (0.0, 0));
-    start.into_iter().chain(groups).collect()
-}
-
-impl Curve {
-    fn color(&self) -> plotters::style::RGBColor {
-        PALETTE[self.index % PALETTE.len()]
-    }
-
-    fn draw(&self, canvas: &Canvas<'_>, frame: Frame, x: &Scale, y: &Scale, highest: u64) {
-        if let Some(bound) = self.bound.filter(|&bound| bound <= highest) {
-            let height = y.at(bound as f64);
-            canvas.dashed(
-                (frame.left, height),
-                (frame.right, height),
-                self.color(),
-                1.75,
-            );
-        }
-        let line: Vec<Point> = self
-            .points
-            .iter()
-            .map(|&(second, ready)| (x.at(second), y.at(ready as f64)))
-            .collect();
-        let (Some(first), Some(last)) = (line.first(), line.last()) else {
-            return;
-        };
-        let outline = [
-            &[(first.0, frame.bottom)],
-            line.as_slice(),
-            &[(last.0, frame.bottom)],
-        ]
-        .concat();
-        canvas.fill(&outline, self.color(), 0.12);
-        canvas.line(&line, self.color(), 2.5);
-    }
-}
-
-/// `peak 179,724 at 3m`, beside the peak on the side that has more room.
-fn mark_peak(canvas: &Canvas<'_>, frame: Frame, x: &Scale, y: &Scale, curve: &Curve) {
-    let (ready, when) = curve.peak;
-    let at = (x.at(when.as_secs_f64()), y.at(ready as f64));
-    canvas.dot(at, 5.0, curve.color());
-    let text = format!("peak {} at {when}", grouped(ready));
-    let width = canvas.width_of(&text, LABEL);
-    let right = at.0 + 14.0 + width < frame.right;
-    let left = if right {
-        at.0 + 14.0
-    } else {
-        at.0 - 14.0 - width
+    let reasons = match reasons.is_empty() {
+        true => String::new(),
+        false => format!(" ({})", reasons.join(", ")),
     };
-    // Above the falling side of the peak, unless the bound or the edge is there.
-    let ceiling = curve.bound.map_or(frame.top, |bound| y.at(bound as f64));
-    let height = if at.1 - ceiling > 30.0 {
-        at.1 - 6.0
-    } else {
-        at.1 + 18.0
-    };
-    canvas.rectangle(
-        (left - 4.0, height - 12.0),
-        (left + width + 4.0, height + 12.0),
-        plotters::style::WHITE,
-        0.85,
-    );
-    canvas.text(&text, (left, height), LABEL, Align::Left);
+    format!(
+        "dead letters per second: {} in all{reasons}",
+        grouped(total)
+    )
 }
+
+/// Pixels that the panel of dead letters takes at the bottom.
+const PANEL: f64 = 110.0;

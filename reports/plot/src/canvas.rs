@@ -22,6 +22,8 @@ pub(crate) const QUIET: RGBColor = RGBColor(0x55, 0x55, 0x55);
 pub(crate) const GRID: RGBColor = RGBColor(0xdd, 0xdd, 0xdd);
 /// Faults, and nothing else.
 pub(crate) const FAULT: RGBColor = RGBColor(0xd5, 0x5e, 0x00);
+/// Alarms, and nothing else.
+pub(crate) const ALARM: RGBColor = RGBColor(0x7b, 0x32, 0x94);
 /// Colours of series that people tell apart whatever their colour vision (Okabe, Ito 2008), without the two that are faint on white
 /// or taken by faults.
 pub(crate) const PALETTE: [RGBColor; 6] = [
@@ -117,6 +119,16 @@ impl Canvas<'_> {
             [fine(upper_left), fine(lower_right)],
             style,
         )));
+    }
+
+    /// What lies behind text of some width steps back; `at` is the text's left end, at half its height.
+    pub(crate) fn backdrop(&self, at: Point, width: f64) {
+        self.rectangle(
+            (at.0 - 4.0, at.1 - 11.0),
+            (at.0 + width + 4.0, at.1 + 11.0),
+            WHITE,
+            0.85,
+        );
     }
 
     pub(crate) fn dot(&self, at: Point, radius: f64, color: RGBColor) {

@@ -5,14 +5,38 @@ use queuelab_core::{Span, Time};
 use queuelab_record::RunRecord;
 
 use crate::axis::{Scale, Tick, instants};
-use crate::canvas::{Align, Canvas, FAULT, Font, GRID, HEIGHT, INK, QUIET, WIDTH};
+use crate::canvas::{ALARM, Align, Canvas, FAULT, Font, GRID, HEIGHT, INK, Point, QUIET, WIDTH};
 
 /// One entry of a legend.
 pub(crate) struct Entry {
     pub(crate) label: String,
     pub(crate) color: RGBColor,
-    /// Of its line.
-    pub(crate) width: f64,
+    pub(crate) look: Look,
+}
+
+/// What something looks like beside its colour.
+#[derive(Clone, Copy)]
+pub(crate) enum Look {
+    /// A line of some width.
+    Line(f64),
+    /// A line with a white core.
+    Hollow,
+    /// A band over time.
+    Band,
+}
+
+impl Look {
+    /// Draws a line of this look.
+    pub(crate) fn draw(self, canvas: &Canvas<'_>, points: &[Point], color: RGBColor) {
+        match self {
+            Look::Line(width) => canvas.line(points, color, width),
+            Look::Hollow => {
+                canvas.line(points, color, 4.0);
+                canvas.line(points, WHITE, 1.75);
+            }
+            Look::Band => {}
+        }
+    }
 }
 
 /// The space between the axes, in pixels.
@@ -22,6 +46,24 @@ pub(crate) struct Frame {
     pub(crate) right: f64,
     pub(crate) top: f64,
     pub(crate) bottom: f64,
+}
+
+impl Frame {
+    /// What a panel of `height` at the bottom leaves.
+    pub(crate) fn above(self, height: f64) -> Frame {
+        Frame {
+            bottom: self.bottom - height,
+            ..self
+        }
+    }
+
+    /// A panel of `height` at the bottom, with room for a caption above it.
+    pub(crate) fn below(self, height: f64) -> Frame {
+        Frame {
+            top: self.bottom - height + 34.0,
+            ..self
+        }
+    }
 }
 
 /// `Flash sale: backlog` with the circumstances below it and the legend below that; returns where they end.
@@ -53,11 +95,12 @@ pub(crate) fn heading(
         if x > MARGIN && x + needed > WIDTH - MARGIN {
             (x, y) = (MARGIN, y + 24.0);
         }
-        canvas.line(
-            &[(x, y), (x + 26.0, y)],
-            entry.color,
-            entry.width.max(2.0) * 1.5,
-        );
+        let swatch = [(x, y), (x + 26.0, y)];
+        match entry.look {
+            Look::Line(width) => canvas.line(&swatch, entry.color, width.max(2.0) * 1.5),
+            Look::Hollow => entry.look.draw(canvas, &swatch, entry.color),
+            Look::Band => canvas.rectangle((x, y - 8.0), (x + 26.0, y + 8.0), entry.color, BAND),
+        }
         canvas.text(&label, (x + SWATCH, y), LABEL, Align::Left);
         x += needed + 28.0;
     }
@@ -118,6 +161,7 @@ pub(crate) fn over_time(canvas: &Canvas<'_>, record: &RunRecord, top: f64) -> (F
             color: FAULT,
         })
         .collect();
+    bands.extend(alarms(record, end, &place));
     if !record.warmup.is_zero() {
         bands.insert(
             0,
@@ -171,19 +215,17 @@ pub(crate) fn over_time(canvas: &Canvas<'_>, record: &RunRecord, top: f64) -> (F
             (label.from, frame.top),
             (until, frame.bottom),
             band.color,
-            0.18,
+            BAND,
         );
         for x in [label.from, until] {
             canvas.line(&[(x, frame.top), (x, frame.bottom)], band.color, 0.75);
         }
         if let Some((x, row)) = row {
             let y = top + phases_high + 13.0 + row * ROW;
-            canvas.text(
-                &label.text,
-                (*x, y),
-                Font::plain(16.0, band.color),
-                Align::Centre,
-            );
+            let font = Font::plain(16.0, band.color);
+            let half = canvas.width_of(&label.text, font) / 2.0;
+            canvas.backdrop((x - half, y), 2.0 * half);
+            canvas.text(&label.text, (*x, y), font, Align::Centre);
         }
     }
     x_axis(canvas, frame, &scale, &instants(end), "simulated time");
@@ -242,6 +284,9 @@ pub(crate) fn y_axis(canvas: &Canvas<'_>, frame: Frame, ticks: &[Tick], title: &
         1.25,
     );
     let x = (frame.left - 10.0 - widest - 20.0).max(14.0);
+    if title.is_empty() {
+        return scale;
+    }
     canvas.upward(title, (x, (frame.top + frame.bottom) / 2.0), LABEL);
     scale
 }
@@ -269,6 +314,41 @@ pub(crate) fn duration_range(values: impl Iterator<Item = u64> + Clone) -> (Span
         .max(high / 100_000_000)
         .max(1);
     (Span(low), Span(high))
+}
+
+/// What the bands of a picture over time stand for, where they do not say it themselves.
+pub(crate) fn legend_of_bands(record: &RunRecord) -> Option<Entry> {
+    let mut resources: Vec<&str> = record
+        .alarms
+        .iter()
+        .map(|it| it.resource.as_str())
+        .collect();
+    resources.sort_unstable();
+    resources.dedup();
+    (!resources.is_empty()).then(|| Entry {
+        label: format!("{} alarm: publishers blocked", resources.join(" or ")),
+        color: ALARM,
+        look: Look::Band,
+    })
+}
+
+/// Alarms; those of a resource that the eye could not tell apart are one.
+fn alarms(record: &RunRecord, end: Time, place: &impl Fn(Time) -> f64) -> Vec<Band> {
+    let mut bands: Vec<Band> = Vec::new();
+    for alarm in record.alarms.iter().filter(|alarm| alarm.from <= end) {
+        let text = format!("{} alarm {}", alarm.resource, alarm.node);
+        let before = bands.iter_mut().rfind(|band| band.text == text);
+        match before.filter(|band| place(alarm.from) - place(band.until) < 2.0) {
+            Some(band) => band.until = band.until.max(alarm.until),
+            None => bands.push(Band {
+                text,
+                from: alarm.from,
+                until: alarm.until,
+                color: ALARM,
+            }),
+        }
+    }
+    bands
 }
 
 struct Band {
@@ -312,8 +392,10 @@ fn arranged(
 
 pub(crate) const LABEL: Font = Font::plain(16.0, INK);
 const PHASE: Font = LABEL;
-const SMALL: Font = Font::plain(16.0, QUIET);
+pub(crate) const SMALL: Font = Font::plain(16.0, QUIET);
 const TITLE: Font = Font::bold(24.0, INK);
+/// Opacity of bands.
+const BAND: f64 = 0.18;
 const SWATCH: f64 = 34.0;
 const ROW: f64 = 22.0;
 const MARGIN: f64 = 24.0;

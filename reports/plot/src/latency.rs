@@ -5,7 +5,9 @@ use queuelab_record::{LatencySeries, RunRecord};
 
 use crate::axis::durations;
 use crate::canvas::{PALETTE, Point, picture};
-use crate::frame::{Entry, duration_range, heading, nothing, over_time, y_axis};
+use crate::frame::{
+    Entry, Look, duration_range, heading, legend_of_bands, nothing, over_time, y_axis,
+};
 
 /// Label, colour and width from the largest down, so that the median lies on top.
 const FIGURES: [(&str, RGBColor, f64); 4] = [
@@ -25,8 +27,9 @@ pub(crate) fn draw(record: &RunRecord) -> String {
         .map(|&(label, color, width)| Entry {
             label: label.into(),
             color,
-            width,
+            look: Look::Line(width),
         })
+        .chain(legend_of_bands(record))
         .collect();
 
     picture(

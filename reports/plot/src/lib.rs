@@ -6,8 +6,10 @@
 mod axis;
 mod backlog;
 mod canvas;
+mod curve;
 mod distribution;
 mod frame;
+mod groups;
 mod latency;
 mod raster;
 
@@ -18,7 +20,7 @@ pub use raster::{Error, png};
 /// A picture, 1200 × 640.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plot {
-    /// What it shows, fit for a file name: `backlog`, `latency`, `distribution`.
+    /// What it shows, fit for a file name: `backlog`, `latency`, …
     pub name: &'static str,
     /// The SVG document.
     pub svg: String,
@@ -26,11 +28,13 @@ pub struct Plot {
 
 /// The pictures of a run:
 ///
-/// - `backlog`: ready messages per queue over time, with phases, faults and bounds;
+/// - `backlog`: ready and delayed messages per queue over time, with phases, faults, alarms and bounds, and dead letters below;
 /// - `latency`: percentiles of the end-to-end latency over time;
-/// - `distribution`: confirm, delivery and end-to-end latency by percentile.
+/// - `distribution`: confirm, delivery and end-to-end latency by percentile;
+/// - `priorities`, where queues have any: delivery latency by percentile, a curve per priority;
+/// - `groups`, where there are any: how far each is behind its streams over time, and when its members changed.
 pub fn plots(record: &RunRecord) -> Vec<Plot> {
-    vec![
+    let mut plots = vec![
         Plot {
             name: "backlog",
             svg: backlog::draw(record),
@@ -43,5 +47,18 @@ pub fn plots(record: &RunRecord) -> Vec<Plot> {
             name: "distribution",
             svg: distribution::draw(record),
         },
-    ]
+    ];
+    if record.queues.iter().any(|queue| queue.priorities.len() > 1) {
+        plots.push(Plot {
+            name: "priorities",
+            svg: distribution::draw_priorities(record),
+        });
+    }
+    if !record.groups.is_empty() {
+        plots.push(Plot {
+            name: "groups",
+            svg: groups::draw(record),
+        });
+    }
+    plots
 }

@@ -70,6 +70,85 @@ fn the_backlog_shows_queues_phases_faults_bound_and_peak() {
     assert!(!self::svg(&calm, "backlog").contains(FAULT));
 }
 
+const ALARM: &str = "#7B3294";
+
+#[test]
+fn delayed_messages_dead_letters_and_alarms_stand_in_the_backlog() {
+    let record = fixture::retries_and_streams();
+    let shown = svg(&record, "backlog");
+    // Two queues without the streams, the delayed ones as a line with a white core, and dead letters.
+    assert_eq!(curves(&shown), 5);
+    let texts = texts(&shown);
+    for text in [
+        "orders delayed (at most 180)",
+        "memory alarm n1",
+        "memory alarm: publishers blocked",
+        "ready and delayed messages",
+    ] {
+        assert!(texts.contains(&text), "`{text}` is missing from {texts:?}");
+    }
+    let caption = texts.iter().find(|text| text.starts_with("dead letters"));
+    assert!(caption.is_some_and(|text| text.contains("delivery_limit")));
+    let bands = |svg: &str| {
+        svg.lines()
+            .filter(|line| line.starts_with("<rect") && line.contains(ALARM))
+            .count()
+    };
+    assert_eq!(bands(&shown), 3, "two alarms and the legend");
+    for name in ["backlog", "latency"] {
+        assert!(!svg(&fixture::flash_sale(), name).contains(ALARM));
+    }
+    let mut flickering = record;
+    let alarm = flickering.alarms[0].clone();
+    flickering.alarms = (0..10_000)
+        .map(|index| {
+            let mut alarm = alarm.clone();
+            alarm.from = Time(index * 20_000_000);
+            alarm.until = Time(index * 20_000_000 + 10_000_000);
+            alarm
+        })
+        .collect();
+    assert_eq!(bands(&svg(&flickering, "backlog")), 2, "one and the legend");
+}
+
+#[test]
+fn streams_alone_show_what_they_keep() {
+    let mut record = fixture::retries_and_streams();
+    record.queues.drain(..2);
+    let svg = svg(&record, "backlog");
+    assert_eq!(curves(&svg), 2);
+    assert!(texts(&svg).contains(&"records kept"));
+}
+
+#[test]
+fn groups_show_their_lag_and_when_members_changed() {
+    let mut record = fixture::retries_and_streams();
+    let shown = svg(&record, "groups");
+    assert_eq!(curves(&shown), 1);
+    let texts = texts(&shown);
+    for text in ["analytics: 3 rebalances", "2", "3 members"] {
+        assert!(texts.contains(&text), "`{text}` is missing from {texts:?}");
+    }
+    let group = &mut record.groups[0];
+    (group.lag_max, group.series.lag) = ((0, Time::ZERO), vec![0; 180]);
+    assert!(self::texts(&svg(&record, "groups")).contains(&"no group fell behind"));
+    record.groups.clear();
+    assert!(plots(&record).iter().all(|plot| plot.name != "groups"));
+}
+
+#[test]
+fn priorities_have_a_curve_each() {
+    let record = fixture::retries_and_streams();
+    let shown = svg(&record, "priorities");
+    assert_eq!(curves(&shown), 3);
+    let legend = texts(&shown);
+    assert!(
+        legend
+            .iter()
+            .any(|text| text.starts_with("orders priority 9: p50"))
+    );
+}
+
 #[test]
 fn latency_has_four_figures_and_breaks_where_nothing_was_finished() {
     let mut record = fixture::flash_sale();

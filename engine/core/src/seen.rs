@@ -39,9 +39,11 @@ pub(crate) enum Verdict {
 }
 
 /// What takes one message out of the memory again.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Undo {
-    id: bool,
+    id: Option<Bytes>,
+    /// What had to go for it.
+    forgotten: Option<(Time, Bytes)>,
     progress: Option<(u64, Option<Progress>)>,
 }
 
@@ -101,16 +103,27 @@ impl Seen {
         properties: &Properties,
         now: Time,
     ) -> Undo {
-        let id = properties.id.as_ref().filter(|_| window.is_some());
+        let keeps = window.is_some_and(|window| window.capacity > 0);
+        let id = properties.id.as_ref().filter(|_| keeps);
         let id = id.filter(|id| self.ids.insert((*id).clone()));
         self.order.extend(id.map(|id| (now, id.clone())));
+        let surplus = window.is_some_and(|window| self.order.len() > window.capacity as usize);
+        let forgotten = if surplus {
+            self.order.pop_front()
+        } else {
+            None
+        };
+        if let Some((_, id)) = &forgotten {
+            self.ids.remove(id);
+        }
         let progress = properties.producer.map(|place| {
             let before = self.producers.get(&place.id).copied();
             self.advance(place);
             (place.id, before)
         });
         Undo {
-            id: id.is_some(),
+            id: id.cloned(),
+            forgotten,
             progress,
         }
     }
@@ -130,10 +143,13 @@ impl Seen {
 
     /// Takes back what was remembered last.
     pub(crate) fn undo(&mut self, undo: Undo) {
-        if undo.id
-            && let Some((_, id)) = self.order.pop_back()
-        {
+        if let Some(id) = undo.id {
             self.ids.remove(&id);
+            self.order.pop_back();
+        }
+        if let Some((seen, id)) = undo.forgotten {
+            self.ids.insert(id.clone());
+            self.order.push_front((seen, id));
         }
         match undo.progress {
             Some((producer, Some(before))) => drop(self.producers.insert(producer, before)),
@@ -142,10 +158,10 @@ impl Seen {
         }
     }
 
-    /// Forgets identities that are too old, or too many.
+    /// Forgets identities that are too old.
     fn forget(&mut self, window: &Deduplicate, now: Time) {
         while let Some((seen, _)) = self.order.front()
-            && (self.order.len() > window.capacity as usize || now >= *seen + window.window)
+            && now >= *seen + window.window
             && let Some((_, id)) = self.order.pop_front()
         {
             self.ids.remove(&id);

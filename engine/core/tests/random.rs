@@ -2,15 +2,17 @@
 
 mod support;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use proptest::prelude::*;
-use proptest::test_runner::RngSeed;
+use proptest::test_runner::{RngSeed, TestRunner};
 use queuelab_core::*;
 use support::Rig;
 use support::model::Model;
+use support::tally::Tally;
 use support::topology::{EXCHANGES, KEYS, bindings, topologies};
 
 #[derive(Clone, Debug)]
@@ -68,6 +70,9 @@ enum Step {
         channel: ChannelId,
         pick: usize,
     },
+    TransactionSelect(ChannelId),
+    Commit(ChannelId),
+    Rollback(ChannelId),
     Cancel {
         channel: ChannelId,
         consumer: u32,
@@ -133,13 +138,24 @@ fn channels() -> impl Strategy<Value = ChannelId> {
     })
 }
 
+/// The second channels: the first ones confirm.
+fn transactional() -> impl Strategy<Value = ChannelId> {
+    (channels(), prop::bool::weighted(0.02)).prop_map(|(channel, any)| ChannelId {
+        number: if any { channel.number } else { 2 },
+        ..channel
+    })
+}
+
 fn steps() -> impl Strategy<Value = Step> {
     let window = prop_oneof![3 => Just(u64::MAX), 1 => 0..300u64];
-    prop_oneof![
+    let steps = prop_oneof![
         1 => (0..3u32, window).prop_map(|(connection, window)| Step::Open { connection, window }),
         1 => (0..3u32).prop_map(|connection| Step::Close { connection }),
         4 => (0..3u32, 0..300u64).prop_map(|(connection, bytes)| Step::Writable { connection, bytes }),
         2 => channels().prop_map(Step::ConfirmSelect),
+        2 => transactional().prop_map(Step::TransactionSelect),
+        12 => transactional().prop_map(Step::Commit),
+        1 => transactional().prop_map(Step::Rollback),
         30 => publishes(),
         8 => consumes(),
         3 => (channels(), 0..QUEUES as u32, any::<bool>()).prop_map(
@@ -156,9 +172,9 @@ fn steps() -> impl Strategy<Value = Step> {
         ),
         10 => (0..6u64, 0..6u64).prop_map(|(written, synced)| Step::Log { written, synced }),
         15 => (0..8u64, any::<bool>()).prop_map(|(nanos, tick)| Step::Pass { nanos, tick }),
-        1 => (0..60u64).prop_map(Step::Clock),
+        1 => (0..400u64).prop_map(Step::Clock),
         4 => (channels(), 0..40usize).prop_map(|(channel, pick)| Step::Renew { channel, pick }),
-        3 => (channels(), queues()).prop_map(|(channel, queue)| Step::Declare { channel, queue }),
+        8 => (channels(), queues()).prop_map(|(channel, queue)| Step::Declare { channel, queue }),
         1 => (channels(), queues()).prop_map(|(channel, queue)| Step::Purge { channel, queue }),
         1 => (channels(), queues()).prop_map(|(channel, queue)| Step::Delete { channel, queue }),
         2 => (0..20u64).prop_map(|free| Step::Disk { free }),
@@ -166,8 +182,11 @@ fn steps() -> impl Strategy<Value = Step> {
             |(channel, binding, add)| Step::Bind { channel, binding, add }
         ),
         10 => Just(Step::Flush),
+    ];
+    prop_oneof![
         1 => Just(Step::Crash),
         1 => Just(Step::PowerLoss),
+        300 => steps,
     ]
 }
 
@@ -182,7 +201,7 @@ fn publishes() -> impl Strategy<Value = Step> {
         0..9usize,
         prop::bool::weighted(0.8),
         any::<bool>(),
-        (group, 0..4usize, prop::bool::weighted(0.05)),
+        (group, 0..4usize, prop::bool::weighted(0.01)),
         times(),
     )
         .prop_map(
@@ -231,7 +250,7 @@ fn consumes() -> impl Strategy<Value = Step> {
 
 /// A queue, or now and then one that there is not.
 fn queues() -> impl Strategy<Value = u32> {
-    0..QUEUES as u32 + 1
+    prop_oneof![19 => 0..QUEUES as u32, 1 => Just(QUEUES as u32)]
 }
 
 /// What a message says about time and order.
@@ -421,7 +440,7 @@ fn limits() -> impl Strategy<Value = Limits> {
     })
 }
 
-fn run(config: BrokerConfig, steps: Vec<Step>) {
+fn run(config: BrokerConfig, steps: Vec<Step>) -> Tally {
     let mut model = Model::new(config.clone());
     let mut rig = Rig::new(config);
     open_all(&mut rig, &mut model);
@@ -550,6 +569,25 @@ fn run(config: BrokerConfig, steps: Vec<Step>) {
                 };
                 Input::Client { channel, request }
             }
+            Step::TransactionSelect(channel) => Input::Client {
+                channel,
+                request: Request::TransactionSelect,
+            },
+            Step::Commit(channel) => {
+                // Without a transaction it would close the channel.
+                if !model.has_transaction(channel) && tag % 64 > 0 {
+                    continue;
+                }
+                let request = Request::Commit;
+                Input::Client { channel, request }
+            }
+            Step::Rollback(channel) => {
+                if !model.has_transaction(channel) {
+                    continue;
+                }
+                let request = Request::Rollback;
+                Input::Client { channel, request }
+            }
             Step::Cancel { channel, consumer } => Input::Client {
                 channel,
                 request: Request::Cancel {
@@ -588,6 +626,7 @@ fn run(config: BrokerConfig, steps: Vec<Step>) {
             Step::Pass { nanos, tick } => {
                 rig.now += Span(nanos);
                 if tick {
+                    rig.tally.operations += 1;
                     let outputs = rig.tick();
                     model.handle(rig.now, None, &outputs);
                     model.assert_same(&rig.broker);
@@ -650,6 +689,7 @@ fn run(config: BrokerConfig, steps: Vec<Step>) {
     let (written, synced) = (rig.last, rig.last);
     drive(&mut rig, &mut model, Input::Log { written, synced });
     flush(&mut rig, &mut model);
+    rig.tally
 }
 
 fn properties(
@@ -687,12 +727,14 @@ fn open(rig: &mut Rig, model: &mut Model, connection: u32, window: u64) {
 }
 
 fn drive(rig: &mut Rig, model: &mut Model, input: Input) {
+    rig.tally.operations += 1;
     let outputs = rig.handle(input.clone());
     model.handle(rig.now, Some(input), &outputs);
     model.assert_same(&rig.broker);
 }
 
 fn flush(rig: &mut Rig, model: &mut Model) {
+    rig.tally.operations += 1;
     let outputs = rig.flush();
     model.flush(rig.now, &outputs);
     model.assert_same(&rig.broker);
@@ -709,6 +751,9 @@ fn restart(rig: &mut Rig, model: &mut Model, durability: Durability) {
     } else {
         rig.synced
     };
+    let kind = ["Crash", "Power loss"][usize::from(durability == Durability::Fsync)];
+    rig.tally.note_kind(kind);
+    rig.tally.operations += 1;
     rig.restart(last);
     *model = Model::recovered(rig.config.clone(), &rig.log, last);
     for (queue, promised) in promised {
@@ -722,18 +767,99 @@ fn restart(rig: &mut Rig, model: &mut Model, durability: Durability) {
     open_all(rig, model);
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig {
+/// What has to occur, so that features are tested beside each other.
+const KINDS: [&str; 66] = [
+    "Activated",
+    "Alarm Disk false",
+    "Alarm Disk true",
+    "Alarm Memory false",
+    "Alarm Memory true",
+    "Blocked",
+    "Cancelled",
+    "ChannelClosed 403 the queue is in exclusive use",
+    "ChannelClosed 404 no such exchange or queue",
+    "ChannelClosed 404 no such queue",
+    "ChannelClosed 406 a delivery was held for too long",
+    "ChannelClosed 406 replies are not acknowledged",
+    "ChannelClosed 406 the channel has a reply consumer already",
+    "ChannelClosed 406 the channel has confirms",
+    "ChannelClosed 406 the channel has no reply consumer",
+    "ChannelClosed 406 the channel has no transaction",
+    "ChannelClosed 406 the channel has transactions",
+    "ChannelClosed 406 unknown delivery tag",
+    "ChannelClosed 530 the consumer exists already",
+    "Confirm",
+    "Confirm multiple",
+    "Confirm refused",
+    "Consuming",
+    "Crash",
+    "Declared",
+    "Deduplicated",
+    "Delayed",
+    "Deliver",
+    "Deliver a reply",
+    "Deliver again",
+    "Deliver to a get",
+    "Done",
+    "Due",
+    "Empty",
+    "Enqueued",
+    "LeaseExpired",
+    "Parked",
+    "Persist Declare",
+    "Persist Delete",
+    "Persist Enqueue",
+    "Persist Remove",
+    "Persist Return",
+    "Persist many",
+    "Power loss",
+    "Proposed",
+    "Proposed by a move",
+    "QueueDeleted",
+    "Reading false",
+    "Reading true",
+    "Recovered",
+    "Refused",
+    "Removed Acked",
+    "Removed DeadLettered(DeliveryLimit)",
+    "Removed DeadLettered(Expired)",
+    "Removed DeadLettered(MaxLength)",
+    "Removed DeadLettered(Rejected)",
+    "Removed Dropped",
+    "Removed Exhausted",
+    "Removed Expired",
+    "Removed Purged",
+    "Removed Rejected",
+    "Returned",
+    "Routed",
+    "Sync",
+    "TransactionFailed",
+    "Unblocked",
+];
+
+/// `QUEUELAB_CASES` sets how many cases there are, of some 150 operations each.
+#[test]
+fn the_broker_does_what_the_naive_one_predicts() {
+    let cases = std::env::var("QUEUELAB_CASES").ok();
+    let cases = cases.map_or(400, |cases| {
+        cases.parse().expect("QUEUELAB_CASES is a number")
+    });
+    let config = ProptestConfig {
         failure_persistence: None,
         rng_seed: RngSeed::Fixed(1),
-        ..ProptestConfig::with_cases(400)
-    })]
-
-    #[test]
-    fn the_broker_does_what_the_naive_one_predicts(
-        config in configs(),
-        steps in prop::collection::vec(steps(), 0..300),
-    ) {
-        run(config, steps);
+        ..ProptestConfig::with_cases(cases)
+    };
+    let tally = RefCell::new(Tally::default());
+    let input = (configs(), prop::collection::vec(steps(), 0..300));
+    let result = TestRunner::new(config).run(&input, |(config, steps)| {
+        let one = run(config, steps);
+        tally.borrow_mut().add(one);
+        Ok(())
+    });
+    if let Err(error) = result {
+        panic!("{error}");
     }
+    let tally = tally.into_inner();
+    println!("{tally}");
+    assert_eq!(tally.missing(&KINDS), Vec::<&str>::new(), "never occurred");
 }

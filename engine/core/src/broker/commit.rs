@@ -56,6 +56,11 @@ pub(super) enum Effect {
     Delete {
         copy: MessageCopy,
     },
+    /// The log says at `position` again that a queue was deleted.
+    StayDeleted {
+        copy: MessageCopy,
+        position: LogPosition,
+    },
 }
 
 /// Who waits for a copy.
@@ -85,6 +90,7 @@ impl Effect {
             | Effect::Advance { copy, .. }
             | Effect::Leave { copy, .. }
             | Effect::Repeat { copy, .. }
+            | Effect::StayDeleted { copy, .. }
             | Effect::Delete { copy } => *copy,
         }
     }
@@ -330,6 +336,12 @@ impl Broker {
             }
             Effect::Repeat { origin, .. } => self.resolve(origin, out),
             Effect::Delete { copy } => self.finish_delete(copy, out),
+            Effect::StayDeleted { copy, position } => {
+                let queue = &mut self.queues[copy.queue.index()];
+                if !queue.exists {
+                    queue.deleted_at = position;
+                }
+            }
             Effect::Append { copy, origin } => self.apply_append(copy, origin, out),
             Effect::Retire { copy } => self.apply_retire(copy, out),
             Effect::Truncate { copy, position } => self.apply_truncate(copy, position, out),

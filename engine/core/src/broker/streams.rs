@@ -258,8 +258,21 @@ impl Broker {
         let committed: Vec<(GroupId, QueueId, u64)> = cursors
             .map(|(group, cursor)| (group, cursor.stream, cursor.settled()))
             .collect();
+        let deleted = (0..).map(QueueId).zip(&self.queues);
+        let deleted = deleted.filter(|(_, queue)| old(queue.deleted_at));
+        let deleted: Vec<MessageCopy> = deleted
+            .map(|(queue, state)| MessageCopy {
+                queue,
+                serial: state.next_serial(),
+            })
+            .collect();
         for copy in truncated {
             self.truncate(copy, out);
+        }
+        for copy in deleted {
+            let position = self.log.next();
+            let effect = Effect::StayDeleted { copy, position };
+            self.commit_one(effect, Some(Command::Delete { copy }), out);
         }
         for (group, queue, offset) in committed {
             self.propose_advance(group, queue, offset);

@@ -1,6 +1,6 @@
 //! Transactions of channels: publishes and settlements that happen together or not at all, in one entry of the log.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Broker;
 use super::commit::Origin;
@@ -82,8 +82,14 @@ impl Broker {
         let Some(last) = last.filter(|_| !gathered.settlements.contains_key(&delivery)) else {
             return self.fail_channel(id, 406, "unknown delivery tag", out);
         };
+        if !multiple {
+            if channel.unacked.get(last).is_some() {
+                gathered.settlements.insert(last, settlement);
+            }
+            return;
+        }
         let named = channel.unacked.iter().map(|(delivery, _)| delivery);
-        for delivery in named.filter(|it| *it == last || multiple && *it < last) {
+        for delivery in named.take_while(|delivery| *delivery <= last) {
             gathered.settlements.entry(delivery).or_insert(settlement);
         }
     }
@@ -286,10 +292,13 @@ impl Broker {
     pub(super) fn answer_commits(&mut self, out: &mut Vec<Output>) {
         let (written, synced) = self.log.reached();
         let mut waiting = Vec::new();
+        // Lives of channels that wait.
+        let mut behind = BTreeSet::new();
         for commit in std::mem::take(&mut self.commits) {
             let reached = if commit.needs_sync { synced } else { written };
-            let earlier = |other: &Committed| other.channel == commit.channel;
-            if commit.position > reached || waiting.iter().any(earlier) {
+            let life = (commit.channel, commit.epoch);
+            if commit.position > reached || behind.contains(&life) {
+                behind.insert(life);
                 waiting.push(commit);
                 continue;
             }

@@ -1,5 +1,6 @@
 //! What the broker means by its words: one test per rule.
 
+mod composition;
 mod consumers;
 mod dead_letters;
 mod publishing;

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use queuelab_core::*;
 
 pub(crate) mod model;
+pub(crate) mod tally;
 pub(crate) mod topology;
 
 /// A queue with default options, so that the options that a test sets carry meaning.
@@ -63,6 +64,8 @@ pub(crate) struct Rig {
     pub(crate) synced: LogPosition,
     pub(crate) now: Time,
     open: Vec<ConnectionId>,
+    /// What was done so far.
+    pub(crate) tally: tally::Tally,
 }
 
 impl Rig {
@@ -78,6 +81,7 @@ impl Rig {
             synced,
             now: Time::ZERO,
             open: Vec::new(),
+            tally: tally::Tally::default(),
         }
     }
 
@@ -138,6 +142,7 @@ impl Rig {
     }
 
     fn take(&mut self, out: &[Output]) {
+        self.tally.note(out);
         for output in out {
             match output {
                 Output::Persist { position, entry } => {

@@ -17,6 +17,7 @@ mod time;
 use consumers::Consumer;
 
 mod publishing;
+mod transactions;
 
 pub(crate) struct Model {
     config: BrokerConfig,
@@ -39,6 +40,10 @@ pub(crate) struct Model {
     needs_sync: bool,
     commands: Vec<Command>,
     effects: Vec<(Effect, bool)>,
+    /// More is to come before the commands are committed.
+    held: bool,
+    /// Commits of transactions that wait for the log.
+    commits: Vec<transactions::Committed>,
     consequent_moves: u32,
     clock: time::Clock,
     leases: Vec<time::Lease>,
@@ -101,6 +106,8 @@ enum State {
 struct Connection {
     window: Option<i128>,
     parked: bool,
+    /// For how many messages, and bytes.
+    demand: (u64, u64),
     reading: bool,
     birth: u64,
     published: bool,
@@ -121,6 +128,8 @@ struct Channel {
     unacked: Vec<(u64, MessageCopy, u64)>,
     /// Most deliveries that its consumers may hold together.
     limit: u32,
+    /// What is gathered, once transactions are on.
+    transaction: Option<transactions::Gathered>,
     /// Where direct replies go.
     replies_to: Option<ConsumerId>,
     address: String,
@@ -210,6 +219,14 @@ impl Model {
             }
             queues.push(state);
         }
+        // A binding that exists already stays one.
+        let mut bindings: Vec<Binding> = Vec::new();
+        for binding in &config.bindings {
+            if !bindings.contains(binding) {
+                bindings.push(binding.clone());
+            }
+        }
+        let config = BrokerConfig { bindings, ..config };
         let mut model = Model {
             configured: config.bindings.clone(),
             config,
@@ -228,6 +245,8 @@ impl Model {
             needs_sync: false,
             commands: Vec::new(),
             effects: Vec::new(),
+            held: false,
+            commits: Vec::new(),
             consequent_moves: 0,
             clock: time::Clock::default(),
             leases: Vec::new(),
@@ -279,6 +298,7 @@ impl Model {
                 let open = Connection {
                     window,
                     parked: false,
+                    demand: (0, 0),
                     reading: true,
                     birth: self.births,
                     published: false,
@@ -324,6 +344,7 @@ impl Model {
                     let (_, effect) = self.unsynced.remove(0);
                     self.apply(effect);
                 }
+                self.answer_commits();
                 self.restore_credit();
             }
         }
@@ -453,23 +474,26 @@ impl Model {
                 | Event::Refused { tag, .. }
                 | Event::Deduplicated { tag, .. }
                 | Event::Parked { tag, .. },
-            ) => self.resume(*tag),
+            ) => self.resume(|model, id| model.is_parked_with(id, *tag)),
+            Output::Client {
+                channel,
+                response: Response::ChannelClosed { .. },
+            } => self.resume(|model, id| model.connections[&id].backlog[0].0 == *channel),
             Output::Observe(Event::Alarm { .. }) => self.change_alarms(),
             _ => self.resume_stalled(outputs),
         }
     }
 
-    /// A parked publish is handled: the first of its connection, and that is the first in its queue.
-    fn resume(&mut self, tag: u64) {
+    /// A parked request is handled: the first of its connection, and that is the first in its queue.
+    fn resume(&mut self, is_next: impl Fn(&Model, ConnectionId) -> bool) {
         let found = (0..self.queues.len()).find(|at| {
             let first = self.queues[*at].parked.first();
-            first.is_some_and(|id| self.parked_message(*id).tag == tag)
+            first.is_some_and(|id| is_next(self, *id))
         });
         let at = found.expect("only the first parked connection goes on");
         let id = self.queues[at].parked.remove(0);
         let queue = QueueId(at as u32);
-        let gone = self.queues[at].gone;
-        assert!(gone || self.has_room(queue, self.parked_message(id).size()));
+        assert!(self.lets_in(queue, id));
         self.connections.get_mut(&id).unwrap().parked = false;
         let mut resumed = Some(queue);
         while !self.connections[&id].parked {
@@ -482,11 +506,32 @@ impl Model {
         }
     }
 
-    fn parked_message(&self, id: ConnectionId) -> &Message {
-        match &self.connections[&id].backlog[0].1 {
-            Request::Publish { message, .. } => message,
-            other => panic!("parked with {other:?}"),
+    /// Whether a publish is what a connection is parked with, or part of it.
+    fn is_parked_with(&self, id: ConnectionId, tag: u64) -> bool {
+        let connection = &self.connections[&id];
+        match &connection.backlog[0] {
+            (_, Request::Publish { message, .. }) => message.tag == tag,
+            (channel, _) => {
+                let channel = connection.channels.get(&channel.number);
+                let gathered = channel.and_then(|channel| channel.transaction.as_ref());
+                let mut publishes = gathered.iter().flat_map(|it| &it.publishes);
+                publishes.any(|(message, _)| message.tag == tag)
+            }
         }
+    }
+
+    /// Whether a queue has what a parked connection waits for.
+    fn lets_in(&self, queue: QueueId, id: ConnectionId) -> bool {
+        let (count, bytes) = self.connections[&id].demand;
+        !self.exists(queue) || self.has_room_for(queue, count, bytes)
+    }
+
+    fn park(&mut self, id: ChannelId, queue: QueueId, request: Request, demand: (u64, u64)) {
+        self.queues[queue.index()].parked.push(id.connection);
+        let connection = self.connections.get_mut(&id.connection).unwrap();
+        (connection.parked, connection.demand) = (true, demand);
+        connection.backlog.push_front((id, request));
+        self.update_reading(id.connection);
     }
 
     fn assert_settled(&self) {
@@ -499,10 +544,7 @@ impl Model {
                 "a message waits beside an idle consumer"
             );
             if let Some(first) = queue.parked.first() {
-                assert!(
-                    !queue.gone && !self.has_room(id, self.parked_message(*first).size()),
-                    "a publish waits beside room"
-                );
+                assert!(!self.lets_in(id, *first), "a publish waits beside room");
             }
         }
         assert!(
@@ -529,7 +571,7 @@ impl Model {
         self.epochs += 1;
         let (incarnation, opened) = (self.config.incarnation, &mut self.opened);
         let addresses = &mut self.addresses;
-        let channel = connection.channels.entry(id.number).or_insert_with(|| {
+        connection.channels.entry(id.number).or_insert_with(|| {
             let (connection, number, epoch) = (id.connection.0, id.number, *opened);
             *opened += 1;
             let address = format!("direct-reply-to.{incarnation}.{connection}.{number}.{epoch}");
@@ -541,7 +583,10 @@ impl Model {
             }
         });
         match request {
-            Request::ConfirmSelect => drop(channel.publishes.get_or_insert_default()),
+            Request::ConfirmSelect => self.confirm_select(id),
+            Request::TransactionSelect => self.select_transaction(id),
+            Request::Commit => self.commit_transaction(id, resumed),
+            Request::Rollback => self.roll_back(id),
             Request::Publish {
                 exchange,
                 mandatory,
@@ -593,6 +638,9 @@ impl Model {
             return;
         };
         self.note_publisher(id.connection);
+        if let Some(gathered) = &mut self.channel(id).transaction {
+            return gathered.publishes.push((message, mandatory));
+        }
         let before = self.last;
         let (tag, size) = (message.tag, message.size());
         let mut targets = self.route(&message);
@@ -612,18 +660,12 @@ impl Model {
             let full = !self.has_room(queue, size) || waits_its_turn;
             if self.overflow(queue) == Overflow::Block && full && self.fits(queue, 0, 0, size) {
                 self.observe(Event::Parked { tag, queue });
-                self.queues[queue.index()].parked.push(id.connection);
-                let connection = self.connections.get_mut(&id.connection).unwrap();
-                connection.parked = true;
-                connection.backlog.push_front((
-                    id,
-                    Request::Publish {
-                        exchange,
-                        mandatory,
-                        message,
-                    },
-                ));
-                return self.update_reading(id.connection);
+                let request = Request::Publish {
+                    exchange,
+                    mandatory,
+                    message,
+                };
+                return self.park(id, queue, request, (1, size));
             }
         }
         let refusing = targets
@@ -636,14 +678,8 @@ impl Model {
         for queue in targets.iter().chain(&seen) {
             self.remember(*queue, &properties);
         }
-        for queue in seen.iter().copied() {
-            self.observe(Event::Deduplicated { tag, queue });
-        }
         let all = targets.len() + seen.len();
-        if seen.is_empty() || !targets.is_empty() {
-            let copies = targets.len() as u32;
-            self.observe(Event::Routed { tag, copies });
-        }
+        self.announce(id, &message, mandatory, &targets, &seen);
         let channel = self.channel(id);
         let mut origin = Origin::Nobody;
         if let Some(publishes) = &mut channel.publishes {
@@ -655,16 +691,6 @@ impl Model {
                 channel.accepted.push(sequence);
             }
         }
-        let direct = all == 0 && exchange == ExchangeId::DEFAULT;
-        let answered = direct && self.answer(&message);
-        if all == 0 && mandatory && !answered {
-            self.expect(Output::Client {
-                channel: id,
-                response: Response::Returned {
-                    message: message.clone(),
-                },
-            });
-        }
         self.place_all(targets.clone(), &message, origin, None, 0);
         self.commit();
         for queue in seen {
@@ -672,7 +698,33 @@ impl Model {
             self.effects.push((Effect::Repeat(copy, origin), false));
         }
         self.commit();
-        self.spend_credit(id.connection, before, &targets);
+        self.spend_credit(id.connection, 1, before, &targets);
+    }
+
+    /// Tells where a publish goes.
+    fn announce(
+        &mut self,
+        channel: ChannelId,
+        message: &Message,
+        mandatory: bool,
+        targets: &[QueueId],
+        seen: &[QueueId],
+    ) {
+        let (tag, copies) = (message.tag, targets.len() as u32);
+        for queue in seen.iter().copied() {
+            self.observe(Event::Deduplicated { tag, queue });
+        }
+        if seen.is_empty() || copies > 0 {
+            self.observe(Event::Routed { tag, copies });
+        }
+        let nowhere = seen.is_empty() && copies == 0;
+        let direct = nowhere && message.exchange == ExchangeId::DEFAULT;
+        let answered = direct && self.answer(message);
+        if nowhere && mandatory && !answered {
+            let message = message.clone();
+            let response = Response::Returned { message };
+            self.expect(Output::Client { channel, response });
+        }
     }
 
     fn refuse(&mut self, id: ChannelId, queue: QueueId, tag: u64) {
@@ -701,6 +753,11 @@ impl Model {
             return self.fail(id, 406, "unknown delivery tag");
         }
         let named = |tag: u64| tag == delivery || multiple && (tag < delivery || delivery == 0);
+        if channel.transaction.is_some() {
+            let all = channel.unacked.iter().map(|(tag, ..)| *tag);
+            let named: Vec<u64> = all.filter(|tag| named(*tag)).collect();
+            return self.gather(id, delivery, &named, requeue);
+        }
         let (settled, kept) = channel.unacked.iter().partition(|(tag, ..)| named(*tag));
         channel.unacked = kept;
         for (_, name, _) in settled {
@@ -981,6 +1038,10 @@ impl Model {
     }
 
     fn has_room(&self, queue: QueueId, size: u64) -> bool {
+        self.has_room_for(queue, 1, size)
+    }
+
+    fn has_room_for(&self, queue: QueueId, count: u64, bytes: u64) -> bool {
         let waiting =
             |copy: &&Copy| [State::Ready, State::Delayed, State::Proposed].contains(&copy.state);
         let copies: Vec<&Copy> = self.queues[queue.index()]
@@ -990,9 +1051,9 @@ impl Model {
             .collect();
         self.fits(
             queue,
-            copies.len() as u64,
+            copies.len() as u64 + count - 1,
             copies.iter().map(|copy| copy.message.size()).sum(),
-            size,
+            bytes,
         )
     }
 
@@ -1006,6 +1067,9 @@ impl Model {
 /// Commands and their effects.
 impl Model {
     fn commit(&mut self) {
+        if self.held {
+            return;
+        }
         self.consequent_moves = 0;
         let commands = std::mem::take(&mut self.commands);
         if !commands.is_empty() {

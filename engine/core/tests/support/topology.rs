@@ -20,6 +20,11 @@ pub(crate) fn topologies() -> impl Strategy<Value = (Vec<ExchangeConfig>, Vec<Bi
         ExchangeKind::Topic,
         ExchangeKind::Headers,
         ExchangeKind::Partition,
+        ExchangeKind::ConsistentHash(HashKind::Ring { vnodes: 4 }),
+        ExchangeKind::ConsistentHash(HashKind::BoundedRing {
+            vnodes: 4,
+            epsilon: 0.25,
+        }),
     ]);
     let alternate = prop::option::weighted(0.3, 0..EXCHANGES as u32);
     let exchanges = prop::collection::vec((kind, alternate), EXCHANGES - 1);
@@ -58,13 +63,12 @@ pub(crate) fn bindings() -> impl Strategy<Value = Binding> {
     let headers = (any::<bool>(), prop::collection::vec(header, 0..3))
         .prop_map(|(all, headers)| HeadersMatch { all, headers });
     let headers = prop::option::weighted(0.8, headers);
-    (1..EXCHANGES as u32, destination, key, headers).prop_map(|(exchange, to, key, headers)| {
-        Binding {
-            exchange: ExchangeId(exchange),
-            to,
-            key: Bytes::from_static(key.as_bytes()),
-            weight: 1,
-            headers,
-        }
+    let ends = (1..EXCHANGES as u32, destination);
+    (ends, key, headers, 0..4u32).prop_map(|((exchange, to), key, headers, weight)| Binding {
+        exchange: ExchangeId(exchange),
+        to,
+        key: Bytes::from_static(key.as_bytes()),
+        weight,
+        headers,
     })
 }

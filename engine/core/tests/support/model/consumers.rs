@@ -264,7 +264,7 @@ impl Model {
         self.respond(id, Response::Done);
     }
 
-    fn respond(&mut self, channel: ChannelId, response: Response) {
+    pub(super) fn respond(&mut self, channel: ChannelId, response: Response) {
         self.expect(Output::Client { channel, response });
     }
 }

@@ -69,6 +69,7 @@ impl Model {
     pub(super) fn spend_credit(
         &mut self,
         id: ConnectionId,
+        publishes: usize,
         before: LogPosition,
         targets: &[QueueId],
     ) {
@@ -77,7 +78,9 @@ impl Model {
             .any(|queue| self.durability(queue.index()) == Durability::Fsync);
         let birth = self.connections[&id].birth;
         if self.last > before {
-            self.uncommitted.push((self.last, fsync, id, birth));
+            let publish = (self.last, fsync, id, birth);
+            self.uncommitted
+                .extend(std::iter::repeat_n(publish, publishes));
         }
         let used = self.credit_used(id);
         if self.last > before
@@ -171,7 +174,7 @@ impl Model {
             .filter(|it| it.exchange == exchange);
         if kind == ExchangeKind::Partition {
             let mut nodes: Vec<Destination> = Vec::new();
-            for binding in bound {
+            for binding in bound.filter(|binding| binding.weight > 0) {
                 if !nodes.contains(&binding.to) {
                     nodes.push(binding.to);
                 }
@@ -187,6 +190,20 @@ impl Model {
             *turn += usize::from(key.is_empty());
             return vec![nodes[at]];
         }
+        if let ExchangeKind::ConsistentHash(kind) = kind {
+            let mut weights = BTreeMap::<Destination, u32>::new();
+            for binding in bound {
+                *weights.entry(binding.to).or_default() += binding.weight;
+            }
+            let names: Vec<Bytes> = weights.keys().map(|to| self.name(*to)).collect();
+            let nodes = names.iter().map(|name| &name[..]);
+            let nodes: Vec<_> = nodes.zip(weights.values().copied()).collect();
+            let nodes: Vec<(&[u8], u32)> = nodes;
+            let loads: Vec<u64> = weights.keys().map(|to| self.load(*to)).collect();
+            let placement = hashing::Placement::new(kind, &nodes);
+            let chosen = placement.place(hashing::hash(key), |at| loads[at]);
+            return Vec::from_iter(chosen.and_then(|at| weights.into_keys().nth(at)));
+        }
         let matching = bound.filter(|binding| match kind {
             ExchangeKind::Direct => binding.key == *key,
             ExchangeKind::Topic => topic_matches(&words(&binding.key), &words(key)),
@@ -194,6 +211,27 @@ impl Model {
             _ => true,
         });
         matching.map(|binding| binding.to).collect()
+    }
+
+    /// What a hash exchange takes for the name of a destination.
+    fn name(&self, to: Destination) -> Bytes {
+        match to {
+            Destination::Queue(queue) => self.config.queues[queue.index()].name.clone(),
+            Destination::Exchange(exchange) => {
+                let name = &self.config.exchanges[exchange.index()].name;
+                [b"exchange/", &name[..]].concat().into()
+            }
+        }
+    }
+
+    /// How much a destination holds, for hashes that mind.
+    fn load(&self, to: Destination) -> u64 {
+        let Destination::Queue(queue) = to else {
+            return 0;
+        };
+        let held = [State::Ready, State::InFlight, State::Settling];
+        let copies = self.queues[queue.index()].copies.iter();
+        copies.filter(|copy| held.contains(&copy.state)).count() as u64
     }
 
     /// A queue is gone, and its bindings with it.
@@ -270,7 +308,7 @@ fn headers_match(binding: &Binding, message: &Message) -> bool {
 }
 
 /// What a queue knows again: identities with their instants, and producers with epoch, first and last sequence.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Seen {
     ids: Vec<(Time, Bytes)>,
     producers: BTreeMap<u64, (u32, u64, u64)>,

@@ -1,0 +1,133 @@
+//! Features beside each other, where one could break the other.
+
+use super::support::Rig;
+use super::*;
+
+/// Rows 26 and 28: what a refused transaction would have made a full window forget is still known.
+#[test]
+fn a_refused_transaction_forgets_no_identity() {
+    let mut q = queue("q");
+    q.policy.deduplicate = Some(Deduplicate {
+        window: Span::from_secs(60),
+        capacity: 1,
+    });
+    let full = QueueConfig {
+        max_length: Some(0),
+        overflow: Overflow::RejectPublish,
+        ..queue("full")
+    };
+    let config = BrokerConfig {
+        queues: vec![q, full],
+        observe: true,
+        ..Default::default()
+    };
+    let script = "1 publish q 1 id=a; 2 tx
+         2 publish q 2 id=b; 2 publish q 3 id=c; 2 publish full 4; 2 commit
+         1 publish q 5 id=a; 1 publish q 6 id=b";
+    expect![[r#"
+        > 1 publish q 1 id=a; 2 tx
+          * m1 routed, 1 copies
+          * m1 proposed q/0
+          * enqueued q/0
+          2 done
+        > 2 publish q 2 id=b; 2 publish q 3 id=c; 2 publish full 4; 2 commit
+          * m4 refused by 1
+          2 transaction failed
+        > 1 publish q 5 id=a; 1 publish q 6 id=b
+          * Deduplicated { tag: 5, queue: QueueId(0) }
+          * m6 routed, 1 copies
+          * m6 proposed q/1
+          * enqueued q/1
+        q: 2 ready, 0 in flight
+        full: 0 ready, 0 in flight
+    "#]].assert_eq(&run(config, script));
+}
+
+/// Row 28: the commit of a channel that is gone does not hold back those of the next channel of that number.
+#[test]
+fn a_commit_of_an_earlier_channel_delays_no_other() {
+    let config = BrokerConfig {
+        queues: vec![durable("q", Durability::Os)],
+        ..Default::default()
+    };
+    let script = "1 tx; 1 publish q 1; 1 commit; 1 ack 7
+         1 tx; 1 commit
+         written";
+    expect![[r#"
+        > 1 tx; 1 publish q 1; 1 commit; 1 ack 7
+          1 done
+          log 1: enqueue q/0 m1
+          1 closed 406: unknown delivery tag
+        > 1 tx; 1 commit
+          1 done
+          1 done
+        > written
+        q: 1 ready, 0 in flight
+    "#]].assert_eq(&run(config, script));
+}
+
+/// Row 20: a queue that stays deleted does not keep the log from being released, and is not there after a restart.
+#[test]
+fn a_deleted_queue_does_not_hold_the_log() {
+    let config = BrokerConfig {
+        queues: vec![
+            durable("gone", Durability::Os),
+            durable("q", Durability::Os),
+        ],
+        ..Default::default()
+    };
+    let mut rig = Rig::new(config);
+    let connection = ConnectionId(0);
+    let channel = ChannelId {
+        connection,
+        number: 1,
+    };
+    let publish = |tag, key: &'static str| Request::Publish {
+        exchange: ExchangeId::DEFAULT,
+        mandatory: false,
+        message: Message {
+            tag,
+            exchange: ExchangeId::DEFAULT,
+            persistent: true,
+            routing_key: key.into(),
+            body: "m".into(),
+            properties: None,
+        },
+    };
+    let ask = |rig: &mut Rig, request| {
+        rig.handle(Input::Client { channel, request });
+        rig.progress(rig.last, rig.last);
+        rig.flush();
+    };
+    let window = u64::MAX;
+    rig.handle(Input::Opened { connection, window });
+    ask(&mut rig, publish(0, "gone"));
+    ask(&mut rig, Request::Delete { queue: QueueId(0) });
+    for tag in 1..5_000 {
+        ask(&mut rig, publish(tag, "q"));
+        let queue = QueueId(1);
+        ask(
+            &mut rig,
+            Request::Get {
+                queue,
+                no_ack: true,
+            },
+        );
+    }
+    assert!(rig.log.len() < 3_000, "{} entries", rig.log.len());
+    rig.restart(rig.last);
+    rig.handle(Input::Opened { connection, window });
+    let request = Request::Get {
+        queue: QueueId(0),
+        no_ack: true,
+    };
+    let answer = rig.handle(Input::Client { channel, request });
+    let code = answer.into_iter().find_map(|output| match output {
+        Output::Client {
+            response: Response::ChannelClosed { code, .. },
+            ..
+        } => Some(code),
+        _ => None,
+    });
+    assert_eq!(code, Some(404));
+}

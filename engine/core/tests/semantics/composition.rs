@@ -40,7 +40,8 @@ fn a_refused_transaction_forgets_no_identity() {
           * enqueued q/1
         q: 2 ready, 0 in flight
         full: 0 ready, 0 in flight
-    "#]].assert_eq(&run(config, script));
+    "#]]
+    .assert_eq(&run(config, script));
 }
 
 /// Row 28: the commit of a channel that is gone does not hold back those of the next channel of that number.
@@ -63,7 +64,8 @@ fn a_commit_of_an_earlier_channel_delays_no_other() {
           1 done
         > written
         q: 1 ready, 0 in flight
-    "#]].assert_eq(&run(config, script));
+    "#]]
+    .assert_eq(&run(config, script));
 }
 
 /// Row 20: a queue that stays deleted does not keep the log from being released, and is not there after a restart.

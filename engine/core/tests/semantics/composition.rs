@@ -133,3 +133,60 @@ fn a_deleted_queue_does_not_hold_the_log() {
     });
     assert_eq!(code, Some(404));
 }
+
+/// Rows 9 and 12: what was fetched before the channel's limit does not count against it, nor does settling it give credit.
+#[test]
+fn a_get_is_outside_the_channels_limit() {
+    let config = BrokerConfig {
+        queues: vec![queue("q")],
+        ..Default::default()
+    };
+    let script = "1 publish q 1; 1 publish q 2; 1 publish q 3; 1 publish q 4
+         2 get q; 2 limit 1
+         2 consume q
+         2 ack 1
+         2 ack 2";
+    expect![[r#"
+        > 1 publish q 1; 1 publish q 2; 1 publish q 3; 1 publish q 4
+        > 2 get q; 2 limit 1
+          2 deliver m1 as 1 to get
+          2 done
+        > 2 consume q
+          2 deliver m2 as 2 to 0
+        > 2 ack 1
+        > 2 ack 2
+          2 deliver m3 as 3 to 0
+        q: 1 ready, 1 in flight
+    "#]]
+    .assert_eq(&run(config, script));
+}
+
+/// Row 38: what a connection left uncommitted is no credit of the next connection of that number.
+#[test]
+fn credit_belongs_to_one_life_of_a_connection() {
+    let config = BrokerConfig {
+        queues: vec![durable("q", Durability::Os)],
+        limits: Limits {
+            publish_credit: Some(2),
+            ..Limits::default()
+        },
+        ..Default::default()
+    };
+    let script = "1 publish q 1; close 1; open 1 1000
+         1 publish q 2; 1 publish q 3
+         written 1
+         written 2";
+    expect![[r#"
+        > 1 publish q 1; close 1; open 1 1000
+          log 1: enqueue q/0 m1
+        > 1 publish q 2; 1 publish q 3
+          log 2: enqueue q/1 m2
+          log 3: enqueue q/2 m3
+          1 reading off
+        > written 1
+        > written 2
+          1 reading on
+        q: 2 ready, 0 in flight
+    "#]]
+    .assert_eq(&run(config, script));
+}

@@ -12,6 +12,14 @@ pub(crate) mod model;
 pub(crate) mod tally;
 pub(crate) mod topology;
 
+/// How many cases a random test tries: what `QUEUELAB_CASES` says, or else a few seconds' worth.
+pub(crate) fn cases(default: u32) -> u32 {
+    let cases = std::env::var("QUEUELAB_CASES").ok();
+    cases.map_or(default, |cases| {
+        cases.parse().expect("QUEUELAB_CASES is a number")
+    })
+}
+
 /// A queue with default options, so that the options that a test sets carry meaning.
 pub(crate) fn queue(name: &'static str) -> QueueConfig {
     QueueConfig {

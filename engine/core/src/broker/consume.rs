@@ -30,6 +30,9 @@ impl Broker {
             exclusive,
             ..
         } = request;
+        if consumer == ConsumerId::GET {
+            return self.fail_channel(id, 530, "the consumer's name is reserved", out);
+        }
         let replies = queue == QueueId::REPLY_TO;
         if !replies && !self.require_queue(id, queue, out) {
             return;

@@ -23,6 +23,9 @@ impl Broker {
             return self.fail_channel(id, 404, "no such group", out);
         };
         let queue = state.config.streams.first().copied().unwrap_or_default();
+        if consumer == ConsumerId::GET {
+            return self.fail_channel(id, 530, "the consumer's name is reserved", out);
+        }
         if self.find_consumer(id, consumer).is_some() {
             return self.fail_channel(id, 530, "the consumer exists already", out);
         }

@@ -220,6 +220,8 @@ impl Broker {
                 self.settle_one(unacked, settlement, out);
             }
         }
+        // What groups are done with by that is part of it.
+        self.advance_cursors(out);
         self.transaction.held = false;
         let mut needs_sync = self.transaction.needs_sync;
         self.commit(out);

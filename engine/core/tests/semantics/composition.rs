@@ -190,3 +190,75 @@ fn credit_belongs_to_one_life_of_a_connection() {
     "#]]
     .assert_eq(&run(config, script));
 }
+
+/// Rows 9 and 12: the name that gets have is nobody else's, so a limit counts right.
+#[test]
+fn the_name_of_gets_is_reserved() {
+    let config = BrokerConfig {
+        queues: vec![queue("q")],
+        ..Default::default()
+    };
+    let script = "1 publish q 1; 2 consume q 4294967295
+         2 limit 1; 2 get q";
+    expect![[r#"
+        > 1 publish q 1; 2 consume q 4294967295
+          2 closed 530: the consumer's name is reserved
+        > 2 limit 1; 2 get q
+          2 done
+          2 deliver m1 as 1 to get
+        q: 0 ready, 1 in flight
+    "#]].assert_eq(&run(config, script));
+}
+
+/// Rows 28 and 35: what a group acknowledges in a transaction is in its entry, with what is published for it.
+#[test]
+fn a_group_reads_on_in_the_entry_of_the_transaction() {
+    let mut s = durable("s", Durability::Fsync);
+    s.policy.stream = Some(Retention {
+        segment: 10,
+        ..Retention::default()
+    });
+    let config = BrokerConfig {
+        queues: vec![s, durable("q", Durability::Os)],
+        groups: vec![GroupConfig {
+            name: "g".into(),
+            streams: vec![QueueId(0)],
+            start: Offset::First,
+            kind: GroupKind::Partitioned {
+                assignment: Assignment::Range,
+                rebalance: Span::ZERO,
+            },
+        }],
+        ..Default::default()
+    };
+    let script = "1 publish s 1; synced; 2 tx; 2 join 0; synced
+         2 publish q 2; 2 ack 1; 2 commit
+         power-loss; 2 tx; 2 join 0; synced
+         2 publish q 3; 2 ack 1; 2 commit; synced
+         power-loss; 2 join 0";
+    expect![[r#"
+        > 1 publish s 1; synced; 2 tx; 2 join 0; synced
+          log 1: enqueue s/0 m1
+          2 done
+          log 2: advance group 0 to s/0
+          2 assigned [0] to 0, generation 1
+          2 deliver m1 as 1 to 0
+          sync 2
+        > 2 publish q 2; 2 ack 1; 2 commit
+          log 3: enqueue q/0 m2 + advance group 0 to s/1
+          sync 3
+        > power-loss; 2 tx; 2 join 0; synced
+          2 done
+          2 assigned [0] to 0, generation 1
+          2 deliver m1 as 1 to 0, redelivered
+        > 2 publish q 3; 2 ack 1; 2 commit; synced
+          log 3: enqueue q/1:0 m3 + advance group 0 to s/1:1
+          2 done
+          sync 3
+        > power-loss; 2 join 0
+          2 assigned [0] to 0, generation 1
+        s: 1 ready, 0 in flight
+        q: 1 ready, 0 in flight
+        group 0: lag 0, 0 in flight
+    "#]].assert_eq(&run(config, script));
+}

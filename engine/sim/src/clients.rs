@@ -522,11 +522,9 @@ impl World {
             return;
         }
         journey.served = true;
-        if journey.holder != connection {
-            // The queue has taken it back meanwhile: this service goes by the delivery that it began with.
-            journey.dispatched = journey.dispatched.min(received);
-            journey.ready = journey.ready.min(journey.dispatched);
-        }
+        // The queue may have taken it back meanwhile, and delivered it anew: this service goes by the delivery that it began with.
+        journey.dispatched = journey.dispatched.min(received);
+        journey.ready = journey.ready.min(journey.dispatched);
         let (phase, intended, tag) = (journey.phase as usize, journey.stamps.intended, journey.tag);
         let parts = journey.parts(received.max(journey.dispatched), started, ended);
         let finished = journey.state == State::Removed;

@@ -4,11 +4,38 @@
 //! sojourn over N messages is 1.96 (1 + ρ) / ((1 − ρ)² μ √N) (Daley 1968; Whitt 1989), and where no such formula is at
 //! hand, ten or twenty independent replications must come within four standard errors. Seeds are fixed, so that a test
 //! that passes goes on passing; the margins say how unlikely a correct simulator was to fail it.
+//!
+//! | Model | Test |
+//! |---|---|
+//! | M/M/1, ρ = 0.5 and 0.8 | `mm1_at_half_load`, `mm1_at_four_fifths_load` |
+//! | M/M/1/5, M/M/1/10, M/D/1/10 | `losses::mm1k`, `losses::md1k` |
+//! | M/M/5; M/M/3 and M/M/4 (a bank) | `mm5`, `balancing::bank` |
+//! | M/G/10/10 (Erlang B), M/M/10+M (Erlang A) | `classes::erlang_b`, `classes::erlang_a` |
+//! | M/D/1 with its quantiles, M/E₄/1, M/D/2, D/M/1 | `md1`, `me4_1`, `balancing::md2`, `arrivals::dm1` |
+//! | batches, MMPP, closed loop, linger | `arrivals` |
+//! | routing: random, power of two choices, shortest of two queues | `random_routing_over_four_servers`, `power_of_two_choices`, `balancing::join_the_shortest_of_two` |
+//! | two priorities, county hospital without preemption | `classes::two_priorities`, `classes::county_hospital` |
+//! | breakdowns | `classes::breakdowns` |
+//! | tandem, Jackson network, fork and join, a hundred calls | `classes::tandem`, `jackson`, `fork_join`, `hundred_calls` |
+//! | feedback, limited retries, retry storm | `returns`, `transient::retry_storm` |
+//! | group commit, outage | `group_commit`, `outage_and_drain` |
+//! | warm-up, drain of a backlog | `transient` |
+//!
+//! Without a scenario: preemptive priorities, as no consumer interrupts a service (their formulas: `queuelab-theory`); Raft's elections and commits at a
+//! majority, as one node has no peers (the order statistics: `queuelab-theory`); balls in bins, rings, jump hash, moved keys and bounded loads, which
+//! are functions (`hashing/tests.rs` of `queuelab-core`, their laws in `queuelab-theory`).
 
 #![allow(
     clippy::disallowed_methods,
     reason = "tests compare floats with a tolerance"
 )]
+
+mod arrivals;
+mod balancing;
+mod classes;
+mod losses;
+mod returns;
+mod transient;
 
 use std::sync::Arc;
 
@@ -40,6 +67,10 @@ const BASE: Model = Model {
 
 impl Model {
     fn run(&self, seed: u64) -> RunRecord {
+        run(&self.scenario(), seed)
+    }
+
+    fn scenario(&self) -> String {
         let Model {
             arrivals,
             rate,
@@ -49,9 +80,8 @@ impl Model {
             prefetch,
             messages,
         } = self;
-        run(
-            &format!(
-                r#"
+        format!(
+            r#"
                 title = "model"
                 about = "A queue of theory."
                 duration = "{}s"
@@ -76,30 +106,99 @@ impl Model {
                 prefetch = {prefetch}
                 service = {service}
                 "#,
-                (messages / rate) as u64,
-                (messages / rate / 50.0) as u64,
-            ),
-            seed,
+            (messages / rate) as u64,
+            (messages / rate / 50.0) as u64,
         )
     }
 
-    /// `measure` over independent replications: mean and standard error.
-    fn replications(&self, count: u64, measure: impl Fn(&RunRecord) -> f64) -> (f64, f64) {
-        let values: Vec<f64> = (1..=count).map(|seed| measure(&self.run(seed))).collect();
-        let mean = values.iter().sum::<f64>() / count as f64;
-        let variance = values
-            .iter()
-            .map(|value| (value - mean).powi(2))
-            .sum::<f64>()
-            / (count - 1) as f64;
-        (mean, (variance / count as f64).sqrt())
+    /// The mean of several measures over the same runs, each within four standard errors of its figure.
+    #[track_caller]
+    fn all_within_4_standard_errors(&self, count: u64, measures: &[Measure<'_>]) {
+        all_within_4_standard_errors(&self.scenario(), count, measures);
+    }
+}
+
+/// A scenario of one queue `q`, one producer `p` and one consumer group `c`, with free hardware. What is given are further lines of their tables.
+fn one_queue(queue: &str, producer: &str, consumer: &str, seconds: f64) -> String {
+    format!(
+        r#"
+        title = "model"
+        about = "A queue of theory."
+        duration = "{}s"
+        steady = {{ warmup = "{}s" }}
+        [cluster]
+        profile = "ideal"
+        [[queue]]
+        name = "q"
+        kind = "memory"
+        {queue}
+        [[producer]]
+        name = "p"
+        to = {{ queue = "q" }}
+        confirm = false
+        size = "0B"
+        {producer}
+        [[consumer]]
+        name = "c"
+        from = "q"
+        {consumer}
+        "#,
+        seconds as u64,
+        (seconds / 50.0) as u64,
+    )
+}
+
+/// One server with exponential services of a second.
+const SERVER: &str = r#"
+    prefetch = 1
+    service = { dist = "exponential", mean = "1s" }
+"#;
+
+/// `measure` over independent runs of a scenario: mean and standard error.
+fn replicate(scenario: &str, count: u64, measure: impl Fn(&RunRecord) -> f64) -> (f64, f64) {
+    let scenario = parse(scenario);
+    let values: Vec<f64> = (1..=count)
+        .map(|seed| measure(&simulate(&scenario, seed)))
+        .collect();
+    mean_and_error(&values)
+}
+
+/// Mean and standard error of independent values.
+fn mean_and_error(values: &[f64]) -> (f64, f64) {
+    let count = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / count;
+    let squares = values
+        .iter()
+        .map(|value| (value - mean).powi(2))
+        .sum::<f64>();
+    (mean, (squares / (count - 1.0) / count).sqrt())
+}
+
+/// What is measured, how, and its exact value.
+type Measure<'a> = (&'a str, fn(&RunRecord) -> f64, f64);
+
+/// The mean of several measures over the same runs, each within four standard errors of its figure.
+#[track_caller]
+fn all_within_4_standard_errors(scenario: &str, count: u64, measures: &[Measure<'_>]) {
+    let scenario = parse(scenario);
+    let records: Vec<RunRecord> = (1..=count).map(|seed| simulate(&scenario, seed)).collect();
+    for (what, measure, exact) in measures {
+        let values: Vec<f64> = records.iter().map(measure).collect();
+        within_4_standard_errors(what, mean_and_error(&values), *exact);
     }
 }
 
 fn run(scenario: &str, seed: u64) -> RunRecord {
-    let scenario =
-        Scenario::parse("model.toml", scenario, &[]).unwrap_or_else(|error| panic!("{error}"));
-    let mut simulation = Simulation::new(Arc::new(scenario), Options { seed, check: true });
+    simulate(&parse(scenario), seed)
+}
+
+fn parse(scenario: &str) -> Arc<Scenario> {
+    let scenario = Scenario::parse("model.toml", scenario, &[]);
+    Arc::new(scenario.unwrap_or_else(|error| panic!("{error}")))
+}
+
+fn simulate(scenario: &Arc<Scenario>, seed: u64) -> RunRecord {
+    let mut simulation = Simulation::new(scenario.clone(), Options { seed, check: true });
     simulation.run_until(simulation.end());
     let record = simulation.record();
     let (integral, sojourns) = (record.littles_law.integral, record.littles_law.sojourns);
@@ -112,6 +211,11 @@ fn run(scenario: &str, seed: u64) -> RunRecord {
         );
     }
     record
+}
+
+/// Mean messages in the system, by both sides of Little's law.
+fn in_system(record: &RunRecord) -> f64 {
+    record.littles_law.integral as f64 / record.end.0 as f64
 }
 
 /// Time in system, over all phases.
@@ -205,18 +309,22 @@ fn mm5() {
         messages: 5e4,
         ..BASE
     };
-    within_4_standard_errors(
-        "Wq",
-        model.replications(12, |record| mean(&wait(record))),
-        0.554_112_554_112_554_3,
+    model.all_within_4_standard_errors(
+        12,
+        &[
+            ("Wq", |record| mean(&wait(record)), 0.554_112_554_112_554_3),
+            (
+                "W",
+                |record| mean(&sojourn(record)),
+                1.554_112_554_112_554_4,
+            ),
+            (
+                "P(wait)",
+                |record| above(&wait(record), 0.0),
+                0.554_112_554_112_554_3,
+            ),
+        ],
     );
-    within_4_standard_errors(
-        "W",
-        model.replications(12, |record| mean(&sojourn(record))),
-        1.554_112_554_112_554_4,
-    );
-    let waits = model.replications(12, |record| above(&wait(record), 0.0));
-    within_4_standard_errors("P(wait)", waits, 0.554_112_554_112_554_3);
 }
 
 /// Pollaczek–Khinchine, and the distribution of the wait (Erlang 1909; Tijms, A First Course in Stochastic Models, 9.2).

@@ -239,6 +239,17 @@ fn overload_is_a_fluid() {
     );
 }
 
+/// Who gives up waiting makes it less than the fluid.
+#[test]
+fn impatience_is_no_fluid() {
+    check(
+        &one("", "rate = \"1.5/s\"\npatience = \"2s\"", EXPONENTIAL),
+        expect![[r#"
+            warning: the queue `q` is offered 1.5/s, its consumers can do 1/s: ρ = 1.50
+        "#]],
+    );
+}
+
 /// With costs, an acknowledgement's round trip is part of the service.
 #[test]
 fn costs_are_said() {

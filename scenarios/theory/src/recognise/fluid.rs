@@ -118,6 +118,20 @@ impl Flow {
         {
             return None;
         }
+        // Those who give up and those who are away make it less than what is intended or what could be done.
+        let come_and_go = station
+            .sources
+            .iter()
+            .any(|source| source.producer.patience.is_some() || source.producer.churn.is_some());
+        let consumer = servers.consumer;
+        if come_and_go
+            || consumer.churn.is_some()
+            || consumer.patience.is_some()
+            || consumer.rate_cap.is_some()
+            || consumer.pull.is_some()
+        {
+            return None;
+        }
         let phases = &station.scenario.phases;
         let stretch = |index: usize| {
             Some(Stretch {
@@ -128,7 +142,6 @@ impl Flow {
             })
         };
         let stretches: Vec<Stretch> = (0..phases.len()).map(stretch).collect::<Option<_>>()?;
-        let consumer = servers.consumer;
         let held = match servers.dispatching {
             Dispatching::Immediate if servers.count > 1 || consumer.prefetch == 0 => return None,
             _ => f64::from(consumer.count) * f64::from(consumer.prefetch),

@@ -215,6 +215,11 @@ impl Check {
         });
     }
 
+    /// A message is in the hands of a queue that says nothing: its producer counts on it.
+    pub fn entrusted(&mut self, tag: Tag) {
+        self.update(tag, |message| message.confirmed = true);
+    }
+
     /// A full queue says no to a message.
     pub fn refused(&mut self, tag: Tag, queue: usize) {
         self.update(tag, |message| {
@@ -307,7 +312,7 @@ impl Check {
         }
         self.update(tag, |message| {
             message.settled = true;
-            message.confirmed = confirmed;
+            message.confirmed |= confirmed;
         });
     }
 

@@ -83,7 +83,7 @@ impl World {
     }
 
     #[inline]
-    fn delivery_arrives(&mut self, consumer: u32, connection: u32, delivered: Delivered) {
+    pub fn delivery_arrives(&mut self, consumer: u32, connection: u32, delivered: Delivered) {
         let Delivered {
             channel,
             redelivered,
@@ -116,7 +116,7 @@ impl World {
             }
         }
         self.check.received(now, Tag(tag), copy, held);
-        if !self.groups[group].auto_ack {
+        if !self.groups[group].auto_ack && !self.brokerless.is(queue) {
             let bound = self.groups[group].bound;
             self.check.held(now, at, delivery, bound, queue);
         }
@@ -192,7 +192,7 @@ impl World {
 
     /// The copy that a delivery was of.
     #[inline]
-    fn copy_of(&self, group: usize, delivery: &Delivery) -> MessageCopy {
+    pub fn copy_of(&self, group: usize, delivery: &Delivery) -> MessageCopy {
         let queue = self.scenario.consumers[group].from[delivery.subscription as usize];
         let queue = self.layout.partitions(queue).start as u32 + delivery.partition;
         MessageCopy {
@@ -217,7 +217,10 @@ impl World {
                     outcome,
                 } => self.finished(producer, sequence, intended, outcome),
                 ProducerAction::Commit => self.request(connection, 1, Request::Commit),
-                ProducerAction::Disconnect { .. } => self.disconnect(connection),
+                ProducerAction::Disconnect { crash } => {
+                    self.sender_goes(connection, crash);
+                    self.disconnect(connection);
+                }
                 ProducerAction::Connect => self.connect(connection),
             }
         }
@@ -264,11 +267,8 @@ impl World {
             body: body(publish.size),
             properties: properties.map(Arc::new),
         };
-        let request = Request::Publish {
-            exchange,
-            mandatory: spec.mandatory,
-            message,
-        };
+        let direct = self.brokerless.target(&self.layout, target);
+        let mandatory = spec.mandatory;
         let stamps = Stamps {
             intended: publish.intended,
             sent: now,
@@ -283,6 +283,14 @@ impl World {
         }
         self.trace.digest(tag.0, publish.intended.0);
         let connection = self.producer_connection(producer);
+        if let Some(queue) = direct {
+            return self.push(connection, queue, message, stamps, None);
+        }
+        let request = Request::Publish {
+            exchange,
+            mandatory,
+            message,
+        };
         self.send_up(
             connection,
             Up::Request {
@@ -381,8 +389,16 @@ impl World {
                 ended,
                 accepted,
             } => {
+                let copy = self.copy_of(group, &delivery);
+                let direct = self.brokerless.is(copy.queue.index());
+                if direct {
+                    self.peer_served(copy, accepted);
+                }
                 if accepted {
                     self.served(consumer, &delivery, [received, started, ended], goes_on);
+                }
+                if direct && !goes_on {
+                    self.peer_goes_on(consumer, copy.queue.index(), delivery.tag);
                 }
             }
             ConsumerAction::Ack {
@@ -437,9 +453,10 @@ impl World {
                 self.relays.commit(consumer, channel);
                 self.request(connection, channel, Request::Commit);
             }
-            ConsumerAction::Disconnect { .. } => {
+            ConsumerAction::Disconnect { crash } => {
                 self.forget_held(consumer);
                 self.forget_relayed(consumer);
+                self.sender_goes(connection, crash);
                 self.disconnect(connection);
             }
             ConsumerAction::Connect => self.connect(connection),
@@ -456,11 +473,18 @@ impl World {
         request: Request,
     ) {
         let slot = &self.consumers[consumer as usize];
-        let channel = self.channel_of(slot.group as usize, subscription);
+        let group = slot.group as usize;
+        let channel = self.channel_of(group, subscription);
         let at = slot.subscriptions + u32::from(channel) - 1;
         self.check.settled(at as usize, delivery, multiple);
         if self.relays.any() {
             self.relays.settled(consumer, channel, delivery);
+        }
+        if self.brokerless.any() {
+            let queue = self.scenario.consumers[group].from[subscription as usize];
+            if self.brokerless.is(self.layout.partitions(queue).start) {
+                return;
+            }
         }
         let connection = self.consumer_connection(consumer);
         self.request(connection, channel, request);
@@ -494,6 +518,7 @@ impl World {
         let queue = copy.queue.index();
         let connection = self.consumer_connection(consumer);
         if self.groups[group].auto_ack
+            && !self.brokerless.is(queue)
             && let Some(journey) = self.journeys.get(copy)
         {
             let bytes = u64::from(journey.size) + queuelab_core::DELIVERY_OVERHEAD;
@@ -592,6 +617,12 @@ impl World {
         for at in 0..from.len() {
             self.check.forget(slot.subscriptions as usize + at);
         }
+        if self.brokerless.any() {
+            let connection = self.consumer_connection(consumer);
+            self.peer_goes(connection);
+            self.sender_goes(connection, false);
+        }
+        let from = &self.scenario.consumers[group].from;
         if !self.groups[group].auto_ack {
             return;
         }

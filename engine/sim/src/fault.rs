@@ -96,17 +96,20 @@ impl World {
             );
         }
         for tag in self.node.die(now) {
-            self.check.vanished(Tag(tag));
+            self.vanished(tag);
         }
         self.check.forget_assignments();
         for alarm in &mut self.alarms {
             alarm.until = alarm.until.min(now);
         }
         for tag in std::mem::take(&mut self.parked).into_keys() {
-            self.check.vanished(Tag(tag));
+            self.vanished(tag);
         }
         let entries = self.node.disk.crash(now, power);
         for connection in 0..self.connections.len() as u32 {
+            if self.brokerless.is_direct(connection) {
+                continue;
+            }
             self.cut(connection);
             let link = &mut self.connections[connection as usize];
             let epoch = link.epoch;
@@ -129,7 +132,8 @@ impl World {
         let phase = self.metrics.phase;
         let log = LogContents::of(&self.node.disk.recover());
         let mut total = 0;
-        for queue in 0..self.layout.len() {
+        let of_broker = |queue: &usize| !self.brokerless.is(*queue);
+        for queue in (0..self.layout.len()).filter(of_broker).collect::<Vec<_>>() {
             let copy = |serial| MessageCopy {
                 queue: QueueId(queue as u32),
                 serial,
@@ -162,7 +166,7 @@ impl World {
                 if log.moved.contains(&copy) {
                     metrics.deaths[0] += 1;
                     self.check.ended(tag);
-                } else if journey.served {
+                } else if journey.served && !self.journeys.is_stream(queue) {
                     metrics.count(phase, |counts| counts.acked += 1);
                     self.check.ended(tag);
                 } else if log.removed.contains(&copy) {
@@ -263,7 +267,10 @@ impl World {
         self.consumer_does(consumer, |machine, now, actions| {
             machine.crash(now, actions)
         });
-        self.send_up(connection, Up::Close);
+        self.sender_goes(connection, true);
+        if !self.brokerless.is_direct(connection) {
+            self.send_up(connection, Up::Close);
+        }
         held
     }
 
@@ -333,13 +340,13 @@ impl World {
         link.epoch += 1;
         link.live = false;
         drop(link.down.cut());
-        for packet in link.up.cut() {
+        for packet in link.up.cut().collect::<Vec<_>>() {
             if let Up::Request {
                 request: Request::Publish { message, .. },
                 ..
             } = packet
             {
-                self.check.vanished(Tag(message.tag));
+                self.vanished(message.tag);
             }
         }
     }

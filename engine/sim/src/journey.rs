@@ -46,6 +46,8 @@ pub struct Journey {
     pub size: u32,
     /// The connection that it was dispatched to last.
     pub holder: u32,
+    /// The channel, and the number of the delivery on it.
+    pub delivery: (u16, u64),
     pub stamps: Stamps,
     pub handled: Time,
     pub synced: Time,
@@ -193,6 +195,7 @@ impl Journey {
             attempts: 0,
             size: 0,
             holder: NOBODY,
+            delivery: (0, 0),
             stamps,
             handled: now,
             synced: now,

@@ -3,6 +3,7 @@
 //! It knows no wall clock, thread or file. A run is a pure function of scenario and seed.
 
 mod body;
+mod brokerless;
 pub mod check;
 mod clients;
 mod disk;

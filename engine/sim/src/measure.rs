@@ -12,11 +12,15 @@ use crate::world::{Event, World};
 impl World {
     pub fn end_window(&mut self) {
         let now = self.calendar.now();
-        let (node, journeys) = (&self.node, &self.journeys);
+        let (node, journeys, brokerless) = (&self.node, &self.journeys, &self.brokerless);
         let samples = (0..self.layout.len() as u32).map(|queue| {
             let age = |journey: Option<&Journey>| {
                 journey.map_or(Span::ZERO, |journey| now - journey.committed)
             };
+            if let Some((_, in_flight)) = brokerless.depths(queue as usize) {
+                let mut held = journeys.of_queue(queue as usize).map(|(_, held)| held);
+                return (in_flight, age(held.find(|held| held.state == State::Ready)));
+            }
             let Some(broker) = &node.broker else {
                 // What the log holds will be ready again.
                 let mut held = journeys.of_queue(queue as usize).map(|(_, held)| held);
@@ -255,6 +259,7 @@ impl World {
             && busy.next().is_none()
             && connections.all(|link| link.up.is_empty())
             && self.node.is_idle()
+            && self.brokerless.is_idle()
     }
 
     /// The run ends here.

@@ -464,7 +464,8 @@ impl World {
             if transactional == Some(true) && (at == 0 || channel > 1) {
                 self.opens_with(id, channel, Request::TransactionSelect);
             }
-            if spec.pull.is_some() {
+            let direct = self.scenario.queues[spec.from[at]].brokerless;
+            if spec.pull.is_some() || direct {
                 continue;
             }
             for queue in self.layout.partitions(spec.from[at]) {

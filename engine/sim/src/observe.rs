@@ -17,6 +17,8 @@ impl World {
             copy,
             redelivered,
             size,
+            channel,
+            delivery,
             ..
         } = *delivered;
         self.touch(copy.queue);
@@ -29,6 +31,8 @@ impl World {
         if self.journeys.is_stream(copy.queue.index()) {
             if let Some(journey) = self.journeys.get_mut(copy) {
                 journey.size = size;
+                journey.holder = connection;
+                journey.delivery = (channel, delivery);
             }
             self.check.read(now, copy.queue, connection);
             return self.record_dispatched(connection, copy);
@@ -53,6 +57,7 @@ impl World {
             journey.attempts += 1;
             journey.size = size;
             journey.holder = connection;
+            journey.delivery = (channel, delivery);
             queue.aged(phase, now - journey.committed);
         }
     }
@@ -184,6 +189,7 @@ impl World {
             }
             BrokerEvent::LeaseExpired { copy } => {
                 self.metrics.queues[copy.queue.index()].lease_expired += 1;
+                self.lease_expired(copy);
             }
             BrokerEvent::Deduplicated { tag, queue } => {
                 self.answered(now, tag);
@@ -215,6 +221,20 @@ impl World {
             BrokerEvent::Alarm { resource, on } => self.alarm(now, resource, on),
             // What they are about is told by other events.
             _ => {}
+        }
+    }
+
+    /// A consumer's delivery is void: its queue does not count it any more.
+    fn lease_expired(&mut self, copy: MessageCopy) {
+        let Some(journey) = self.journeys.get(copy) else {
+            return;
+        };
+        let (channel, delivery) = journey.delivery;
+        let consumer = journey.holder.checked_sub(self.producers.len() as u32);
+        let slot = consumer.and_then(|consumer| self.consumers.get(consumer as usize));
+        if let Some(slot) = slot.filter(|_| channel > 0) {
+            let at = slot.subscriptions + u32::from(channel) - 1;
+            self.check.settled(at as usize, delivery, false);
         }
     }
 

@@ -394,6 +394,9 @@ impl World {
             sent: now,
             received: now,
         };
+        if let Some(queue) = self.brokerless.target(&self.layout, target) {
+            return self.push(connection, queue, message, stamps, Some(delivery));
+        }
         let request = Request::Publish {
             exchange,
             mandatory: false,
@@ -482,8 +485,16 @@ impl World {
         self.relays.contents.retain(|(of, _, _), _| *of != consumer);
     }
 
-    fn forwarded(&mut self, consumer: u32, delivery: Delivery, accepted: bool) {
+    /// What was published on is answered for, or was nothing.
+    pub fn forwarded(&mut self, consumer: u32, delivery: Delivery, accepted: bool) {
         let now = self.calendar.now();
+        if self.brokerless.any() {
+            let group = self.consumers[consumer as usize].group as usize;
+            let queue = self.copy_of(group, &delivery).queue.index();
+            if self.brokerless.is(queue) {
+                self.peer_goes_on(consumer, queue, delivery.tag);
+            }
+        }
         let slot = &mut self.consumers[consumer as usize];
         slot.machine
             .forwarded(now, delivery, accepted, &mut self.consumer_actions);

@@ -143,6 +143,17 @@ impl Simulation {
                     "left or are there",
                 ),
             );
+            if let Some((waiting, taken)) = world.brokerless.depths(queue) {
+                let check = &mut world.check;
+                check.balance(now, queue, (waiting, "wait"), (ready, "should"));
+                check.balance(
+                    now,
+                    queue,
+                    (taken, "are in flight"),
+                    (in_flight, "should be"),
+                );
+                continue;
+            }
             let Some(broker) = &world.node.broker else {
                 continue;
             };
@@ -345,7 +356,8 @@ fn queue_record(world: &World, queue: usize) -> QueueRecord {
     for journey in unfinished() {
         unfinished_by_phase[journey.phase as usize] += 1;
     }
-    let in_flight = world
+    let direct = world.brokerless.depths(queue);
+    let in_broker = world
         .node
         .broker
         .as_ref()
@@ -354,7 +366,10 @@ fn queue_record(world: &World, queue: usize) -> QueueRecord {
         name: world.layout.name(&world.scenario, queue),
         durability: spec.durability,
         stream: spec.policy.stream.is_some(),
-        max_length: world.layout.share(queue, spec.max_length),
+        max_length: match direct {
+            Some(_) => world.brokerless.capacity(queue),
+            None => world.layout.share(queue, spec.max_length),
+        },
         enqueued: metrics.counts.enqueued,
         delivered: metrics.counts.delivered,
         redelivered: metrics.counts.redelivered,
@@ -373,7 +388,7 @@ fn queue_record(world: &World, queue: usize) -> QueueRecord {
         lost: metrics.lost,
         duplicates: metrics.duplicates,
         ready_end: metrics.ready,
-        in_flight_end: in_flight,
+        in_flight_end: direct.map_or(in_broker, |(_, in_flight)| in_flight),
         delayed_end: metrics.delayed.value,
         ready_max: metrics.peak,
         drain_time: metrics.drained.map(|drained| drained - metrics.peak.1),

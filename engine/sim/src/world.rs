@@ -13,6 +13,7 @@ use queuelab_workload::{
     Consumer, ConsumerAction, ConsumerPlan, Producer, ProducerAction, ProducerPlan, Stream,
 };
 
+use crate::brokerless::Brokerless;
 use crate::check::{Check, Tag};
 use crate::journey::Journeys;
 use crate::kernel::Calendar;
@@ -43,6 +44,10 @@ pub enum Event {
     Fsync { incarnation: u32 },
     /// The broker has something to do.
     Tick { incarnation: u32 },
+    /// A message reaches its receiver straight from its sender.
+    Peer { pipe: u32, epoch: u32 },
+    /// A sender hears that its receiver has room.
+    Room { pipe: u32, epoch: u32 },
     /// Perhaps nothing has happened for so long that the run is over.
     Idle,
     /// A series window ends.
@@ -75,6 +80,7 @@ pub struct World {
     /// Publishes that the broker has parked, by tag, with the instants.
     pub parked: BTreeMap<u64, (Publishing, Time)>,
     pub relays: Relays,
+    pub brokerless: Brokerless,
     /// Messages that were sent more than once, each with the queues in which it was served.
     pub retried: BTreeMap<u64, Vec<u32>>,
     /// The last alarm of each resource may still be on: until the end of time.
@@ -216,6 +222,7 @@ impl World {
         let warmup = scenario.steady.map_or(Span::ZERO, |steady| {
             steady.warmup.unwrap_or(Span(end.0 / 10))
         });
+        let brokerless = Brokerless::new(&scenario, &layout, seed, &mut calendar);
         let mut world = World {
             seed,
             calendar,
@@ -229,6 +236,7 @@ impl World {
                 producers.len() + consumers.len() + 1,
                 subscriptions as usize,
             ),
+            brokerless,
             relays: Relays::new(&scenario, producers.len() as u32, consumers.len()),
             retried: BTreeMap::new(),
             alarms: Vec::new(),
@@ -325,6 +333,8 @@ impl World {
                     self.node_ticks();
                 }
             }
+            Event::Peer { pipe, epoch } => self.peer_receives(pipe, epoch),
+            Event::Room { pipe, epoch } => self.peer_has_room(pipe, epoch),
             Event::Idle => self.look_for_idleness(),
             Event::Window => self.end_window(),
             Event::Phase => self.end_phase(),
@@ -359,7 +369,9 @@ impl World {
         let (at_once, later): (Vec<u32>, Vec<u32>) =
             connections.partition(|connection| self.starts_at(*connection) == Time::ZERO);
         for connection in &at_once {
-            self.open(*connection);
+            if !self.brokerless.is_direct(*connection) {
+                self.open(*connection);
+            }
         }
         self.settle_node();
         for connection in at_once {
@@ -424,7 +436,8 @@ impl World {
         };
         let churns = churn.as_ref().is_some_and(|churn| churn.declare);
         let expires = |queue: &usize| self.scenario.queues[*queue].policy.expires.is_some();
-        let wanted = |queue: &usize| churns || expires(queue);
+        let wanted =
+            |queue: &usize| (churns || expires(queue)) && !self.scenario.queues[*queue].brokerless;
         queues.into_iter().filter(wanted).collect()
     }
 
@@ -444,6 +457,9 @@ impl World {
                     .connected(now, &mut self.consumer_actions);
                 self.consumer_acts(consumer);
             }
+        }
+        if self.brokerless.any() {
+            self.peer_comes(connection);
         }
     }
 
@@ -481,7 +497,7 @@ impl World {
                 ..
             } = packet
             {
-                self.check.vanished(Tag(message.tag));
+                self.vanished(message.tag);
             }
             return;
         }
@@ -499,7 +515,9 @@ impl World {
 
     /// Closes a connection; what comes of it is void from now on.
     pub fn disconnect(&mut self, connection: u32) {
-        self.send_up(connection, Up::Close);
+        if !self.brokerless.is_direct(connection) {
+            self.send_up(connection, Up::Close);
+        }
         let link = &mut self.connections[connection as usize];
         link.live = false;
         link.attempt += 1;
@@ -510,7 +528,16 @@ impl World {
         let link = &mut self.connections[connection as usize];
         link.attempt += 1;
         let attempt = link.attempt;
+        if self.brokerless.is_direct(connection) {
+            let now = self.calendar.now();
+            return self.send_down(connection, now, Down::Connected { attempt });
+        }
         self.send_up(connection, Up::Open { attempt });
+    }
+
+    /// A message is gone before any queue took it.
+    pub fn vanished(&mut self, tag: u64) {
+        self.check.vanished(Tag(tag));
     }
 
     /// Sends a packet to a client; it leaves the node at `at`.
@@ -558,6 +585,8 @@ impl Event {
             Event::FaultEnds(fault) => (11, fault),
             Event::Tick { .. } => (12, 0),
             Event::Idle => (13, 0),
+            Event::Peer { pipe, .. } => (14, pipe),
+            Event::Room { pipe, .. } => (15, pipe),
         }
     }
 }

@@ -34,7 +34,7 @@ impl Rules {
         Rules {
             bound: layout
                 .share(queue, spec.max_length)
-                .filter(|_| policy.stream.is_none()),
+                .filter(|_| policy.stream.is_none() && !spec.brokerless),
             ordered: keeps_order(scenario, of, spec) || asked_for_order(scenario, &spec.name),
             ttl: policy.ttl.filter(|_| policy.stream.is_none()),
             limit: policy.delivery_limit,

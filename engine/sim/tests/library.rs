@@ -92,14 +92,50 @@ macro_rules! library {
 
 library! {
     hello: "hello", expect!["8e3ef8e2f17d7df5"];
-    balancers: "balancers", expect!["815809ac84c72253"];
     bounded_buffer: "bounded-buffer", expect!["c90c1287919cad3d"];
-    broker_crash: "broker-crash", expect!["2492fe4f6df67f39"];
-    flash_sale: "flash-sale", expect!["5515cea2925391fc"];
-    hot_key: "hot-key", expect!["adf30b60ab8a9007"];
+    drop_oldest: "drop-oldest", expect!["125cc8b082d63a91"];
     idle_consumers: "idle-consumers", expect!["85fa29f326c95160"];
-    order_fanout: "order-fanout", expect!["751809c6a49c1713"];
+    batch_linger: "batch-linger", expect!["9f283d38e32f9fad"];
+    bursts: "bursts", expect!["2adaacf4ca0feebd"];
+    closed_users: "closed-users", expect!["01ae9c691497c6e0"];
+    diurnal: "diurnal", expect!["d19bb0512ad6e189"];
+    flash_sale: "flash-sale", expect!["5515cea2925391fc"];
+    impatient_senders: "impatient-senders", expect!["456b6faa8af00a6f"];
     overload: "overload", expect!["fdf600b9b3a3bfe9"];
+    retry_storm: "retry-storm", expect!["a0e11ff81788f207"];
+    trace: "trace", expect!["2a172b3815be4626"];
+    alternate: "alternate", expect!["eab952fec0ccf67d"];
+    balancers: "balancers", expect!["815809ac84c72253"];
+    headers: "headers", expect!["3b6b038cddf7d3d7"];
+    hot_key: "hot-key", expect!["adf30b60ab8a9007"];
+    order_fanout: "order-fanout", expect!["751809c6a49c1713"];
+    partitions: "partitions", expect!["085885c1abe17164"];
+    selectors: "selectors", expect!["54b5cd99181bdc97"];
+    shifting_hot_spot: "shifting-hot-spot", expect!["0b3c797ca7d07a32"];
+    broker_crash: "broker-crash", expect!["2492fe4f6df67f39"];
+    consumer_group: "consumer-group", expect!["74624f77b10cd86f"];
+    crash_churn: "crash-churn", expect!["b4c0a88f32d93168"];
+    deduplication: "deduplication", expect!["63e135e5ca357970"];
+    delayed_retry: "delayed-retry", expect!["13eeeb2f69f49a32"];
+    fork_join: "fork-join", expect!["e7b294a0ed234b37"];
+    memory_alarm: "memory-alarm", expect!["73c82f099c5c7499"];
+    message_groups: "message-groups", expect!["8b16cf457f964caf"];
+    pipeline: "pipeline", expect!["f199b1de0161be21"];
+    poison: "poison", expect!["828e58080b1dbfcb"];
+    priorities: "priorities", expect!["52f8bb1aa1b87f9a"];
+    replay: "replay", expect!["7f9f5c693b911db6"];
+    scheduled: "scheduled", expect!["f244232d8d3ce6a5"];
+    share_group: "share-group", expect!["bef3f2eeacaf7541"];
+    single_active: "single-active", expect!["5638845a4d83cb25"];
+    transactions: "transactions", expect!["deff8500e33f0312"];
+    ttl: "ttl", expect!["4b287304e12bfb0f"];
+    batch_arrivals: "batch-arrivals", expect!["cf8e96266bce74fb"];
+    erlang_a: "erlang-a", expect!["01eb95d2c5ffb2ba"];
+    mm5: "mm5", expect!["874ffb49a2c16f2b"];
+    mmpp: "mmpp", expect!["40e2989c42b07fb3"];
+    power_of_two: "power-of-two", expect!["c53d2da211d49cb0"];
+    priority_classes: "priority-classes", expect!["6851471999f2700e"];
+    tandem: "tandem", expect!["775f6bb15e78c688"];
 }
 
 #[test]

@@ -7,7 +7,8 @@ use std::fmt;
 use queuelab_core::{Dispatch, Durability, HashKind};
 
 use crate::scenario::{
-    Ack, Arrivals, Consumer, ExchangeType, FaultKind, Keys, Producer, Queue, Scenario, Target,
+    Ack, Arrivals, Consumer, ExchangeType, FaultKind, Keys, Producer, Profile, Queue, Scenario,
+    Target,
 };
 
 /// A suspicious combination.
@@ -147,6 +148,10 @@ fn check_queue(
         || queue.max_bytes.is_some()
         || queue.policy.stream.is_some()
         || queue.policy.ttl.is_some()
+        || scenario
+            .producers
+            .iter()
+            .any(|producer| producer.properties.ttl.is_some())
         || scenario.until.is_some();
     if let (Some(offered), Some(capacity), false) = (
         offered_at_end(scenario, index),
@@ -269,7 +274,7 @@ fn check_producer(scenario: &Scenario, producer: &Producer, warnings: &mut Warni
         .iter()
         .flat_map(|(target, _)| scenario.reached_by(target))
         .any(|queue| scenario.queues[queue].durability == Durability::Fsync);
-    if producer.confirm.is_none() && to_fsync {
+    if producer.confirm.is_none() && producer.transaction.is_none() && to_fsync {
         warnings.push(format!("`{name}` waits for no confirms: what the disk has not synced may be lost without a trace"), "leave `confirm` out");
     }
     if let Arrivals::Constant(rate) | Arrivals::Poisson(rate) = &producer.arrivals {
@@ -292,7 +297,9 @@ fn check_consumer(scenario: &Scenario, index: usize, consumer: &Consumer, warnin
     let name = &consumer.name;
     let service = consumer.service.mean();
     let manual = matches!(consumer.ack, Ack::Manual { .. });
-    if manual && consumer.prefetch == 0 && service > 0.0 {
+    // The theory of lines at servers knows no such limit.
+    let ideal = scenario.cluster.profile == Profile::Ideal;
+    if manual && consumer.prefetch == 0 && service > 0.0 && !ideal {
         warnings.push(
             format!("`{name}` has no prefetch limit: one member may take the whole backlog into its buffer"),
             "write `prefetch`, about twice what it can serve within a round trip",
@@ -307,11 +314,17 @@ fn check_consumer(scenario: &Scenario, index: usize, consumer: &Consumer, warnin
             "write a smaller `prefetch`",
         );
     }
-    if manual && consumer.prefetch != 0 && consumer.prefetch < consumer.concurrency {
+    // The prefetch is per queue, and a partition is one.
+    let partitions = consumer
+        .from
+        .iter()
+        .map(|queue| scenario.queues[*queue].partitions);
+    let gets = partitions.sum::<u32>().saturating_mul(consumer.prefetch);
+    if manual && consumer.prefetch != 0 && gets < consumer.concurrency {
         warnings.push(
             format!(
-                "`{name}` serves {} at a time, but gets only {}",
-                consumer.concurrency, consumer.prefetch
+                "`{name}` serves {} at a time, but gets only {gets}",
+                consumer.concurrency
             ),
             "raise `prefetch`",
         );

@@ -1,7 +1,11 @@
 //! Files to scenarios: every key, defaults, overrides, the library.
 
+use std::collections::BTreeSet;
+
 use expect_test::expect;
-use queuelab_scenario::{AnswerPart, Error, Scenario, THEMES, library, lint, open, template};
+use queuelab_scenario::{
+    AnswerPart, Claim, Error, INVARIANTS, METRICS, Scenario, THEMES, library, lint, open, template,
+};
 
 #[test]
 fn every_key_is_read() {
@@ -199,9 +203,47 @@ fn the_library_is_sound() {
     assert_eq!(names[0], "hello");
     names.sort_unstable();
     assert!(
-        names.len() >= 9 && names.windows(2).all(|pair| pair[0] != pair[1]),
+        names.len() >= 24 && names.windows(2).all(|pair| pair[0] != pair[1]),
         "{names:?}"
     );
+}
+
+#[test]
+fn the_library_uses_every_metric_and_invariant() {
+    let mut used = BTreeSet::new();
+    for entry in library() {
+        let scenario = open(entry.name, &[]).unwrap_or_else(|error| panic!("{error}"));
+        for expectation in &scenario.expectations {
+            used.insert(match &expectation.claim {
+                Claim::Metric { metric, .. } => metric.name.clone(),
+                Claim::Invariant { name, .. } => name.clone(),
+            });
+        }
+        for part in scenario.answer_parts() {
+            if let AnswerPart::Hole(metric) = part {
+                used.insert(metric.name);
+            }
+        }
+    }
+    let is_used = |name: &str| match name.strip_suffix("STAT") {
+        Some(family) => used.iter().any(|used| used.starts_with(family)),
+        None => used.contains(name),
+    };
+    let metrics = METRICS.iter().map(|metric| metric.name);
+    let invariants = INVARIANTS.iter().map(|invariant| invariant.name);
+    let unused: Vec<_> = metrics
+        .chain(invariants)
+        .filter(|name| !is_used(name))
+        .collect();
+    // These are measured by the simulator's own tests.
+    let elsewhere = [
+        "count.rejected",
+        "count.exhausted",
+        "count.purged",
+        "count.lease_expired",
+        "lease",
+    ];
+    assert_eq!(unused, elsewhere);
 }
 
 #[test]

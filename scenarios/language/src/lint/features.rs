@@ -29,7 +29,8 @@ pub(super) fn check(scenario: &Scenario, warnings: &mut Warnings) {
 
 /// Partitions keep the order of a key only as long as one consumer reads each.
 fn order_per_key(queue: &Queue, consumer: &Consumer, warnings: &mut Warnings) {
-    let competing = consumer.count > 1 || consumer.concurrency > 1;
+    let at_once = consumer.concurrency > 1 && consumer.prefetch != 1;
+    let competing = consumer.count > 1 || at_once;
     let kept = queue.policy.single_active || queue.policy.groups || queue.policy.stream.is_some();
     if queue.partitions > 1 && competing && !kept {
         warnings.push(

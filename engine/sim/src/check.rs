@@ -399,7 +399,7 @@ impl Check {
 
     /// A queue has seen a message before: it will not hold it, and that is no loss.
     pub fn deduplicated(&mut self, tag: Tag) {
-        self.update(tag, |message| message.made += 1);
+        self.update(tag, |message| message.routed = true);
     }
 
     /// A copy leaves the ready state for a consumer; `journey` is as it was before.

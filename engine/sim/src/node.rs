@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use queuelab_core::{
     Broker, ChannelId, ConnectionId, Consume, ConsumerId, Durability, GroupId, Input, Output,
-    QueueId, Recovered, Request, Response, Selector, Span, Time, WallTime,
+    QueueId, Recovered, Request, Response, Selector, Span, Time,
 };
 use queuelab_scenario::{Ack, Cpu, Scenario};
 use queuelab_workload::Stream;
@@ -158,11 +158,7 @@ impl Node {
             .next_u64();
         let config = topology::broker_config(scenario, layout, self.incarnation);
         let mut broker = Broker::new(config, recovered, seed);
-        broker.handle(
-            now,
-            Input::Clock(WallTime(EPOCH.0 + now.0)),
-            &mut self.outputs,
-        );
+        broker.handle(now, Input::Clock(topology::wall(now)), &mut self.outputs);
         self.broker = Some(broker);
         self.tick_at = Time::MAX;
     }
@@ -476,7 +472,7 @@ impl World {
                     priority: spec.priority,
                     exclusive: spec.exclusive,
                     selector: self.node.selectors[group].clone(),
-                    from: spec.offset,
+                    from: topology::offset(spec.offset),
                     // Names are per channel, which several queues may share.
                     ..Consume::new(QueueId(queue as u32), ConsumerId(queue as u32))
                 }));
@@ -736,9 +732,6 @@ fn is_free(cpu: &Cpu) -> bool {
     ];
     costs.iter().all(|cost| cost.is_zero())
 }
-
-/// Wall time at the beginning of a run: 2026-01-01 00:00 UTC.
-const EPOCH: WallTime = WallTime(1_767_225_600_000_000_000);
 
 /// The channel on which clients declare.
 const ADMIN_CHANNEL: u16 = 2000;

@@ -7,7 +7,7 @@
 use bytes::Bytes;
 use queuelab_core::{
     BrokerConfig, DeadLetter, Destination, ExchangeConfig, ExchangeId, ExchangeKind, GroupConfig,
-    QueueConfig, QueueId,
+    Offset, QueueConfig, QueueId, Span, Time, WallTime,
 };
 use queuelab_scenario::{Binding, ExchangeType, Queue, Scenario, Target};
 
@@ -145,13 +145,26 @@ pub fn broker_config(scenario: &Scenario, layout: &Layout, incarnation: u32) -> 
                 streams: streams_of(layout, &group.streams)
                     .map(|queue| QueueId(queue as u32))
                     .collect(),
-                start: group.start,
+                start: offset(group.start),
                 kind: group.kind,
             })
             .collect(),
         limits: scenario.cluster.limits,
         incarnation,
         observe: true,
+    }
+}
+
+/// What the wall clock says at `now`: runs begin on 2026-01-01, 00:00 UTC.
+pub fn wall(now: Time) -> WallTime {
+    WallTime(1_767_225_600_000_000_000) + Span(now.0)
+}
+
+/// Where a reader starts: times in a scenario count from the start of the run, the broker's are by the wall clock.
+pub fn offset(from: Offset) -> Offset {
+    match from {
+        Offset::Since(after) => Offset::Since(wall(Time(after.0))),
+        other => other,
     }
 }
 

@@ -136,6 +136,14 @@ library! {
     power_of_two: "power-of-two", expect!["c53d2da211d49cb0"];
     priority_classes: "priority-classes", expect!["6851471999f2700e"];
     tandem: "tandem", expect!["775f6bb15e78c688"];
+    activemq_redelivery: "activemq-redelivery", expect!["29484afbecc5fd98"];
+    kafka_rebalance: "kafka-rebalance", expect!["41316bb8d852c98a"];
+    nats_ack_wait: "nats-ack-wait", expect!["70acfc76c795fda7"];
+    one_workload: "one-workload", expect!["4f2b5ffeae27c19d"];
+    rabbitmq_power_loss: "rabbitmq-power-loss", expect!["1fd336a7b19fada3"];
+    redis_list_crash: "redis-list-crash", expect!["79f7bc55113a701f"];
+    redis_stream_claim: "redis-stream-claim", expect!["cf6855435bca3446"];
+    sqs_visibility: "sqs-visibility", expect!["f8cc0a4066843d92"];
 }
 
 #[test]

@@ -297,16 +297,18 @@ fn check_consumer(scenario: &Scenario, index: usize, consumer: &Consumer, warnin
     let name = &consumer.name;
     let service = consumer.service.mean();
     let manual = matches!(consumer.ack, Ack::Manual { .. });
+    // Who pulls holds what it asked for, whatever its prefetch.
+    let pushed = manual && consumer.pull.is_none();
     // The theory of lines at servers knows no such limit.
     let ideal = scenario.cluster.profile == Profile::Ideal;
-    if manual && consumer.prefetch == 0 && service > 0.0 && !ideal {
+    if pushed && consumer.prefetch == 0 && service > 0.0 && !ideal {
         warnings.push(
             format!("`{name}` has no prefetch limit: one member may take the whole backlog into its buffer"),
             "write `prefetch`, about twice what it can serve within a round trip",
         );
     }
     let held = f64::from(consumer.prefetch) * service / f64::from(consumer.concurrency);
-    if manual && held > 60.0 {
+    if pushed && held > 60.0 {
         warnings.push(
             format!(
                 "a full prefetch of `{name}` holds {held:.0} s of work: other members cannot help"
@@ -348,7 +350,13 @@ fn check_consumer(scenario: &Scenario, index: usize, consumer: &Consumer, warnin
     let crashes = scenario.faults.iter().any(
         |fault| matches!(fault.kind, FaultKind::ConsumerCrash(members) if members.group == index),
     );
-    if consumer.ack == Ack::Auto && crashes {
+    // A system without acknowledgements leaves no choice.
+    let chosen = !consumer.from.iter().any(|queue| {
+        let design = scenario.queues[*queue].design;
+        let mut choices = design.iter().flat_map(|design| design.info().choices);
+        choices.any(|choice| choice.key == "ack" && !choice.free)
+    });
+    if consumer.ack == Ack::Auto && crashes && chosen {
         warnings.push(
             format!("`{name}` crashes, and with ack = \"auto\" loses what it was working on"),
             "write ack = \"manual\"",

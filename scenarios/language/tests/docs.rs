@@ -110,6 +110,23 @@ says, not what it costs there.
 
 A key that the real system does not have is refused, and so is another value where it has no choice (\"always\" below); with `beyond_design = true` on the queue both are allowed, to see what if.
 `queuelab list --designs` lists the designs. This page is checked against the table in `scenarios/language/src/designs/table.rs`.
+
+## If you come from pika
+
+| pika | here |
+|---|---|
+| `channel.queue_declare(\"orders\", durable=True)` | `[[queue]]` with `design = \"rabbitmq-classic\"`; its `arguments` `x-max-length`, `x-message-ttl`, `x-expires`, `x-max-priority`, `x-dead-letter-exchange`, `x-single-active-consumer` are `max_length`, `ttl`, `expires`, `max_priority`, `dead_letter`, `single_active` |
+| `channel.exchange_declare(\"shop\", \"topic\")` | `[[exchange]]` with `type = \"topic\"` |
+| `channel.queue_bind(\"orders\", \"shop\", \"order.*\")` | `bind = [{ exchange = \"shop\", key = \"order.*\" }]` on the queue |
+| `channel.basic_publish(\"shop\", \"order.new\", body)` | `[[producer]]` with `to = { exchange = \"shop\", key = \"order.new\" }`; `mandatory=True` is `mandatory`, `delivery_mode=2` is `persistent` |
+| `channel.confirm_delivery()` | `confirm = true`; pika's blocking channel waits for each: `confirm = { window = 1 }` |
+| `channel.basic_qos(prefetch_count=20)` | `prefetch = 20` on the consumer; `global_qos=True` is `channel_prefetch` |
+| `channel.basic_consume(\"orders\", callback)` | `[[consumer]]` with `from = \"orders\"`; the callback is `service`, a time |
+| `auto_ack=True` | `ack = \"auto\"` |
+| `channel.basic_ack(tag, multiple=True)` | `every = 10`: one ack for ten messages |
+| `channel.basic_nack(tag, requeue=True)`, `basic_reject` | `nack = { probability, requeue }` |
+| `channel.basic_get(\"orders\")` | `pull = \"10ms\"`: how long to wait after an empty answer |
+| `channel.tx_select()`, `tx_commit()` | `transaction = 10` on the producer |
 ";
 
 #[test]

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use expect_test::expect;
 use queuelab_scenario::{
-    AnswerPart, Claim, Error, INVARIANTS, METRICS, Scenario, THEMES, library, lint, open, template,
+    AnswerPart, Claim, Error, INVARIANTS, METRICS, Scenario, THEMES, designs, library, lint, open,
+    template,
 };
 
 #[test]
@@ -299,4 +300,57 @@ fn names_and_paths() {
         matches!(open("tests", &[]), Err(Error::Folder { .. })),
         "a plain name that the library lacks may be a path"
     );
+}
+
+/// What each design makes of the least that can be written of it: a queue, a consumer, and a group of its name.
+#[test]
+fn designs_fill_in_their_defaults() {
+    let mut shown = String::new();
+    for design in designs().iter().filter(|design| design.works()) {
+        let grouped = design.choices.iter().any(|choice| choice.table == "group");
+        let group = if grouped { ", group = 'g'" } else { "" };
+        let text = format!(
+            "duration = '1s'\nqueue = [{{ name = 'q', design = '{}' }}]\nconsumer = [{{ name = 'c', from = 'q'{group} }}]",
+            design.name
+        );
+        let scenario =
+            Scenario::parse("design.toml", &text, &[]).unwrap_or_else(|error| panic!("{error}"));
+        let (queue, consumer) = (&scenario.queues[0], &scenario.consumers[0]);
+        let policy = &queue.policy;
+        shown += &format!("{}: {:?}", design.name, queue.durability);
+        shown += &format!(" overflow {:?} {:?}", queue.max_length, queue.overflow);
+        shown += &format!(" dispatch {:?}\n", queue.dispatch);
+        shown += &format!("    {policy:?}\n");
+        shown += &format!("    prefetch {}", consumer.prefetch);
+        shown += &format!(" {:?} pull {:?}\n", consumer.ack, consumer.pull);
+        for group in &scenario.groups {
+            shown += &format!("    {:?} {:?}\n", group.start, group.kind);
+        }
+    }
+    expect![[r#"
+        rabbitmq-classic: Os overflow None DropHead dispatch RoundRobin
+            QueuePolicy { max_priority: 0, ttl: None, expires: None, delivery_limit: None, retry_delay: None, requeue: Original, ack_timeout: Some(AckTimeout { after: Span(1800000000000), closes_channel: true }), single_active: false, groups: false, deduplicate: None, dead_letter_at_least_once: false, stream: None }
+            prefetch 0 Manual { every: 1, nack: None } pull None
+        kafka: Os overflow None DropHead dispatch RoundRobin
+            QueuePolicy { max_priority: 0, ttl: None, expires: None, delivery_limit: None, retry_delay: None, requeue: Original, ack_timeout: None, single_active: false, groups: false, deduplicate: None, dead_letter_at_least_once: false, stream: Some(Retention { max_bytes: None, max_length: None, max_age: Some(Span(604800000000000)), segment: 1000, compact: false, interest: false }) }
+            prefetch 500 Manual { every: 1, nack: None } pull None
+            Next Partitioned { assignment: Range, rebalance: Span(3000000000) }
+        redis-list: None overflow None DropHead dispatch RoundRobin
+            QueuePolicy { max_priority: 0, ttl: None, expires: None, delivery_limit: None, retry_delay: None, requeue: Original, ack_timeout: None, single_active: false, groups: false, deduplicate: None, dead_letter_at_least_once: false, stream: None }
+            prefetch 50 Auto pull Some(Pull { every: Span(1000000), batch: 1 })
+        redis-stream: Os overflow None DropHead dispatch RoundRobin
+            QueuePolicy { max_priority: 0, ttl: None, expires: None, delivery_limit: None, retry_delay: None, requeue: Original, ack_timeout: None, single_active: false, groups: false, deduplicate: None, dead_letter_at_least_once: false, stream: Some(Retention { max_bytes: None, max_length: None, max_age: None, segment: 1000, compact: false, interest: false }) }
+            prefetch 50 Manual { every: 1, nack: None } pull None
+            Next Shared { lock: Span(315360000000000000), delivery_limit: 0, window: 2000 }
+        activemq: Fsync overflow None DropHead dispatch RoundRobin
+            QueuePolicy { max_priority: 0, ttl: None, expires: None, delivery_limit: Some(6), retry_delay: Some(RetryDelay { base: Span(1000000000), max: Span(1000000000), growth: Fixed, jitter: 0.0 }), requeue: Original, ack_timeout: None, single_active: false, groups: false, deduplicate: None, dead_letter_at_least_once: false, stream: None }
+            prefetch 1000 Manual { every: 1, nack: None } pull None
+        nats-jetstream: Os overflow None DropHead dispatch RoundRobin
+            QueuePolicy { max_priority: 0, ttl: None, expires: None, delivery_limit: None, retry_delay: None, requeue: Original, ack_timeout: None, single_active: false, groups: false, deduplicate: Some(Deduplicate { window: Span(120000000000), capacity: 100000 }), dead_letter_at_least_once: false, stream: Some(Retention { max_bytes: None, max_length: None, max_age: None, segment: 1000, compact: false, interest: false }) }
+            prefetch 50 Manual { every: 1, nack: None } pull None
+            First Shared { lock: Span(30000000000), delivery_limit: 0, window: 1000 }
+        sqs: Fsync overflow None DropHead dispatch RoundRobin
+            QueuePolicy { max_priority: 0, ttl: Some(Span(345600000000000)), expires: None, delivery_limit: None, retry_delay: None, requeue: Original, ack_timeout: Some(AckTimeout { after: Span(30000000000), closes_channel: false }), single_active: false, groups: false, deduplicate: None, dead_letter_at_least_once: false, stream: None }
+            prefetch 50 Manual { every: 1, nack: None } pull Some(Pull { every: Span(100000000), batch: 1 })
+    "#]].assert_eq(&shown);
 }

@@ -271,3 +271,113 @@ service = "10ms"
     assert!(record.outcomes.retried > 100, "{:?}", record.outcomes);
     assert_eq!(record.queues[0].acked, record.outcomes.confirmed);
 }
+
+#[test]
+fn a_reader_starts_at_a_time_of_the_run() {
+    let record = run(r#"
+duration = "20s"
+[[queue]]
+name = "events"
+kind = "stream"
+[[group]]
+name = "late"
+streams = "events"
+start = { since = "5s" }
+[[producer]]
+name = "p"
+to = "events"
+arrivals = "constant"
+rate = "100/s"
+limit = 1000
+[[consumer]]
+name = "member"
+from = "events"
+group = "late"
+start = "12s"
+[[consumer]]
+name = "alone"
+from = "events"
+offset = { since = "8s" }
+start = "12s"
+"#);
+    let served: Vec<u64> = record.consumers.iter().map(|group| group.served).collect();
+    assert!((495..=505).contains(&served[0]), "{served:?}");
+    assert!((195..=205).contains(&served[1]), "{served:?}");
+}
+
+#[test]
+fn a_partitioned_group_reads_again_what_it_refused() {
+    let run = |nack: &str| {
+        run(&format!(
+            r#"
+duration = "20s"
+[[queue]]
+name = "events"
+kind = "stream"
+partitions = 2
+[[group]]
+name = "readers"
+streams = "events"
+start = "first"
+[[producer]]
+name = "p"
+to = "events"
+rate = "100/s"
+limit = 1000
+message_key = {{ dist = "uniform", keys = 100 }}
+[[consumer]]
+name = "c"
+from = "events"
+group = "readers"
+count = 2
+service = "1ms"
+{nack}
+"#
+        ))
+    };
+    let again = run("nack = { probability = 0.1 }");
+    let redelivered = |record: &RunRecord| -> u64 {
+        let partitions = record.queues.iter();
+        partitions.map(|partition| partition.redelivered).sum()
+    };
+    let group = &again.groups[0];
+    assert!(redelivered(&again) > 50, "{}", redelivered(&again));
+    assert_eq!((group.settled, group.lag_end), (1000, 0));
+    assert!(compared(&again, "order-per-key"));
+    let given_up = run("poison = 0.1\nnack = { probability = 0, requeue = false }");
+    assert_eq!(redelivered(&given_up), 0);
+    assert_eq!(given_up.groups[0].lag_end, 0);
+    assert!(given_up.consumers[0].nacked > 50);
+}
+
+#[test]
+fn a_stream_knows_what_it_has_seen() {
+    let record = run(r#"
+duration = "20s"
+[[queue]]
+name = "events"
+kind = "stream"
+deduplicate = "1m"
+[[group]]
+name = "readers"
+streams = "events"
+start = "first"
+[[producer]]
+name = "p"
+to = "events"
+rate = "100/s"
+limit = 1000
+id = true
+duplicates = 0.2
+[[consumer]]
+name = "c"
+from = "events"
+group = "readers"
+service = "1ms"
+"#);
+    let stream = &record.queues[0];
+    assert!(stream.deduplicated > 100, "{}", stream.deduplicated);
+    assert_eq!(stream.enqueued + stream.deduplicated, 1000);
+    assert_eq!(record.groups[0].settled, stream.enqueued);
+    assert_eq!(record.producers[0].outcomes.confirmed, 1000);
+}

@@ -59,8 +59,8 @@ pub(super) const DESIGNS: &[DesignInfo] = &[
                 "queue",
                 "durability",
                 "\"os\"",
-                "a confirm does not wait for an fsync of a classic queue",
-                "https://www.rabbitmq.com/docs/confirms",
+                "a confirm follows the write; the store no longer calls fsync (3.13)",
+                "https://github.com/rabbitmq/rabbitmq-server/pull/8507",
             ),
             fixed(
                 "queue",
@@ -186,7 +186,7 @@ pub(super) const DESIGNS: &[DesignInfo] = &[
                 "group",
                 "assignment",
                 "\"range\"",
-                "partition.assignment.strategy: RangeAssignor first",
+                "partition.assignment.strategy: RangeAssignor, then CooperativeStickyAssignor",
                 "https://kafka.apache.org/documentation/#consumerconfigs_partition.assignment.strategy",
             ),
             free(
@@ -200,7 +200,7 @@ pub(super) const DESIGNS: &[DesignInfo] = &[
                 "group",
                 "rebalance",
                 "\"3s\"",
-                "group.initial.rebalance.delay.ms: 3 seconds",
+                "group.initial.rebalance.delay.ms: 3 seconds; a member that dies is missed at once here, in Kafka after session.timeout.ms: 45 seconds",
                 "https://kafka.apache.org/documentation/#brokerconfigs_group.initial.rebalance.delay.ms",
             ),
             free(
@@ -267,7 +267,7 @@ pub(super) const DESIGNS: &[DesignInfo] = &[
         name: "redis-stream",
         system: "Redis streams (XADD, XREADGROUP, XACK)",
         summary: "A log in one piece, shared record by record by the members of a group; what a member holds stays with it until it acknowledges or another one claims it.",
-        durability: "queuelab's `os`: it survives a crash of the process, not a power loss. So does Redis with appendonly = yes, up to the last second (appendfsync everysec); as shipped, without the append-only file, Redis loses what came after the last snapshot.",
+        durability: "queuelab's `os`: it survives a crash of the process, not a power loss. So does Redis with appendonly = yes, up to the last second (appendfsync everysec); as shipped, without the append-only file, Redis loses what came after the last snapshot. A member whose connection ends gives up its entries at once here; in Redis they stay pending until they are claimed.",
         needs: None,
         choices: &[
             fixed(
@@ -328,7 +328,7 @@ pub(super) const DESIGNS: &[DesignInfo] = &[
                 "queue",
                 "durability",
                 "\"fsync\"",
-                "KahaDB's enableJournalDiskSyncs: true",
+                "KahaDB's journalDiskSyncStrategy: always (enableJournalDiskSyncs: true before 5.14)",
                 "https://activemq.apache.org/components/classic/documentation/kahadb",
             ),
             free(
@@ -449,7 +449,7 @@ pub(super) const DESIGNS: &[DesignInfo] = &[
         name: "nats-jetstream",
         system: "NATS JetStream",
         summary: "A log whose consumers share it record by record; what is not acknowledged within 30 seconds comes back, without limit; message ids are remembered for two minutes.",
-        durability: "queuelab's `os`: it survives a crash of the process, not a power loss. JetStream confirms before it syncs, too; its sync_interval of 2 minutes bounds what a power loss takes, queuelab's `os` does not, so that queuelab may lose more.",
+        durability: "queuelab's `os`: it survives a crash of the process, not a power loss. JetStream confirms before it syncs, too; its sync_interval of 2 minutes bounds what a power loss takes, queuelab's `os` does not, so that queuelab may lose more. A client whose connection ends gives up what it holds at once here; in JetStream that waits for AckWait.",
         needs: None,
         choices: &[
             fixed(
@@ -525,7 +525,7 @@ pub(super) const DESIGNS: &[DesignInfo] = &[
         name: "sqs",
         system: "Amazon SQS standard queues",
         summary: "Pulled in small batches; what is not deleted within 30 seconds is visible again; messages are kept for four days.",
-        durability: "A confirm means that the disk of the one node has the message. SQS stores it in several data centres: what the loss of a node takes here, SQS keeps.",
+        durability: "A confirm means that the disk of the one node has the message. SQS stores it in several data centres: what the loss of a node takes here, SQS keeps. A client whose connection ends gives up what it holds at once here; in SQS that waits for the visibility timeout.",
         needs: None,
         choices: &[
             fixed(

@@ -1,7 +1,7 @@
 //! Figures that the screen reads off a record.
 
 use queuelab_core::{Span, Time};
-use queuelab_record::{Latencies, LatencySeries, Load, QueueRecord, RunRecord};
+use queuelab_record::{AlarmRecord, Latencies, LatencySeries, Load, QueueRecord, RunRecord};
 
 /// A latency's percentiles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,7 @@ pub(crate) struct Rates {
 pub(crate) struct Depth {
     pub(crate) ready: u64,
     pub(crate) in_flight: u64,
+    pub(crate) delayed: u64,
     pub(crate) oldest_age: Span,
 }
 
@@ -46,14 +47,27 @@ pub(crate) fn load(record: &RunRecord, queue: usize, now: Time) -> Option<&Load>
 
 /// Rates in the latest window.
 pub(crate) fn rates(record: &RunRecord, queue: &QueueRecord) -> Rates {
-    let per_second = |counts: &[u64]| {
-        latest(record, counts.len()).map_or(0.0, |(index, secs)| counts[index] as f64 / secs)
-    };
     Rates {
-        published: per_second(&queue.series.published),
-        delivered: per_second(&queue.series.delivered),
-        acked: per_second(&queue.series.acked),
+        published: per_second(record, &queue.series.published),
+        delivered: per_second(record, &queue.series.delivered),
+        acked: per_second(record, &queue.series.acked),
     }
+}
+
+/// The rate of what is counted by window, in the latest one.
+pub(crate) fn per_second(record: &RunRecord, counts: &[u64]) -> f64 {
+    latest(record, counts.len()).map_or(0.0, |(index, secs)| counts[index] as f64 / secs)
+}
+
+/// What ran short and still does.
+pub(crate) fn alarms_on(record: &RunRecord, now: Time) -> impl Iterator<Item = &AlarmRecord> {
+    let alarms = record.alarms.iter();
+    alarms.filter(move |alarm| alarm.from <= now && now <= alarm.until)
+}
+
+/// Whether messages of several priorities were seen in a queue.
+pub(crate) fn has_priorities(queue: &QueueRecord) -> bool {
+    queue.priorities.len() > 1
 }
 
 /// Rates in the latest window, all queues together.
@@ -74,6 +88,7 @@ pub(crate) fn depth(queue: &QueueRecord) -> Depth {
     Depth {
         ready: queue.ready_end,
         in_flight: queue.in_flight_end,
+        delayed: queue.delayed_end,
         oldest_age: Span(queue.series.oldest_age.last().copied().unwrap_or(0)),
     }
 }
@@ -93,14 +108,9 @@ pub(crate) fn latest_window(series: &LatencySeries) -> Option<Percentiles> {
 /// Percentiles of the run so far: confirm, delivery, end-to-end.
 pub(crate) fn whole_run(record: &RunRecord) -> [Option<Percentiles>; 3] {
     [
-        percentiles(
-            record
-                .producers
-                .iter()
-                .flat_map(|producer| &producer.confirm),
-        ),
-        percentiles(record.queues.iter().flat_map(|queue| &queue.delivery)),
-        percentiles(record.queues.iter().flat_map(|queue| &queue.end_to_end)),
+        percentiles(&record.confirm(None)),
+        percentiles(&record.delivery(None)),
+        percentiles(&record.end_to_end(None)),
     ]
 }
 
@@ -116,11 +126,8 @@ fn latest(record: &RunRecord, windows: usize) -> Option<(usize, f64)> {
     (covered > 0.0).then_some((last, covered))
 }
 
-fn percentiles<'a>(parts: impl Iterator<Item = &'a Latencies>) -> Option<Percentiles> {
-    let mut all = Latencies::default();
-    for part in parts {
-        all.merge(part);
-    }
+/// Percentiles of latencies; `None` of none.
+pub(crate) fn percentiles(all: &Latencies) -> Option<Percentiles> {
     Some(Percentiles {
         p50: all.quantile(0.5)?,
         p90: all.quantile(0.9)?,

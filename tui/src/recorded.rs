@@ -54,6 +54,10 @@ impl Source for Recorded {
             let windows = (self.now.0 / record.window.0) as usize;
             record.end = self.now;
             record.faults.retain(|fault| fault.from <= self.now);
+            record.alarms.retain(|alarm| alarm.from <= self.now);
+            for alarm in &mut record.alarms {
+                alarm.until = alarm.until.min(self.now);
+            }
             record.answer = None;
             for expectation in &mut record.expectations {
                 expectation.verdict = Verdict::Undecided;
@@ -70,11 +74,28 @@ impl Source for Recorded {
                     &mut series.delivered,
                     &mut series.redelivered,
                     &mut series.acked,
+                    &mut series.delayed,
+                    &mut series.dead_lettered,
                 ] {
                     values.truncate(windows);
                 }
                 queue.ready_end = queue.series.ready.last().copied().unwrap_or(0);
                 queue.in_flight_end = queue.series.in_flight.last().copied().unwrap_or(0);
+                queue.delayed_end = queue.series.delayed.last().copied().unwrap_or(0);
+            }
+            for group in &mut record.groups {
+                let series = &mut group.series;
+                for values in [
+                    &mut series.lag,
+                    &mut series.members,
+                    &mut series.delivered,
+                    &mut series.settled,
+                ] {
+                    values.truncate(windows);
+                }
+                group.lag_end = group.series.lag.last().copied().unwrap_or(0);
+                let members = group.series.members.last().copied().unwrap_or(0);
+                group.members_end = members as u32;
             }
             for series in &mut record.latency_series {
                 for values in [

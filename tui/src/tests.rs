@@ -30,7 +30,12 @@ impl Screen {
 
     /// The flash sale at `secs`.
     fn at(secs: u64) -> Screen {
-        let mut screen = Screen::of(flash_sale());
+        Screen::of_at(flash_sale(), secs)
+    }
+
+    /// `record` at `secs`.
+    fn of_at(record: RunRecord, secs: u64) -> Screen {
+        let mut screen = Screen::of(record);
         screen.source.advance(Time(secs * 1_000_000_000));
         screen
             .app
@@ -289,6 +294,43 @@ fn a_finished_run_on_a_small_terminal() {
 }
 
 #[test]
+fn delays_priorities_groups_and_an_alarm() {
+    let screen = Screen::of_at(fixture::retries_and_streams(), 160);
+    insta::assert_snapshot!(screen.draw(120, 40));
+}
+
+#[test]
+fn delays_priorities_groups_and_an_alarm_on_a_small_terminal() {
+    let screen = Screen::of_at(fixture::retries_and_streams(), 160);
+    insta::assert_snapshot!(screen.draw(80, 24));
+}
+
+#[test]
+fn a_finished_run_with_groups() {
+    let screen = Screen::of_at(fixture::retries_and_streams(), 900);
+    insta::assert_snapshot!(screen.draw(120, 40));
+}
+
+#[test]
+fn alarms_stand_out_while_they_are_on() {
+    let line = |secs: u64| {
+        let screen = Screen::of_at(fixture::retries_and_streams(), secs).draw(80, 24);
+        screen.lines().nth(2).unwrap().to_string()
+    };
+    assert!(!line(149).contains("alarm"));
+    assert_eq!(
+        line(150),
+        " ALARM  memory of n1 since 2m30s: publishers blocked"
+    );
+    assert_eq!(line(174), " no alarm now; 1 alarm so far, 22 s");
+    assert_eq!(
+        line(180),
+        " ALARM  memory of n1 since 2m56s: publishers blocked"
+    );
+    assert_eq!(line(200), " no alarm now; 2 alarms so far, 27 s");
+}
+
+#[test]
 fn the_help() {
     insta::assert_snapshot!(Screen::at(130).press("?").draw(80, 24));
 }
@@ -319,6 +361,7 @@ fn every_size_can_be_drawn() {
     bare.expectations.clear();
     let screens = [
         Screen::at(300),
+        Screen::of_at(fixture::retries_and_streams(), 160),
         Screen::at(900).press("?"),
         Screen::of(fixture::empty()),
         Screen::of(crowded).press("up frame frame frame"),

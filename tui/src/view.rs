@@ -29,6 +29,9 @@ pub(crate) fn draw(app: &App, frame: &mut Frame) {
     }
     let layout = Layout::of(app, area);
     header(app, frame, layout.header);
+    if let Some(area) = layout.alarms {
+        panels::alarms(app, frame, area);
+    }
     let mut show = |area: Option<Rect>, panel: Panel| {
         if let Some(area) = area {
             panel(app, frame, area);
@@ -39,6 +42,8 @@ pub(crate) fn draw(app: &App, frame: &mut Frame) {
     show(layout.latency, panels::latency);
     show(layout.queues, tables::queues);
     show(layout.consumers, tables::consumers);
+    show(layout.groups, tables::groups);
+    show(layout.priorities, tables::priorities);
     show(layout.log, panels::log);
     show(layout.expectations, verdicts::expectations);
     footer(app, frame, layout.footer);
@@ -225,5 +230,8 @@ const HELP: [(&str, &str); 14] = [
     ("Σp", "copies offered per second, by intended send"),
     ("Σc", "capacity of its consumers: count / mean service"),
     ("T = Σp − Σc", "positive: the backlog grows; ρ = Σp / Σc"),
-    ("▒", "a fault is active; ┊ a phase begins"),
+    (
+        "▒, ░, ┊",
+        "a fault is active; an alarm is on; a phase begins",
+    ),
 ];

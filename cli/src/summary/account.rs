@@ -2,7 +2,10 @@
 
 use std::cmp::Reverse;
 
-use queuelab_record::{Outcomes, QueueRecord, RunRecord, grouped, percent};
+use queuelab_core::Span;
+use queuelab_record::{
+    AlarmRecord, DEATH_NAMES, GroupRecord, Outcomes, QueueRecord, RunRecord, grouped, percent,
+};
 
 use super::{LABEL, Page, figures};
 use crate::layout::{Align, Cell, chain, table};
@@ -11,8 +14,10 @@ use crate::layout::{Align, Cell, chain, table};
 pub(super) fn section(page: &Page<'_>) -> Vec<String> {
     let width = page.context.width - LABEL;
     let mut lines = page.labelled("consumers", consumers(page));
+    lines.extend(page.labelled("groups", groups(page)));
     lines.extend(page.labelled("copies", chain(&shares(page.record), width)));
     lines.extend(page.labelled("nodes", nodes(page.record, width)));
+    lines.extend(page.labelled("alarms", alarms(page)));
     lines.extend(page.labelled("messages", chain(&messages(page.record), width)));
     lines
 }
@@ -55,6 +60,77 @@ fn consumers(page: &Page<'_>) -> Vec<String> {
         Align::Left,
     ];
     table(&rows, &align, page.painter)
+}
+
+/// How far each group that shares streams got, and how far it was behind.
+fn groups(page: &Page<'_>) -> Vec<String> {
+    let plural = |count: u64, word: &str| match count {
+        1 => format!("1 {word}"),
+        count => format!("{} {word}s", grouped(count)),
+    };
+    let row = |group: &GroupRecord| {
+        let (most, at) = group.lag_max;
+        let lag = match most {
+            0 => "never behind".into(),
+            most => format!(
+                "lag at most {} at {at}, {} at the end",
+                grouped(most),
+                grouped(group.lag_end)
+            ),
+        };
+        let rebalances = match group.rebalances {
+            0 => String::new(),
+            times => plural(times, "rebalance"),
+        };
+        let archived = match group.archived {
+            0 => String::new(),
+            count => format!("{} given up", grouped(count)),
+        };
+        [
+            group.name.clone(),
+            plural(group.members_end.into(), "member"),
+            format!("{} settled", grouped(group.settled)),
+            lag,
+            rebalances,
+            archived,
+        ]
+        .map(Cell::from)
+        .to_vec()
+    };
+    let rows: Vec<Vec<Cell>> = page.record.groups.iter().map(row).collect();
+    let align = [
+        Align::Left,
+        Align::Right,
+        Align::Right,
+        Align::Left,
+        Align::Right,
+        Align::Right,
+    ];
+    table(&rows, &align, page.painter)
+}
+
+/// For how long publishers were blocked, by resource and node.
+fn alarms(page: &Page<'_>) -> Vec<String> {
+    let mut totals: Vec<(&AlarmRecord, Span, u64)> = Vec::new();
+    for alarm in &page.record.alarms {
+        let is_same = |(first, ..): &&mut (&AlarmRecord, Span, u64)| {
+            (&first.resource, &first.node) == (&alarm.resource, &alarm.node)
+        };
+        let length = alarm.until.min(page.record.end).since(alarm.from);
+        match totals.iter_mut().find(is_same) {
+            Some((_, total, times)) => (*total, *times) = (*total + length, *times + 1),
+            None => totals.push((alarm, length, 1)),
+        }
+    }
+    let line = |(first, total, times): &(&AlarmRecord, Span, u64)| {
+        let when = match times {
+            1 => format!("at {}", first.from),
+            times => format!("in {} turns, first at {}", grouped(*times), first.from),
+        };
+        let AlarmRecord { resource, node, .. } = first;
+        format!("{resource} of {node} short for {total}, {when}: publishers blocked")
+    };
+    totals.iter().map(line).collect()
 }
 
 /// How copies are spread over queues, where there are several to spread over.
@@ -156,6 +232,8 @@ fn messages(record: &RunRecord) -> Vec<String> {
         ),
     ];
     let sometimes = [
+        (record.total(|queue| queue.delayed_end), "of them delayed"),
+        (delayed_max(record), "delayed at once"),
         (record.total(|queue| queue.redelivered), "redelivered"),
         (dropped_by_producer, "dropped by producers"),
         (failed, "refused"),
@@ -168,6 +246,14 @@ fn messages(record: &RunRecord) -> Vec<String> {
         (record.total(|queue| queue.exhausted), "delivered too often"),
         (record.total(|queue| queue.purged), "purged"),
         (record.total(|queue| queue.deduplicated), "deduplicated"),
+        (
+            record.total(|queue| queue.retired),
+            "no longer kept by streams",
+        ),
+        (
+            record.total(|queue| queue.lease_expired),
+            "held for too long",
+        ),
     ];
     let some = always
         .iter()
@@ -180,9 +266,33 @@ fn messages(record: &RunRecord) -> Vec<String> {
         .collect();
 
     let mut items = equal_runs(&flow);
-    items.extend(some.map(|(count, word)| format!("{} {word}", grouped(*count))));
+    items.extend(some.map(|(count, word)| match *word {
+        "dead-lettered" => format!("{} {word}{}", grouped(*count), deaths(record)),
+        word => format!("{} {word}", grouped(*count)),
+    }));
     items.extend(alternatives(&none).map(|words| format!("0 {words}")));
     items
+}
+
+/// The most that were delayed in a queue at the same instant.
+fn delayed_max(record: &RunRecord) -> u64 {
+    let loads = record.phases.iter().flat_map(|phase| &phase.load);
+    loads.map(|load| load.delayed_max).max().unwrap_or(0)
+}
+
+/// ` (183 rejected, 550 delivery_limit)`
+fn deaths(record: &RunRecord) -> String {
+    let reasons: Vec<String> = DEATH_NAMES
+        .iter()
+        .enumerate()
+        .map(|(reason, name)| (record.total(|queue| queue.deaths[reason]), name))
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, name)| format!("{} {name}", grouped(count)))
+        .collect();
+    match reasons.is_empty() {
+        true => String::new(),
+        false => format!(" ({})", reasons.join(", ")),
+    }
 }
 
 /// `5 a = b`, `3 c`: words of equal numbers that follow each other are chained.

@@ -85,6 +85,8 @@ fn none(record: &RunRecord) -> &'static str {
 fn peak(queue: &QueueRecord) -> String {
     match queue.ready_max {
         (0, _) => "always empty".into(),
+        // What a stream keeps does not wait.
+        (most, _) if queue.stream => format!("keeps {} at most", grouped(most)),
         (peak, at) => {
             let bound = queue
                 .max_length

@@ -10,13 +10,16 @@ use crate::layout::{Align, Cell, Style, chain, fits, table, wrap};
 /// The latencies of the whole run with what each means; then the parts of the mean journey.
 pub(super) fn section(page: &Page<'_>) -> Vec<String> {
     let record = page.record;
-    let rows: Vec<[String; 5]> = LATENCIES
+    let mut rows: Vec<[String; 5]> = LATENCIES
         .iter()
-        .filter_map(|(metric, name, meaning)| row(record, metric, name, meaning))
+        .filter_map(|(metric, name, meaning)| row(record, metric, None, name, meaning))
         .collect();
     if rows.is_empty() {
         return page.labelled("latency", vec!["no message was finished".into()]);
     }
+    rows.extend(complete(record, rows.last()));
+    rows.extend(by_priority(record));
+    rows.extend(by_producer(record));
     let scope = match record.warmup {
         warmup if warmup.is_zero() => "latency (whole run)".into(),
         warmup => format!("latency (after {warmup})"),
@@ -58,16 +61,78 @@ pub(super) fn section(page: &Page<'_>) -> Vec<String> {
 }
 
 /// A latency's name, p50, p99, max and meaning; `None` if nothing is known of it.
-fn row(record: &RunRecord, metric: &str, name: &str, meaning: &str) -> Option<[String; 5]> {
+fn row(
+    record: &RunRecord,
+    metric: &str,
+    of: Option<&str>,
+    name: &str,
+    meaning: &str,
+) -> Option<[String; 5]> {
     let [p50, p99, max] = ["p50", "p99", "max"]
-        .map(|figure| figures::metric(record, &format!("latency.{metric}.{figure}"), None, None));
+        .map(|figure| figures::metric(record, &format!("latency.{metric}.{figure}"), of, None));
     let known = [&p50, &p99, &max].iter().any(|text| *text != NOTHING);
     known.then(|| [name.to_string(), p50, p99, max, meaning.to_string()])
 }
 
+/// Until the last copy was served, where that is later than the end of a service.
+fn complete(record: &RunRecord, end_to_end: Option<&[String; 5]>) -> Option<[String; 5]> {
+    let meaning = "intended send → last copy served, or what came of it";
+    let complete = row(record, "complete", None, "complete", meaning)?;
+    let differs = end_to_end.is_none_or(|other| other[1..4] != complete[1..4]);
+    differs.then_some(complete)
+}
+
+/// Delivery of each priority, the highest first, in queues that saw several.
+fn by_priority(record: &RunRecord) -> Vec<[String; 5]> {
+    let named = record.queues.len() > 1;
+    let mut rows = Vec::new();
+    for queue in record.queues.iter().filter(|it| it.priorities.len() > 1) {
+        for class in queue.priorities.iter().rev() {
+            let name = match named {
+                true => format!("  priority {} of {}", class.priority, queue.name),
+                false => format!("  priority {}", class.priority),
+            };
+            let delivery = &class.delivery;
+            let figures = [
+                delivery.quantile(0.5),
+                delivery.quantile(0.99),
+                delivery.max(),
+            ];
+            let [p50, p99, max] =
+                figures.map(|span| span.map_or(NOTHING.into(), |span| span.to_string()));
+            let meaning = format!("delivery of {}", grouped(class.delivered));
+            rows.push([name, p50, p99, max, meaning]);
+        }
+    }
+    rows.truncate(ROWS_MAX);
+    rows
+}
+
+/// End-to-end latency of each producer, where priorities make them differ.
+fn by_producer(record: &RunRecord) -> Vec<[String; 5]> {
+    let differ = record.queues.iter().any(|it| it.priorities.len() > 1);
+    if !differ || record.producers.len() < 2 {
+        return Vec::new();
+    }
+    let rows = record.producers.iter().filter_map(|producer| {
+        let name = format!("  from {}", producer.name);
+        row(
+            record,
+            "end_to_end",
+            Some(&producer.name),
+            &name,
+            "its end-to-end",
+        )
+    });
+    rows.take(ROWS_MAX).collect()
+}
+
 /// Why some figures are lower bounds.
 fn at_least(record: &RunRecord) -> String {
-    let unsettled = record.total(|queue| queue.ready_end + queue.in_flight_end);
+    let unsettled = record.total(|queue| match queue.stream {
+        true => 0,
+        false => queue.ready_end + queue.in_flight_end + queue.delayed_end,
+    });
     let oldest = record
         .queues
         .iter()
@@ -123,6 +188,9 @@ fn where_it_went(page: &Page<'_>) -> Vec<String> {
     });
     lines.collect()
 }
+
+/// More rows say little.
+const ROWS_MAX: usize = 6;
 
 /// Each latency in metrics, for people, and its meaning.
 const LATENCIES: [(&str, &str, &str); 3] = [

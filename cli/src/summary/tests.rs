@@ -241,6 +241,45 @@ fn predictions_stand_beside_measurements() {
 }
 
 #[test]
+fn a_run_with_all_that_queues_and_streams_can_do() {
+    check(
+        &fixture::retries_and_streams(),
+        &Context {
+            files: None,
+            ..context()
+        },
+        expect![[""]],
+    );
+}
+
+#[test]
+fn streams_alone_and_producers_of_different_priorities() {
+    let mut record = fixture::retries_and_streams();
+    record.queues.drain(..2);
+    for phase in &mut record.phases {
+        phase.load.drain(..2);
+    }
+    record.answer = None;
+    record.queues[0].priorities = fixture::retries_and_streams().queues[0].priorities.clone();
+    let mut express = record.producers[0].clone();
+    express.name = "express".into();
+    express.complete[1] = Default::default();
+    record.producers.push(express);
+    let context = context();
+    let page = Page {
+        record: &record,
+        context: &context,
+        painter: Painter { color: false },
+    };
+    let sections = [
+        verdict::answer(&page),
+        backlog::section(&page),
+        latency::section(&page),
+    ];
+    expect![[""]].assert_eq(&format!("\n{}\n", sections.concat().join("\n")));
+}
+
+#[test]
 fn the_load_keeps_to_the_narrowest_terminal() {
     let record = fixture::flash_sale();
     let narrow = Context {

@@ -112,8 +112,9 @@ fn all_met(judgements: &[Judgement]) -> String {
 
 /// What the backlog did, for scenarios whose author wrote no answer.
 fn backlog(record: &RunRecord) -> String {
-    let Some(queue) = record.queues.iter().max_by_key(|queue| queue.ready_max.0) else {
-        return String::new();
+    let queues = record.queues.iter().filter(|queue| !queue.stream);
+    let Some(queue) = queues.max_by_key(|queue| queue.ready_max.0) else {
+        return lag(record);
     };
     let (peak, at) = queue.ready_max;
     if peak == 0 {
@@ -133,6 +134,21 @@ fn backlog(record: &RunRecord) -> String {
         queue.name,
         grouped(peak)
     )
+}
+
+/// How far the group that was furthest behind was, where all messages go to streams.
+fn lag(record: &RunRecord) -> String {
+    match record.groups.iter().max_by_key(|group| group.lag_max.0) {
+        None => String::new(),
+        Some(group) if group.lag_max.0 == 0 => "No group fell behind its streams.".into(),
+        Some(group) => format!(
+            "The group {} was {} records behind at {}, and {} at the end.",
+            group.name,
+            grouped(group.lag_max.0),
+            group.lag_max.1,
+            grouped(group.lag_end)
+        ),
+    }
 }
 
 /// The first violations in words, where an invariant failed and no expectation wanted it to.

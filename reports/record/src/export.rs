@@ -59,7 +59,8 @@ pub enum FileError {
 
 /// `series.csv`: one row per window, the time of its end in `time_s`. Names tell the kind, the name and the unit: columns ending
 /// in `_s` are seconds, `published`, `delivered`, `redelivered`, `acked`, `dead_lettered` and `settled` count copies within the window,
-/// `ready`, `in_flight`, `delayed`, `lag` and `members` are at its end, `utilisation`, `cpu` and `disk` are shares from 0 to 1.
+/// `ready`, `in_flight`, `delayed`, `lag` and `members` are at its end, `utilisation`, `cpu`, `disk` and `alarm.…` (there if any was on)
+/// are shares of the window from 0 to 1.
 /// Percentiles of a window without samples are left empty.
 pub fn series_csv(record: &RunRecord) -> String {
     let columns = columns(record);
@@ -130,6 +131,20 @@ fn columns(record: &RunRecord) -> Vec<Column<'_>> {
         columns.push(counts(format!("group.{name}.delivered"), &series.delivered));
         columns.push(counts(format!("group.{name}.settled"), &series.settled));
     }
+    let mut resources: Vec<(&str, &str)> = record
+        .alarms
+        .iter()
+        .map(|alarm| (alarm.resource.as_str(), alarm.node.as_str()))
+        .collect();
+    resources.sort_unstable();
+    resources.dedup();
+    for (resource, node) in resources {
+        let values = alarm_shares(record, resource, node);
+        columns.push((
+            format!("alarm.{resource}.{node}"),
+            Box::new(move |window| values.get(window).map_or(String::new(), f64::to_string)),
+        ));
+    }
     for consumer in &record.consumers {
         columns.push(shares(
             format!("consumer.{}.utilisation", consumer.name),
@@ -162,6 +177,30 @@ fn columns(record: &RunRecord) -> Vec<Column<'_>> {
         }
     }
     columns
+}
+
+/// The share of each window in which an alarm was on.
+fn alarm_shares(record: &RunRecord, resource: &str, node: &str) -> Vec<f64> {
+    let width = record.window.0.max(1);
+    let mut nanos = vec![0; record.windows()];
+    let alarms = record.alarms.iter();
+    for alarm in alarms.filter(|it| (it.resource.as_str(), it.node.as_str()) == (resource, node)) {
+        let (mut from, until) = (alarm.from.0, alarm.until.0);
+        while from < until {
+            let window = (from / width) as usize;
+            let end = (from / width + 1).saturating_mul(width).min(until);
+            match nanos.get_mut(window) {
+                Some(sum) => *sum += end - from,
+                None => break,
+            }
+            from = end;
+        }
+    }
+    let share = |(window, nanos): (usize, u64)| {
+        let length = record.window_end(window).0 - window as u64 * width;
+        nanos as f64 / length.max(1) as f64
+    };
+    nanos.into_iter().enumerate().map(share).collect()
 }
 
 /// Exact seconds, without the digits that say nothing.

@@ -149,6 +149,41 @@ fn truncated_text_is_an_error() {
 }
 
 #[test]
+fn csv_tells_delays_dead_letters_groups_and_alarms() {
+    let record = fixture::retries_and_streams();
+    let csv = series_csv(&record);
+    let header: Vec<&str> = csv.lines().next().unwrap().split(',').collect();
+    let column = |name: &str| {
+        let at = header.iter().position(|it| *it == name).expect(name);
+        csv.lines()
+            .skip(1)
+            .map(|row| row.split(',').nth(at).unwrap().to_string())
+            .collect::<Vec<_>>()
+    };
+    // Memory was short from 150 s to 172 s and from 176 s to 181 s, windows are 5 s wide.
+    assert_eq!(
+        column("alarm.memory.n1")[29..38],
+        ["0", "1", "1", "1", "1", "0.4", "0.8", "0.2", "0"]
+    );
+    let total = |name: &str| -> u64 {
+        column(name)
+            .iter()
+            .map(|it| it.parse::<u64>().unwrap())
+            .sum()
+    };
+    assert_eq!(
+        total("queue.orders.dead_lettered"),
+        record.queues[0].dead_lettered
+    );
+    assert_eq!(total("group.analytics.settled"), record.groups[0].settled);
+    assert_eq!(column("group.analytics.members")[60], "2");
+    assert_eq!(
+        column("queue.orders.delayed")[30],
+        record.queues[0].series.delayed[30].to_string()
+    );
+}
+
+#[test]
 fn csv_has_a_row_per_window_and_a_cell_per_column() {
     let record = fixture::flash_sale();
     let csv = series_csv(&record);

@@ -16,7 +16,7 @@ use crate::{figures, text};
 use super::panels::titled;
 use super::theme;
 
-/// Draws the chart: the axes, then fault bands, then the lines, then marks where no line runs.
+/// Draws the chart: the axes, then the lines, then marks where no line runs: bands of faults and alarms, phases.
 pub(crate) fn draw(app: &App, frame: &mut Frame, area: Rect) {
     let shown = shown(app);
     let area = titled(frame, area, title(app, &shown));
@@ -28,13 +28,37 @@ pub(crate) fn draw(app: &App, frame: &mut Frame, area: Rect) {
     axes(&scale, buffer);
     lines(app, &shown, &scale, frame);
     let buffer = frame.buffer_mut();
-    faults(app, &scale, buffer);
+    for fault in &app.record.faults {
+        band(
+            app,
+            &scale,
+            (fault.from, fault.until),
+            "▒",
+            theme::FAULT,
+            buffer,
+        );
+    }
+    for alarm in &app.record.alarms {
+        band(
+            app,
+            &scale,
+            (alarm.from, alarm.until),
+            "░",
+            theme::ALARM,
+            buffer,
+        );
+    }
     phases(app, &scale, buffer);
 }
 
-/// Indexes of the queues to draw; the selected one last, so that it is on top.
+/// Indexes of the queues to draw; the selected one last, so that it is on top. What streams keep does not wait: it is shown where
+/// there is nothing else, or selected.
 fn shown(app: &App) -> Vec<usize> {
-    let all = (0..app.record.queues.len()).filter(|&index| index != app.selected && !app.alone);
+    let queues = &app.record.queues;
+    let streams_only = queues.iter().all(|queue| queue.stream);
+    let all = (0..queues.len()).filter(|&index| {
+        index != app.selected && !app.alone && (streams_only || !queues[index].stream)
+    });
     let selected = (app.selected < app.record.queues.len()).then_some(app.selected);
     all.chain(selected).collect()
 }
@@ -206,28 +230,24 @@ fn lines(app: &App, shown: &[usize], scale: &Scale, frame: &mut Frame) {
     frame.render_widget(canvas, scale.plot);
 }
 
-/// A band where a fault is active: shaded on the axis, and above where no line runs.
-fn faults(app: &App, scale: &Scale, buffer: &mut Buffer) {
-    for fault in &app.record.faults {
-        let (from, until) = (
-            scale.column(fault.from),
-            scale.column(fault.until.min(app.now)),
-        );
-        for column in from..=until {
-            buffer.set_string(column, scale.plot.bottom(), "▒", theme::FAULT);
-            for row in scale.plot.y..scale.plot.bottom() {
-                put_if_free(
-                    buffer,
-                    column,
-                    row,
-                    if (row + column).is_multiple_of(2) {
-                        "·"
-                    } else {
-                        " "
-                    },
-                    theme::FAULT,
-                );
-            }
+/// A band while something is not as it should be: shaded on the axis, and above where no line runs.
+fn band(
+    app: &App,
+    scale: &Scale,
+    (from, until): (Time, Time),
+    shade: &str,
+    style: Style,
+    buffer: &mut Buffer,
+) {
+    let (from, until) = (scale.column(from), scale.column(until.min(app.now)));
+    for column in from..=until {
+        buffer.set_string(column, scale.plot.bottom(), shade, style);
+        for row in scale.plot.y..scale.plot.bottom() {
+            let dot = match (row + column).is_multiple_of(2) {
+                true => "·",
+                false => " ",
+            };
+            put_if_free(buffer, column, row, dot, style);
         }
     }
 }

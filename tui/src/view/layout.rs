@@ -4,6 +4,8 @@ use ratatui::layout::Rect;
 
 use crate::app::App;
 
+use super::tables::prioritised;
+
 /// Below this nothing useful fits.
 pub(crate) const LEAST_WIDTH: u16 = 40;
 /// Below this nothing useful fits.
@@ -13,11 +15,17 @@ pub(crate) const LEAST_HEIGHT: u16 = 10;
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Layout {
     pub(crate) header: Rect,
+    /// Below the header, once there was any.
+    pub(crate) alarms: Option<Rect>,
     pub(crate) chart: Option<Rect>,
     pub(crate) rates: Option<Rect>,
     pub(crate) latency: Option<Rect>,
     pub(crate) queues: Option<Rect>,
     pub(crate) consumers: Option<Rect>,
+    /// Only where there are groups.
+    pub(crate) groups: Option<Rect>,
+    /// Only where a queue saw several priorities.
+    pub(crate) priorities: Option<Rect>,
     pub(crate) log: Option<Rect>,
     pub(crate) expectations: Option<Rect>,
     pub(crate) footer: Rect,
@@ -35,7 +43,11 @@ impl Layout {
             0 => 0,
             lines => lines.saturating_add(1),
         };
+        let asides = Asides::of(app);
         let lists = if wide { 6 } else { consumers.clamp(4, 8) };
+        let lists = lists.max(asides.height().min(9));
+        let banner = u16::from(!app.record.alarms.is_empty());
+        let (whole, area) = (area, below(area, banner));
         let verdicts = if app.finished() {
             expected.min(5)
         } else {
@@ -66,7 +78,12 @@ impl Layout {
         let [chart, figures, tables, log, expectations] = stack(area, &least, &grown);
 
         let mut layout = Layout {
-            header: Rect { height: 2, ..area },
+            header: Rect { height: 2, ..whole },
+            alarms: (banner > 0).then_some(Rect {
+                y: whole.y + 2,
+                height: 1,
+                ..whole
+            }),
             footer: Rect {
                 y: area.bottom() - 1,
                 height: 1,
@@ -85,14 +102,78 @@ impl Layout {
             (layout.queues, layout.consumers) =
                 beside(tables, area.width.saturating_sub(41).min(100));
             layout.log = log;
+            if asides.height() > 0 {
+                let right;
+                (layout.log, right) = beside(log, area.width.saturating_sub(41).min(100));
+                asides.stack(&mut layout, right);
+            }
         } else if area.width >= HALVES {
             layout.queues = tables;
-            (layout.consumers, layout.log) = beside(log, 40);
+            let right;
+            (layout.consumers, right) = beside(log, 40);
+            layout.log = asides.stack(&mut layout, right);
         } else {
             layout.queues = tables;
-            layout.log = log;
+            layout.log = asides.stack(&mut layout, log);
         }
         layout
+    }
+}
+
+/// Panels that only some runs have.
+struct Asides {
+    groups: u16,
+    priorities: u16,
+}
+
+impl Asides {
+    /// The lines that each would take.
+    fn of(app: &App) -> Asides {
+        let lines = |items: usize| match items {
+            0 => 0,
+            items => u16::try_from(items)
+                .unwrap_or(u16::MAX)
+                .saturating_add(TITLE_AND_HEADER),
+        };
+        Asides {
+            groups: lines(app.record.groups.len()),
+            priorities: lines(prioritised(app).map_or(0, |queue| queue.priorities.len())),
+        }
+    }
+
+    fn height(&self) -> u16 {
+        self.groups.saturating_add(self.priorities)
+    }
+
+    /// Stacks them in `area` as far as they fit; returns what is left, if that is enough for a list.
+    fn stack(&self, layout: &mut Layout, area: Option<Rect>) -> Option<Rect> {
+        let mut rest = area?;
+        let mut take = |lines: u16| {
+            let height = lines.min(rest.height);
+            let place = Rect { height, ..rest };
+            if lines == 0 || height < LIST_LEAST {
+                return None;
+            }
+            rest = Rect {
+                y: rest.y + height,
+                height: rest.height - height,
+                ..rest
+            };
+            Some(place)
+        };
+        layout.groups = take(self.groups);
+        layout.priorities = take(self.priorities);
+        (rest.height >= LIST_LEAST).then_some(rest)
+    }
+}
+
+/// `area` without some rows at its top.
+fn below(area: Rect, rows: u16) -> Rect {
+    let rows = rows.min(area.height);
+    Rect {
+        y: area.y + rows,
+        height: area.height - rows,
+        ..area
     }
 }
 
@@ -148,6 +229,8 @@ fn beside(row: Option<Rect>, left: u16) -> (Option<Rect>, Option<Rect>) {
 const WIDE: u16 = 110;
 /// From here on small panels do.
 const HALVES: u16 = 76;
+/// A title and two lines.
+const LIST_LEAST: u16 = 3;
 const TITLE_AND_HEADER: u16 = 2;
 
 // Rows from top to bottom.

@@ -1,5 +1,6 @@
 //! Rates, latencies and the log.
 
+use queuelab_record::grouped;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Rect};
 use ratatui::style::{Style, Stylize};
@@ -168,6 +169,36 @@ pub(crate) fn log(app: &App, frame: &mut Frame, area: Rect) {
         })
         .collect();
     frame.render_widget(Paragraph::new(lines), area);
+}
+
+/// What runs short now; what did before, once nothing does.
+pub(crate) fn alarms(app: &App, frame: &mut Frame, area: Rect) {
+    let on: Vec<String> = figures::alarms_on(&app.record, app.now)
+        .map(|it| format!("{} of {} since {}", it.resource, it.node, it.from))
+        .collect();
+    let line = match on.is_empty() {
+        false => Line::styled(
+            format!(" ALARM  {}: publishers blocked", on.join(", ")),
+            theme::ALARM_ON,
+        ),
+        true => {
+            let times = match app.record.alarms.len() {
+                1 => "1 alarm".into(),
+                count => format!("{} alarms", grouped(count as u64)),
+            };
+            let total = metric(app, "alarm_time");
+            Line::styled(
+                format!(" no alarm now; {times} so far, {total}"),
+                theme::ALARM,
+            )
+        }
+    };
+    frame.render_widget(Paragraph::new(line), area);
+}
+
+fn metric(app: &App, name: &str) -> String {
+    let measured = app.record.metric(name, None, None);
+    measured.map_or(NONE.into(), |measured| measured.to_string())
 }
 
 /// A cell of a right-aligned column.

@@ -17,7 +17,7 @@ use super::theme;
 /// One row per queue, as many columns as there is room for.
 pub(crate) fn queues(app: &App, frame: &mut Frame, area: Rect) {
     let area = titled(frame, area, "Queues".bold());
-    let columns = columns_within(area.width);
+    let columns = columns_within(app, area.width);
     let longest = app
         .record
         .queues
@@ -72,8 +72,13 @@ struct Column {
     value: fn(&App, &QueueRecord) -> String,
 }
 
-fn columns_within(width: u16) -> Vec<&'static Column> {
-    let mut columns: Vec<&Column> = COLUMNS.iter().collect();
+fn columns_within(app: &App, width: u16) -> Vec<&'static Column> {
+    let delays = |queue: &QueueRecord| queue.series.delayed.iter().any(|&count| count > 0);
+    let delays = app.record.queues.iter().any(delays);
+    let mut columns: Vec<&Column> = COLUMNS
+        .iter()
+        .filter(|column| delays || column.title != DELAYED)
+        .collect();
     let room =
         |columns: &[&Column]| columns.iter().map(|column| column.width + 1).sum::<u16>() + 12;
     while room(&columns) > width {
@@ -85,7 +90,10 @@ fn columns_within(width: u16) -> Vec<&'static Column> {
     columns
 }
 
-const COLUMNS: [Column; 7] = [
+/// The column that is there only if messages were delayed.
+const DELAYED: &str = "delayed";
+
+const COLUMNS: [Column; 8] = [
     Column {
         title: "durable",
         width: 7,
@@ -95,14 +103,23 @@ const COLUMNS: [Column; 7] = [
     Column {
         title: "ready",
         width: 9,
-        need: 7,
+        need: 8,
         value: |_, queue| grouped(figures::depth(queue).ready),
     },
     Column {
         title: "in flight",
         width: 9,
-        need: 5,
+        need: 6,
         value: |_, queue| grouped(figures::depth(queue).in_flight),
+    },
+    Column {
+        title: DELAYED,
+        width: 8,
+        need: 4,
+        value: |_, queue| match figures::depth(queue).delayed {
+            0 => NONE.into(),
+            count => grouped(count),
+        },
     },
     Column {
         title: "oldest",
@@ -113,13 +130,13 @@ const COLUMNS: [Column; 7] = [
     Column {
         title: "in",
         width: 9,
-        need: 6,
+        need: 7,
         value: |app, queue| text::rate(figures::rates(&app.record, queue).published),
     },
     Column {
         title: "acked",
         width: 9,
-        need: 4,
+        need: 5,
         value: |app, queue| text::rate(figures::rates(&app.record, queue).acked),
     },
     Column {
@@ -138,11 +155,16 @@ fn age(age: Length) -> String {
     }
 }
 
-/// Dropped and dead-lettered copies, if any.
+/// Copies that are gone without service, and those that moved to a dead-letter target, if any.
 fn lost(queue: &QueueRecord) -> String {
-    match (queue.dropped, queue.dead_lettered) {
+    let gone = queue.dropped + queue.rejected + queue.expired + queue.exhausted;
+    match (gone, queue.dead_lettered) {
         (0, 0) => NONE.into(),
-        (dropped, dead) => format!("{}/{}", grouped(dropped), grouped(dead)),
+        (gone, dead) => format!(
+            "{}/{}",
+            text::number(gone as f64),
+            text::number(dead as f64)
+        ),
     }
 }
 
@@ -204,6 +226,91 @@ pub(crate) fn consumers(app: &App, frame: &mut Frame, area: Rect) {
         Table::new(rows, widths).header(header).column_spacing(1),
         area,
     );
+}
+
+/// One row per group that shares streams: members, how often streams were assigned anew, how far it is behind.
+pub(crate) fn groups(app: &App, frame: &mut Frame, area: Rect) {
+    let area = titled(frame, area, "Groups".bold());
+    let room = usize::from(area.width).saturating_sub(29).max(6);
+    let rows = app.record.groups.iter().map(|group| {
+        let members = format!(" ×{}", group.members_end);
+        let name_width = room.saturating_sub(members.chars().count());
+        let name = text::shortened(&group.name, name_width);
+        Row::new([
+            Cell::from(format!(" {name}{members}")),
+            right(grouped(group.rebalances)),
+            right(grouped(group.lag_end)),
+            right(text::rate(figures::per_second(
+                &app.record,
+                &group.series.settled,
+            ))),
+        ])
+    });
+    let header = [
+        Cell::from(" group"),
+        right("rebal."),
+        right("lag"),
+        right("settled"),
+    ];
+    let widths = [
+        Constraint::Length(room as u16 + 1),
+        Constraint::Length(6),
+        Constraint::Length(9),
+        Constraint::Length(8),
+    ];
+    let table = Table::new(rows, widths)
+        .header(Row::new(header).style(theme::DIM))
+        .column_spacing(1);
+    frame.render_widget(table, area);
+}
+
+/// Delivery by priority in the selected queue, or in the first that has several; the highest first.
+pub(crate) fn priorities(app: &App, frame: &mut Frame, area: Rect) {
+    let Some(queue) = prioritised(app) else {
+        return;
+    };
+    let name = text::shortened(&queue.name, usize::from(area.width).saturating_sub(24));
+    let title = vec![
+        "Priorities".bold(),
+        Span::styled(format!(" of {name}, delivery"), theme::DIM),
+    ];
+    let area = titled(frame, area, title);
+    let rows = queue.priorities.iter().rev().map(|class| {
+        let percentiles = figures::percentiles(&class.delivery);
+        let span = |of: fn(&figures::Percentiles) -> Length| {
+            right(
+                percentiles
+                    .as_ref()
+                    .map_or(NONE.into(), |it| of(it).to_string()),
+            )
+        };
+        Row::new([
+            Cell::from(format!(" {}", class.priority)),
+            right(grouped(class.delivered)),
+            span(|it| it.p50),
+            span(|it| it.p99),
+        ])
+    });
+    let header = [
+        Cell::from(" priority"),
+        right("delivered"),
+        right("p50"),
+        right("p99"),
+    ];
+    let widths = [9, 10, 8, 8].map(Constraint::Length);
+    let table = Table::new(rows, widths)
+        .header(Row::new(header).style(theme::DIM))
+        .column_spacing(1);
+    frame.render_widget(table, area);
+}
+
+/// The queue whose priorities are shown.
+pub(crate) fn prioritised(app: &App) -> Option<&QueueRecord> {
+    let selected = app.record.queues.get(app.selected);
+    let has_any = |queue: &&QueueRecord| figures::has_priorities(queue);
+    selected
+        .filter(has_any)
+        .or_else(|| app.record.queues.iter().find(has_any))
 }
 
 /// `share` of `width` columns, to an eighth of one.

@@ -21,6 +21,11 @@ pub(crate) const PASS: Style = Style::new().fg(BLUISH_GREEN).add_modifier(Modifi
 pub(crate) const FAIL: Style = Style::new().fg(VERMILLION).add_modifier(Modifier::BOLD);
 pub(crate) const UNDECIDED: Style = Style::new().fg(ORANGE).add_modifier(Modifier::BOLD);
 pub(crate) const FAULT: Style = Style::new().fg(VERMILLION);
+pub(crate) const ALARM: Style = Style::new().fg(PURPLE);
+pub(crate) const ALARM_ON: Style = Style::new()
+    .fg(Color::White)
+    .bg(PURPLE)
+    .add_modifier(Modifier::BOLD);
 
 const SERIES: [Color; 7] = [
     ORANGE,
@@ -37,4 +42,6 @@ const BLUISH_GREEN: Color = Color::Indexed(36);
 const YELLOW: Color = Color::Indexed(227);
 const BLUE: Color = Color::Indexed(32);
 const VERMILLION: Color = Color::Indexed(166);
+/// Not of the palette: alarms, and nothing else.
+const PURPLE: Color = Color::Indexed(97);
 const REDDISH_PURPLE: Color = Color::Indexed(175);

@@ -133,15 +133,27 @@ impl Broker {
     }
 
     /// Takes one input; effects are appended to `out`.
+    // Inlined for the sake of requests: a driver's request reaches its handler without being moved twice.
+    #[inline(always)]
     pub fn handle(&mut self, now: Time, input: Input, out: &mut Vec<Output>) {
         self.begin(now, out);
+        match input {
+            Input::Client { channel, request } => self.client(channel, request, out),
+            other => self.handle_other(other, out),
+        }
+        self.serve(out);
+    }
+
+    /// Everything but requests.
+    #[inline(never)]
+    fn handle_other(&mut self, input: Input, out: &mut Vec<Output>) {
         match input {
             Input::Opened { connection, window } => {
                 self.close_connection(connection, out);
                 self.connections.open(connection, window);
             }
             Input::Closed { connection } => self.close_connection(connection, out),
-            Input::Client { channel, request } => self.client(channel, request, out),
+            Input::Client { .. } => {}
             Input::Writable { connection, bytes } => {
                 if let Some(open) = self.connections.get_mut(connection) {
                     open.grant(bytes);
@@ -167,12 +179,19 @@ impl Broker {
                 }
             }
         }
-        self.serve_touched(out);
     }
 
     /// Ends a batch of inputs: coalesced confirms, the sync that they need, the log's head released.
+    #[inline]
     pub fn flush(&mut self, now: Time, out: &mut Vec<Output>) {
         self.timers.advance(now);
+        if self.starting || !self.answering.is_empty() || self.log.needs_attention() {
+            self.end_batch(out);
+        }
+    }
+
+    #[inline(never)]
+    fn end_batch(&mut self, out: &mut Vec<Output>) {
         if self.starting {
             self.start(out);
         }
@@ -207,7 +226,7 @@ impl Broker {
     /// Does what is due at `now`; nothing if nothing is.
     pub fn tick(&mut self, now: Time, out: &mut Vec<Output>) {
         self.begin(now, out);
-        self.serve_touched(out);
+        self.serve(out);
     }
 
     /// When to call [`Broker::tick`]; any other call may change it. One tick more does no harm.
@@ -247,6 +266,8 @@ impl Broker {
 }
 
 impl Broker {
+    /// Handles a request, or keeps it until its connection is parked no longer.
+    #[inline(never)]
     fn client(&mut self, channel: ChannelId, request: Request, out: &mut Vec<Output>) {
         let Some(connection) = self.connections.get_mut(channel.connection) else {
             return;
@@ -378,6 +399,15 @@ impl Broker {
         }
     }
 
+    /// Serves what an input has touched, if anything.
+    #[inline]
+    fn serve(&mut self, out: &mut Vec<Output>) {
+        let idle = self.touched.is_empty() && self.streams.advancing.is_empty();
+        if !idle || self.timers.behind() || self.flow.is_some() {
+            self.serve_touched(out);
+        }
+    }
+
     /// Notes that a queue may have something to deliver, or room.
     #[inline]
     fn touch(&mut self, queue: QueueId) {
@@ -458,13 +488,19 @@ impl Broker {
     #[inline]
     fn observe(&self, event: Event, out: &mut Vec<Output>) {
         if self.observe {
-            out.push(Output::Observe(event));
+            append(out, || Output::Observe(event));
         }
     }
 
     /// A copy of what `origin` stands for has committed (or was dropped, as its queue's policy says).
     #[inline]
     fn resolve(&mut self, origin: Origin, out: &mut Vec<Output>) {
+        if !matches!(origin, Origin::Unconfirmed) {
+            self.answer_for(origin, out);
+        }
+    }
+
+    fn answer_for(&mut self, origin: Origin, out: &mut Vec<Output>) {
         match origin {
             Origin::Unconfirmed => {}
             Origin::Publish {
@@ -488,4 +524,10 @@ impl Broker {
             Origin::Move(key) => self.resolve_move(key, out),
         }
     }
+}
+
+/// Appends what `make` says, written where it stays: outputs are large, and most use little of that.
+#[inline(always)]
+fn append(out: &mut Vec<Output>, make: impl FnOnce() -> Output) {
+    out.extend(std::iter::once_with(make));
 }

@@ -291,9 +291,13 @@ impl Queue {
     /// Commits a removal; the result is the message's tag, and whether it is in the log. `None` if the queue was deleted meanwhile.
     #[inline]
     pub(crate) fn remove(&mut self, serial: u64) -> Option<(u64, bool)> {
-        let slot = self.slots.remove(serial)?;
-        self.held_bytes -= slot.message.size();
-        match slot.state {
+        let look = |slot: &Slot| {
+            let message = &slot.message;
+            (message.tag, message.size(), slot.state, slot.logged())
+        };
+        let (tag, size, state, logged) = self.slots.discard(serial, look)?;
+        self.held_bytes -= size;
+        match state {
             State::InFlight | State::Settling => self.in_flight -= 1,
             State::Stalled => self.stalled -= 1,
             State::Leaving => {}
@@ -301,7 +305,7 @@ impl Queue {
                 unreachable!("a slot is taken before it is removed")
             }
         }
-        Some((slot.message.tag, slot.logged()))
+        Some((tag, logged))
     }
 
     pub(crate) fn slot(&self, serial: u64) -> Option<&Slot> {

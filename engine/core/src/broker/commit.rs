@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::Broker;
+use super::{Broker, append};
 use crate::config::Durability;
 use crate::id::{ChannelId, GroupId, LogPosition, MessageCopy};
 use crate::interface::{Command, Entry, Event, Output, Removal};
@@ -147,10 +147,8 @@ impl Log {
     fn persist(&mut self, entry: Entry, needs_sync: bool, out: &mut Vec<Output>) {
         self.last = self.next();
         self.needs_sync |= needs_sync;
-        out.push(Output::Persist {
-            position: self.last,
-            entry,
-        });
+        let position = self.last;
+        append(out, || Output::Persist { position, entry });
     }
 
     /// Up to where the log is written, and synced.
@@ -184,7 +182,14 @@ impl Log {
         std::mem::take(&mut self.needs_sync).then_some(self.last)
     }
 
+    /// True if the end of a batch has something to do about it.
+    #[inline]
+    pub(super) fn needs_attention(&self) -> bool {
+        self.needs_sync || self.release_is_due()
+    }
+
     /// True if so much was appended that the search for a new head pays.
+    #[inline]
     pub(super) fn release_is_due(&self) -> bool {
         self.last.0 - self.looked.0 >= RELEASE_ENTRIES
     }
@@ -268,7 +273,7 @@ impl Broker {
     }
 
     /// Proposes and commits one effect: a transaction of its own, without the detour.
-    #[inline]
+    #[inline(always)]
     pub(super) fn commit_one(
         &mut self,
         effect: Effect,
@@ -287,12 +292,13 @@ impl Broker {
     }
 
     /// Lets an effect wait for the log, or carries it out.
-    #[inline]
+    #[inline(always)]
     fn enact(&mut self, effect: Effect, logged: bool, out: &mut Vec<Output>) {
         let durability = self.queues[effect.copy().queue.index()].config.durability;
         match (logged, durability) {
             (true, Durability::Os) => self.log.unwritten.push_back((self.log.last, effect)),
             (true, Durability::Fsync) => self.log.unsynced.push_back((self.log.last, effect)),
+            (_, Durability::None) => self.apply(effect, out),
             _ => {
                 if let Some(effect) = self.log.wait_in_turn(durability, effect) {
                     self.apply(effect, out);

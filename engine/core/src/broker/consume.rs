@@ -1,8 +1,8 @@
 //! How messages leave: consumers, deliveries, and what clients do with them.
 
-use super::Broker;
 use super::commit::Effect;
 use super::dead_letter::Departure;
+use super::{Broker, append};
 use crate::channel::{Channel, Consumer, Unacked};
 use crate::id::{ChannelId, ConnectionId, ConsumerId, MessageCopy, QueueId};
 use crate::interface::{Command, Consume, Event, Output, Removal, Response};
@@ -203,8 +203,10 @@ impl Broker {
         let connection = self.connections.get_mut(consumer.channel.connection);
         consumer.has_credit()
             && connection.is_some_and(|connection| {
-                let channel = connection.channel_mut(consumer.channel.number);
-                let full = consumer.limited && channel.is_some_and(|channel| !channel.has_credit());
+                let full = consumer.limited
+                    && connection
+                        .channel_mut(consumer.channel.number)
+                        .is_some_and(|channel| !channel.has_credit());
                 !full && connection.takes_deliveries()
             })
     }
@@ -294,16 +296,15 @@ impl Broker {
             .channel_mut(consumer.channel.number)
             .expect("a consumer's channel is open");
         let delivery = channel.number_delivery();
-        let response = Response::Deliver {
-            consumer: consumer.id,
-            delivery,
-            redelivered: slot.redelivered,
-            copy,
-            message: slot.message.clone(),
-        };
-        out.push(Output::Client {
+        append(out, || Output::Client {
             channel: consumer.channel,
-            response,
+            response: Response::Deliver {
+                consumer: consumer.id,
+                delivery,
+                redelivered: slot.redelivered,
+                copy,
+                message: slot.message.clone(),
+            },
         });
         let no_ack = consumer.no_ack;
         let (to, leased) = (consumer.channel, !no_ack && queue.leases.is_some());
@@ -359,13 +360,14 @@ impl Broker {
         if channel.transaction.is_some() {
             return self.gather_settlement(id, delivery, multiple, settlement, out);
         }
+        if !multiple && let Some(unacked) = channel.unacked.remove(delivery) {
+            return self.settle_one(unacked, settlement, out);
+        }
         let Some(last) = channel.named(delivery, multiple) else {
             return self.fail_channel(id, 406, "unknown delivery tag", out);
         };
         if !multiple {
-            if let Some(unacked) = channel.unacked.remove(last) {
-                self.settle_one(unacked, settlement, out);
-            }
+            // It comes too late: the delivery was taken back.
             return;
         }
         while let Some(channel) = self.connections.channel_mut(id)

@@ -63,25 +63,30 @@ impl Broker {
             }
         }
         let bounded = |target: &QueueId| self.queues[target.index()].bounded();
-        if !targets.iter().any(bounded) {
-            self.accept(id, mandatory, message, &mut targets, &seen, out);
-        } else if let Some(queue) = self.full_block(&targets, message.size(), resumed) {
-            let demand = (1, message.size(), message.tag);
-            let request = Request::Publish {
-                exchange,
-                mandatory,
-                message,
-            };
-            self.park(id, queue, request, demand, out);
-        } else if let Some(queue) = self.refusing(&targets, message.size()) {
-            self.refuse(id, queue, message.tag, out);
-        } else {
-            self.accept(id, mandatory, message, &mut targets, &seen, out);
+        if targets.iter().any(bounded) {
+            if let Some(queue) = self.full_block(&targets, message.size(), resumed) {
+                let demand = (1, message.size(), message.tag);
+                let request = Request::Publish {
+                    exchange,
+                    mandatory,
+                    message,
+                };
+                self.park(id, queue, request, demand, out);
+                targets.clear();
+                return self.target_lists.push(targets);
+            }
+            if let Some(queue) = self.refusing(&targets, message.size()) {
+                self.refuse(id, queue, message.tag, out);
+                targets.clear();
+                return self.target_lists.push(targets);
+            }
         }
+        self.accept(id, mandatory, message, &mut targets, &seen, out);
         targets.clear();
         self.target_lists.push(targets);
     }
 
+    #[inline]
     fn accept(
         &mut self,
         id: ChannelId,
@@ -140,7 +145,7 @@ impl Broker {
     }
 
     /// Numbers a publish that `copies` queues answer for, if its channel asked for confirms.
-    #[inline]
+    #[inline(always)]
     pub(super) fn begin_publish(&mut self, id: ChannelId, copies: u32) -> Origin {
         let Some(channel) = self.connections.channel_mut(id) else {
             return Origin::Unconfirmed;
@@ -276,7 +281,8 @@ impl Broker {
     }
 
     /// Gives a newcomer its slot; the result is to be committed.
-    #[inline]
+    // Always inlined: what it takes and returns is large, and most of the result is empty, most of the time.
+    #[inline(always)]
     fn admit(
         &mut self,
         queue: QueueId,

@@ -362,6 +362,10 @@ impl Consumer {
     /// Starts what can be started; services that take no time end at once, and `true` says that there were any.
     #[inline]
     fn start_services(&mut self, now: Time, out: &mut Vec<ConsumerAction>) -> bool {
+        !self.buffer.is_empty() && self.start_buffered(now, out)
+    }
+
+    fn start_buffered(&mut self, now: Time, out: &mut Vec<ConsumerAction>) -> bool {
         let mut any_ended = false;
         while self.paused_since.is_none() && self.services.len() < self.plan.concurrency {
             if let Some(extras) = &self.extras

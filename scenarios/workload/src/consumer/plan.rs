@@ -114,6 +114,7 @@ impl ConsumerPlan {
     }
 
     /// How long a service that begins now takes.
+    #[inline]
     pub(super) fn service_time(&self, now: Time, delivery: &Delivery) -> Span {
         let stream = &self.subscriptions[delivery.subscription as usize].services;
         let service = if self.service_by_phase.is_empty() {
@@ -131,6 +132,7 @@ impl ConsumerPlan {
     }
 
     /// The nack that a delivery ends with, if it does.
+    #[inline]
     pub(super) fn nack(&self, delivery: &Delivery) -> Option<Nack> {
         let Ack::Manual { nack, .. } = self.ack else {
             return None;

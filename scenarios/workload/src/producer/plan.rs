@@ -102,6 +102,7 @@ impl ProducerPlan {
     }
 
     /// What a message carries besides key and body; nothing, for most producers. The same for each attempt.
+    #[inline]
     pub fn properties(&self, member: u32, publish: &Publish) -> Option<Properties> {
         let mix = self.mix.as_ref()?;
         Some(mix.properties(member, publish, &self.keys))

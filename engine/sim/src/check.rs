@@ -179,9 +179,12 @@ impl Check {
     /// A producer hands a message to the network, for the first time or `again`.
     #[inline]
     pub fn sent(&mut self, tag: Tag, key: u32, properties: Option<&Properties>, again: bool) {
-        if !self.enabled {
-            return;
+        if self.enabled {
+            self.note_sent(tag, key, properties, again);
         }
+    }
+
+    fn note_sent(&mut self, tag: Tag, key: u32, properties: Option<&Properties>, again: bool) {
         if again {
             // What is known of the earlier attempts no longer says what becomes of it.
             return self.update(tag, |message| {
@@ -286,9 +289,12 @@ impl Check {
     /// A producer knows what became of its message.
     #[inline]
     pub fn outcome(&mut self, now: Time, tag: Tag, confirmed: bool) {
-        if !self.enabled {
-            return;
+        if self.enabled {
+            self.note_outcome(now, tag, confirmed);
         }
+    }
+
+    fn note_outcome(&mut self, now: Time, tag: Tag, confirmed: bool) {
         let mut violated = None;
         if let Some(message) = self.messages[tag.producer()].get(tag.sequence())
             && confirmed
@@ -455,10 +461,13 @@ impl Check {
     /// A consumer (of reader `reader`, in a stream) has a message in its hands for the first time.
     #[inline]
     pub fn first_received(&mut self, now: Time, tag: Tag, copy: MessageCopy, reader: u32) {
-        let queue = copy.queue.index();
-        if !self.enabled || !self.rules[queue].ordered {
-            return;
+        if self.enabled && self.rules[copy.queue.index()].ordered {
+            self.mind_order(now, tag, copy, reader);
         }
+    }
+
+    fn mind_order(&mut self, now: Time, tag: Tag, copy: MessageCopy, reader: u32) {
+        let queue = copy.queue.index();
         let messages = self.messages.get(tag.producer());
         let known = messages.and_then(|messages| messages.get(tag.sequence()));
         let key = match known {
@@ -633,9 +642,12 @@ impl Check {
 
     #[inline]
     fn update(&mut self, tag: Tag, change: impl FnOnce(&mut Message)) {
-        if !self.enabled {
-            return;
+        if self.enabled {
+            self.change(tag, change);
         }
+    }
+
+    fn change(&mut self, tag: Tag, change: impl FnOnce(&mut Message)) {
         let Some(messages) = self.messages.get_mut(tag.producer()) else {
             return;
         };

@@ -337,7 +337,15 @@ impl World {
     }
 
     /// A message is done with: if it comes from a closed loop, its producer thinks, then sends the next one.
+    #[inline]
     pub fn consumed(&mut self, tag: u64) {
+        let producer = self.producers.get(Tag(tag).producer());
+        if producer.is_none_or(|slot| slot.closed) {
+            self.closes_loop(tag);
+        }
+    }
+
+    fn closes_loop(&mut self, tag: u64) {
         let tag = Tag(self.origin(tag, Time::ZERO).tag);
         let producer = tag.producer() as u32;
         let Some(slot) = self.producers.get_mut(producer as usize) else {
@@ -651,13 +659,12 @@ impl World {
 
     /// Nothing more will happen to a copy.
     #[inline]
-    pub fn end_journey(&mut self, copy: MessageCopy) -> Option<crate::journey::Journey> {
+    pub fn end_journey(&mut self, copy: MessageCopy) {
         let counted = self.relays.counts() && !self.is_done(copy);
-        let journey = self.journeys.end(copy)?;
-        if counted {
-            self.copy_ends(journey.tag);
+        let ended = self.journeys.end(copy);
+        if counted && let Some(tag) = ended {
+            self.copy_ends(tag);
         }
-        Some(journey)
     }
 }
 

@@ -72,6 +72,7 @@ impl Disk {
     }
 
     /// Hands the buffer to the operating system; true if there was anything in it.
+    #[inline]
     pub fn write(&mut self) -> bool {
         let news = self.written < self.appended;
         self.written = self.appended;

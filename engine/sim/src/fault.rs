@@ -154,9 +154,10 @@ impl World {
                 .for_each(|level| level.ready = 0);
             for serial in gone {
                 let copy = copy(serial);
-                let Some(journey) = self.end_journey(copy) else {
+                let Some(journey) = self.journeys.get(copy).cloned() else {
                     continue;
                 };
+                self.end_journey(copy);
                 let tag = Tag(journey.tag);
                 if journey.state != State::Proposed {
                     self.metrics.littles.leave(now, journey.committed);

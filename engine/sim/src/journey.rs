@@ -138,12 +138,13 @@ impl Journeys {
         })
     }
 
+    /// Forgets a copy; the result is its message's tag.
     #[inline]
-    pub fn end(&mut self, copy: MessageCopy) -> Option<Journey> {
+    pub fn end(&mut self, copy: MessageCopy) -> Option<u64> {
         if let Some(readings) = &mut self.readings[copy.queue.index()] {
             readings.remove(copy.serial);
         }
-        self.queues[copy.queue.index()].remove(copy.serial)
+        self.queues[copy.queue.index()].discard(copy.serial, |journey| journey.tag)
     }
 
     /// Takes copies that are in the queue again although they had left it: (serial, tag), ascending.

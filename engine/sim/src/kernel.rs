@@ -101,8 +101,16 @@ impl<E: Copy> Calendar<E> {
     }
 
     /// Schedules `event` at `at`, or with the lane's last event if that is later. Past instants count as now.
-    #[inline]
+    #[inline(always)]
     pub fn schedule_in(&mut self, lane: LaneId, at: Time, event: E) {
+        if at <= self.now && self.lanes[lane.0 as usize].is_empty() {
+            let sequence = self.next_sequence();
+            return self.at_once.push_back((sequence, event));
+        }
+        self.join_lane(lane, at, event);
+    }
+
+    fn join_lane(&mut self, lane: LaneId, at: Time, event: E) {
         let waiting = &mut self.lanes[lane.0 as usize];
         let sequence = self.sequence;
         match waiting.back() {
@@ -110,10 +118,6 @@ impl<E: Copy> Calendar<E> {
                 let at = at.max(*last);
                 waiting.push_back((at, sequence, event));
                 self.sequence += 1;
-            }
-            None if at <= self.now => {
-                self.sequence += 1;
-                self.at_once.push_back((sequence, event));
             }
             None => {
                 self.sequence += 1;

@@ -234,9 +234,15 @@ impl World {
     }
 
     /// Whether the run is over because all is done, if it is to end so.
-    #[inline]
+    #[inline(always)]
     pub fn look_for_emptiness(&mut self) {
-        if self.scenario.until == Some(Until::Empty) && self.is_empty() {
+        if self.ends_when_empty {
+            self.end_if_empty();
+        }
+    }
+
+    fn end_if_empty(&mut self) {
+        if self.is_empty() {
             self.end_now();
         }
     }

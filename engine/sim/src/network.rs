@@ -132,7 +132,13 @@ impl Costs {
     }
 }
 
-impl<T> Pipe<T> {
+/// What can travel.
+pub trait Packet {
+    /// Bytes on the wire, about.
+    fn size(&self) -> u64;
+}
+
+impl<T: Packet> Pipe<T> {
     /// An empty pipe.
     pub fn new(stream: Stream, lane: LaneId) -> Pipe<T> {
         Pipe {
@@ -144,13 +150,19 @@ impl<T> Pipe<T> {
         }
     }
 
-    /// Takes a packet of `bytes` that leaves at `at`; returns when it arrives, but for its predecessors, which the lane minds.
+    /// Takes a packet that leaves at `at`; returns when it arrives, but for its predecessors, which the lane minds.
     #[inline]
-    pub fn send(&mut self, at: Time, bytes: u64, packet: T, costs: &Costs) -> Time {
+    pub fn send(&mut self, at: Time, packet: T, costs: &Costs) -> Time {
+        let arrives = match costs.free {
+            true => at,
+            false => self.arrival(at, packet.size(), costs),
+        };
         self.packets.push_back(packet);
-        if costs.free {
-            return at;
-        }
+        arrives
+    }
+
+    /// When a packet of so many bytes arrives.
+    fn arrival(&mut self, at: Time, bytes: u64, costs: &Costs) -> Time {
         self.sent += 1;
         let mut leaves = at;
         if let Some(bandwidth) = costs.bandwidth {
@@ -179,9 +191,9 @@ impl<T> Pipe<T> {
     }
 }
 
-impl Up {
-    /// Bytes on the wire, about.
-    pub fn size(&self) -> u64 {
+impl Packet for Up {
+    #[inline]
+    fn size(&self) -> u64 {
         match self {
             Up::Request {
                 request: Request::Publish { message, .. },
@@ -192,9 +204,9 @@ impl Up {
     }
 }
 
-impl Down {
-    /// Bytes on the wire, about.
-    pub fn size(&self) -> u64 {
+impl Packet for Down {
+    #[inline]
+    fn size(&self) -> u64 {
         match self {
             Down::Deliver(delivered) => FRAME + u64::from(delivered.size),
             Down::Notice { bytes } => FRAME + bytes,

@@ -301,9 +301,13 @@ impl World {
             // No batch ever forms: handling and flushing end at the instant at which they began.
             self.handle(arrival);
             self.flush();
-            self.look_for_emptiness();
-            return;
+            return self.look_for_emptiness();
         }
+        self.waits(arrival);
+    }
+
+    /// An input waits for its core, if that is not idle.
+    fn waits(&mut self, arrival: Arrival) {
         let core = self.node.core_of(&arrival);
         let slot = &mut self.node.cores[core];
         slot.inbox.push_back(arrival);
@@ -507,6 +511,8 @@ impl World {
         self.flush();
     }
 
+    // Its two callers, one for a free CPU and one for another, have it inlined: arrivals are large.
+    #[inline(always)]
     fn handle(&mut self, arrival: Arrival) -> Span {
         let now = self.calendar.now();
         match arrival {
@@ -520,20 +526,33 @@ impl World {
                     connection: ConnectionId(connection),
                     number: channel,
                 };
-                if let Request::Publish { message, .. } = &request {
+                let publish = if let Request::Publish { message, .. } = &request {
                     self.node.publishing = Some(Publishing {
                         tag: message.tag,
                         stamps,
                         priority: message.priority(),
                         answered: false,
                     });
-                    self.input(now, Input::Client { channel, request });
-                    let sending = self.emit();
-                    self.park_current(now);
-                    return sending;
-                }
+                    true
+                } else {
+                    false
+                };
                 self.input(now, Input::Client { channel, request });
+                let sending = self.emit();
+                if publish {
+                    self.park_current(now);
+                }
+                sending
             }
+            other => self.handle_other(now, other),
+        }
+    }
+
+    /// Everything but requests.
+    #[inline(never)]
+    fn handle_other(&mut self, now: Time, arrival: Arrival) -> Span {
+        match arrival {
+            Arrival::Request { .. } => {}
             Arrival::Open {
                 connection,
                 attempt,
@@ -573,27 +592,37 @@ impl World {
         self.emit()
     }
 
+    #[inline]
     fn flush(&mut self) -> Span {
         let now = self.calendar.now();
-        let mut sending = Span::ZERO;
-        loop {
-            if let Some(broker) = &mut self.node.broker {
-                broker.flush(now, &mut self.node.outputs);
-            }
-            self.mind_deadline();
-            sending += self.emit();
-            if let Some(free) = self.node.disk.free_changed() {
-                self.input(now, Input::Disk { free });
-                sending += self.emit();
-            }
-            if !(self.node.disk.write() && self.node.has_os_queues) {
-                return sending;
-            }
-            // The operating system has it: queues that wait for no more than that go on.
+        let mut sending = self.flush_broker(now);
+        // The operating system has it: queues that wait for no more than that go on.
+        while self.node.disk.write() && self.node.has_os_queues {
             let (written, synced) = self.node.disk.progress();
             self.input(now, Input::Log { written, synced });
             sending += self.emit();
+            sending += self.flush_broker(now);
         }
+        sending
+    }
+
+    #[inline(always)]
+    fn flush_broker(&mut self, now: Time) -> Span {
+        if let Some(broker) = &mut self.node.broker {
+            broker.flush(now, &mut self.node.outputs);
+        }
+        self.mind_deadline();
+        let mut sending = self.emit();
+        if let Some(free) = self.node.disk.free_changed() {
+            sending += self.tells_free(now, free);
+        }
+        sending
+    }
+
+    #[inline(never)]
+    fn tells_free(&mut self, now: Time, free: u64) -> Span {
+        self.input(now, Input::Disk { free });
+        self.emit()
     }
 
     /// The connection over which backlogs come, beyond those of the clients.
@@ -601,7 +630,7 @@ impl World {
         ConnectionId(self.connections.len() as u32)
     }
 
-    #[inline]
+    #[inline(always)]
     pub fn input(&mut self, now: Time, input: Input) {
         if let Some(broker) = &mut self.node.broker {
             broker.handle(now, input, &mut self.node.outputs);
@@ -610,10 +639,16 @@ impl World {
     }
 
     /// Does what the broker asked for. Returns the CPU time that its deliveries cost; each leaves once its own is paid.
+    #[inline(always)]
     fn emit(&mut self) -> Span {
         if self.node.outputs.is_empty() {
             return Span::ZERO;
         }
+        self.emit_all()
+    }
+
+    #[inline(never)]
+    fn emit_all(&mut self) -> Span {
         let now = self.calendar.now();
         let mut outputs = std::mem::take(&mut self.node.outputs);
         let mut sending = Span::ZERO;
@@ -647,7 +682,8 @@ impl World {
             }
         }
         outputs.clear();
-        self.node.outputs = outputs;
+        // What was in its place meanwhile is an empty one without memory: there is nothing to drop.
+        std::mem::forget(std::mem::replace(&mut self.node.outputs, outputs));
         self.measure_depths(now);
         sending
     }

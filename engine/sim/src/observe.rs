@@ -298,12 +298,18 @@ impl World {
         }
     }
 
+    #[inline]
     pub fn park_current(&mut self, now: Time) {
         if let Some(current) = self.node.publishing.take()
             && !current.answered
         {
-            self.parked.insert(current.tag, (current, now));
+            self.park(current, now);
         }
+    }
+
+    #[cold]
+    fn park(&mut self, current: Publishing, now: Time) {
+        self.parked.insert(current.tag, (current, now));
     }
 
     #[inline]

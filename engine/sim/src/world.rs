@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use queuelab_core::{Span, Time};
 use queuelab_record::{AlarmRecord, FaultRecord};
-use queuelab_scenario::{Ack, Arrivals, Scenario, Target};
+use queuelab_scenario::{Ack, Arrivals, Scenario, Target, Until};
 use queuelab_workload::{
     Consumer, ConsumerAction, ConsumerPlan, Producer, ProducerAction, ProducerPlan, Stream,
 };
@@ -85,6 +85,8 @@ pub struct World {
     pub retried: BTreeMap<u64, Vec<u32>>,
     /// The last alarm of each resource may still be on: until the end of time.
     pub alarms: Vec<AlarmRecord>,
+    /// The run is over once nothing is left to do.
+    pub ends_when_empty: bool,
     /// When something happened last, if the run ends with idleness.
     pub active_at: Time,
     pub metrics: Metrics,
@@ -240,6 +242,7 @@ impl World {
             relays: Relays::new(&scenario, producers.len() as u32, consumers.len()),
             retried: BTreeMap::new(),
             alarms: Vec::new(),
+            ends_when_empty: scenario.until == Some(Until::Empty),
             active_at: Time::ZERO,
             producers,
             producer_plans,
@@ -272,7 +275,8 @@ impl World {
     }
 
     /// Runs the next event, if it is due by `until`; false if none is.
-    #[inline]
+    // Always inlined, into the loop that calls it for each event above all.
+    #[inline(always)]
     pub fn step(&mut self, until: Time) -> bool {
         let Some((now, sequence, event)) = self.calendar.pop_until(until) else {
             return false;
@@ -501,8 +505,7 @@ impl World {
             }
             return;
         }
-        let size = packet.size();
-        let arrives = link.up.send(now, size, packet, &self.network);
+        let arrives = link.up.send(now, packet, &self.network);
         self.calendar.schedule_in(
             link.up.lane,
             arrives,
@@ -544,8 +547,7 @@ impl World {
     #[inline]
     pub fn send_down(&mut self, connection: u32, at: Time, packet: Down) {
         let link = &mut self.connections[connection as usize];
-        let size = packet.size();
-        let arrives = link.down.send(at, size, packet, &self.network);
+        let arrives = link.down.send(at, packet, &self.network);
         self.calendar.schedule_in(
             link.down.lane,
             arrives,

@@ -199,7 +199,7 @@ impl Broker {
             self.refresh_marks(out);
         }
         if let Some(through) = self.log.sync() {
-            out.push(Output::Sync { through });
+            append(out, || Output::Sync { through });
         }
         for id in self.answering.drain(..) {
             let channel = self.connections.channel_mut(id);
@@ -528,6 +528,6 @@ impl Broker {
 
 /// Appends what `make` says, written where it stays: outputs are large, and most use little of that.
 #[inline(always)]
-fn append(out: &mut Vec<Output>, make: impl FnOnce() -> Output) {
+pub(crate) fn append(out: &mut Vec<Output>, make: impl FnOnce() -> Output) {
     out.extend(std::iter::once_with(make));
 }

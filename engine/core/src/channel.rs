@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use crate::broker::append;
 use crate::broker::transaction::Gathered;
 use crate::id::{ChannelId, ConnectionId, ConsumerId, GroupId, QueueId};
 use crate::interface::{DELIVERY_OVERHEAD, Output, Request, Response};
@@ -331,7 +332,7 @@ impl Confirms {
                 multiple,
                 accepted: true,
             };
-            out.push(Output::Client { channel, response });
+            append(out, || Output::Client { channel, response });
         };
         let (mut last, mut count) = (0, 0);
         while let Some(publish @ (Publish::Accepted | Publish::Answered)) = self.window.front() {

@@ -117,8 +117,14 @@ impl Broker {
         if let [target] = targets
             && self.queues[target.index()].has_room(message.size())
         {
-            let (effect, command) = self.admit(*target, message, origin, None, out);
-            self.commit_one(effect, command, out);
+            // Each way commits for itself: what they return is large, and need not be built in the usual case.
+            if self.queues[target.index()].stream.is_some() {
+                let (effect, command) = self.append(*target, message, origin, None, out);
+                self.commit_one(effect, command, out);
+            } else {
+                let (effect, command) = self.enter(*target, message, origin, None, out);
+                self.commit_one(effect, command, out);
+            }
         } else if !targets.is_empty() {
             self.place_all(
                 targets,
@@ -281,9 +287,25 @@ impl Broker {
     }
 
     /// Gives a newcomer its slot; the result is to be committed.
+    fn admit(
+        &mut self,
+        queue: QueueId,
+        message: Message,
+        origin: Origin,
+        from: Option<MessageCopy>,
+        out: &mut Vec<Output>,
+    ) -> (Effect, Option<Command>) {
+        if self.queues[queue.index()].stream.is_some() {
+            self.append(queue, message, origin, from, out)
+        } else {
+            self.enter(queue, message, origin, from, out)
+        }
+    }
+
+    /// The same in a queue that is no stream.
     // Always inlined: what it takes and returns is large, and most of the result is empty, most of the time.
     #[inline(always)]
-    fn admit(
+    fn enter(
         &mut self,
         queue: QueueId,
         message: Message,
@@ -294,9 +316,6 @@ impl Broker {
         let tag = message.tag;
         let next = self.log.next();
         let state = &mut self.queues[queue.index()];
-        if state.stream.is_some() {
-            return self.append(queue, message, origin, from, out);
-        }
         let logged = state.durable() && message.persistent;
         let for_log = logged.then(|| message.clone());
         let times = state.times(&message, self.timers.wall);

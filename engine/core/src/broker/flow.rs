@@ -140,6 +140,11 @@ impl Broker {
 
 /// Alarms.
 impl Broker {
+    /// Whether the disk alarm is on.
+    pub(super) fn disk_is_short(&self) -> bool {
+        self.flow.as_ref().is_some_and(|flow| flow.disk_alarm)
+    }
+
     /// Notes that a connection publishes: it is told of an alarm.
     pub(super) fn note_publisher(&mut self, id: ConnectionId, out: &mut Vec<Output>) {
         let alarm = self.flow.as_ref().is_some_and(|flow| flow.alarm());

@@ -213,6 +213,42 @@ service = "5ms"
     );
 }
 
+#[test]
+fn a_full_disk_holds_publishers_back() {
+    let record = run(r#"
+duration = "20s"
+[cluster]
+limits = { disk_free = "200kB" }
+disk = { capacity = "400kB" }
+[[queue]]
+name = "q"
+kind = "durable"
+[[producer]]
+name = "p"
+to = "q"
+arrivals = "constant"
+rate = "200/s"
+size = "1kB"
+limit = 1000
+confirm = { window = 10 }
+[[consumer]]
+name = "c"
+from = "q"
+prefetch = 5
+service = "10ms"
+"#);
+    let queue = &record.queues[0];
+    assert!(!record.alarms.is_empty());
+    assert!(record.alarms.iter().all(|alarm| alarm.resource == "disk"));
+    // The log holds what is acknowledged, too, until it can let go of its beginning.
+    assert!(
+        (50..300).contains(&queue.ready_max.0),
+        "{:?}",
+        queue.ready_max
+    );
+    assert_eq!(queue.acked, 1000);
+}
+
 /// Credit bounds what one connection has under way to a slow disk; what is to be sent waits at the client.
 #[test]
 fn credit_keeps_a_flood_at_the_client() {

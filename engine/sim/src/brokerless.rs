@@ -17,10 +17,24 @@ use queuelab_workload::{Delivery, Stream};
 use crate::check::Tag;
 use crate::journey::State;
 use crate::kernel::Calendar;
-use crate::network::{Client, Delivered, Pipe, Stamps};
+use crate::network::{Client, Delivered, Packet, Pipe, Stamps};
 use crate::node::Publishing;
 use crate::topology::Layout;
 use crate::world::{Event, World};
+
+/// A message on its way.
+impl Packet for (MessageCopy, Message) {
+    fn size(&self) -> u64 {
+        self.1.size()
+    }
+}
+
+/// Room made.
+impl Packet for () {
+    fn size(&self) -> u64 {
+        0
+    }
+}
 
 /// All of them. Costs nothing where there are none.
 #[derive(Clone, Debug, Default)]
@@ -435,8 +449,8 @@ impl World {
             sockets.ready -= 1;
             sockets.in_flight += 1;
             let delivered = delivered(&receiver, copy, &message);
-            let (size, epoch) = (message.size(), peer.epoch);
-            let arrives = peer.there.send(now, size, (copy, message), &self.network);
+            let epoch = peer.epoch;
+            let arrives = peer.there.send(now, (copy, message), &self.network);
             let event = Event::Peer {
                 pipe: pipe as u32,
                 epoch,
@@ -497,7 +511,7 @@ impl World {
         let to = self.consumer_connection(consumer);
         if let Some(pipe) = self.brokerless.pipe_of(queue, from, to) {
             let peer = &mut self.brokerless.pipes[pipe];
-            let arrives = peer.back.send(now, 0, (), &self.network);
+            let arrives = peer.back.send(now, (), &self.network);
             let event = Event::Room {
                 pipe: pipe as u32,
                 epoch: peer.epoch,
@@ -608,20 +622,21 @@ impl World {
     fn lose(&mut self, queue: usize, gone: &[MessageCopy]) {
         let now = self.calendar.now();
         for copy in gone {
-            let Some(journey) = self.end_journey(*copy) else {
+            let Some(journey) = self.journeys.get(*copy) else {
                 continue;
             };
+            let (state, committed, tag) = (journey.state, journey.committed, journey.tag);
+            self.end_journey(*copy);
             if let Some(sockets) = self.brokerless.of(queue) {
-                match journey.state {
+                match state {
                     State::InFlight => sockets.in_flight -= 1,
                     _ => sockets.ready -= 1,
                 }
             }
-            self.metrics.littles.leave(now, journey.committed);
+            self.metrics.littles.leave(now, committed);
             self.metrics.queues[queue].lost += 1;
-            self.check
-                .lost(now, Tag(journey.tag), *copy, "the end of a peer");
-            self.consumed(journey.tag);
+            self.check.lost(now, Tag(tag), *copy, "the end of a peer");
+            self.consumed(tag);
         }
         self.measure_sockets(queue);
     }

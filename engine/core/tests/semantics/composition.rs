@@ -207,7 +207,8 @@ fn the_name_of_gets_is_reserved() {
           2 done
           2 deliver m1 as 1 to get
         q: 0 ready, 1 in flight
-    "#]].assert_eq(&run(config, script));
+    "#]]
+    .assert_eq(&run(config, script));
 }
 
 /// Rows 28 and 35: what a group acknowledges in a transaction is in its entry, with what is published for it.
@@ -260,5 +261,6 @@ fn a_group_reads_on_in_the_entry_of_the_transaction() {
         s: 1 ready, 0 in flight
         q: 1 ready, 0 in flight
         group 0: lag 0, 0 in flight
-    "#]].assert_eq(&run(config, script));
+    "#]]
+    .assert_eq(&run(config, script));
 }

@@ -54,8 +54,11 @@ fn passes(name: &str, golden: Expect) {
 /// Every message and every copy is somewhere.
 fn assert_accounted(record: &RunRecord) {
     let outcomes = record.outcomes;
-    let ended =
-        outcomes.confirmed + outcomes.failed + outcomes.unknown + outcomes.dropped_by_producer;
+    let ended = outcomes.confirmed
+        + outcomes.failed
+        + outcomes.unknown
+        + outcomes.dropped_by_producer
+        + outcomes.abandoned;
     if record
         .producers
         .iter()
@@ -65,10 +68,12 @@ fn assert_accounted(record: &RunRecord) {
     }
     for queue in &record.queues {
         let left = queue.acked + queue.dead_lettered + queue.rejected + queue.lost;
-        let inside = queue.ready_end + queue.in_flight_end;
+        let unasked =
+            queue.dropped + queue.expired + queue.exhausted + queue.purged + queue.retired;
+        let inside = queue.ready_end + queue.in_flight_end + queue.delayed_end;
         assert!(
-            queue.enqueued <= left + queue.dropped + inside,
-            "{}: more went in than came out: {queue:?}",
+            queue.enqueued <= left + unasked + inside,
+            "{}: more went in than came out",
             queue.name
         );
     }

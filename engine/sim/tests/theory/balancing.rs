@@ -50,7 +50,7 @@ fn join_the_shortest_of_two() {
 /// The bank of Ciw's documentation, with its times divided by ten: M/M/3 and M/M/4 offered 2.
 #[test]
 fn bank() {
-    for (servers, exact) in [(3, 0.444_444_444_444_444_3), (4, 0.086_956_521_739_130_41)] {
+    for (servers, exact) in [(3, 4.0 / 9.0), (4, 2.0 / 23.0)] {
         let model = Model {
             rate: 2.0,
             servers,

@@ -185,7 +185,8 @@ impl Broker {
     #[inline]
     pub fn flush(&mut self, now: Time, out: &mut Vec<Output>) {
         self.timers.advance(now);
-        if self.starting || !self.answering.is_empty() || self.log.needs_attention() {
+        let wanted = self.starting || !self.answering.is_empty() || self.disk_is_short();
+        if wanted || self.log.needs_attention() {
             self.end_batch(out);
         }
     }

@@ -141,6 +141,7 @@ impl Broker {
 /// Alarms.
 impl Broker {
     /// Whether the disk alarm is on.
+    #[inline]
     pub(super) fn disk_is_short(&self) -> bool {
         self.flow.as_ref().is_some_and(|flow| flow.disk_alarm)
     }

@@ -148,6 +148,7 @@ library! {
     rabbitmq_power_loss: "rabbitmq-power-loss", expect!["1fd336a7b19fada3"];
     redis_list_crash: "redis-list-crash", expect!["79f7bc55113a701f"];
     redis_stream_claim: "redis-stream-claim", expect!["cf6855435bca3446"];
+    zeromq_slow_peer: "zeromq-slow-peer", expect!["e3d918420d1a58c5"];
     sqs_visibility: "sqs-visibility", expect!["f8cc0a4066843d92"];
 }
 

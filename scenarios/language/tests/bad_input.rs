@@ -1669,14 +1669,14 @@ fn designs() {
     design(
         "design = 'rabbitmq-quorum'",
         expect![[r#"
-        error: the design `rabbitmq-quorum` needs replication, which queuelab does not have yet
-          --> bad.toml:14:10
-           |
-        14 | design = 'rabbitmq-quorum'
-           |          ^^^^^^^^^^^^^^^^^
-           |
-           = help: leave it out, or take another one: rabbitmq-classic, kafka, redis-list, redis-stream, activemq, nats-jetstream, sqs
-    "#]],
+            error: the design `rabbitmq-quorum` needs replication, which queuelab does not have yet
+              --> bad.toml:14:10
+               |
+            14 | design = 'rabbitmq-quorum'
+               |          ^^^^^^^^^^^^^^^^^
+               |
+               = help: leave it out, or take another one: rabbitmq-classic, kafka, redis-list, redis-stream, activemq, zeromq, nats-jetstream, sqs
+        "#]],
     );
     design(
         "design = 'rabbitmq-classic'\ndelivery_limit = 3",

@@ -339,6 +339,9 @@ fn designs_fill_in_their_defaults() {
         activemq: Fsync overflow None DropHead dispatch RoundRobin
             QueuePolicy { max_priority: 0, ttl: None, expires: None, delivery_limit: Some(6), retry_delay: Some(RetryDelay { base: Span(1000000000), max: Span(1000000000), growth: Fixed, jitter: 0.0 }), requeue: Original, ack_timeout: None, single_active: false, groups: false, deduplicate: None, dead_letter_at_least_once: false, stream: None }
             prefetch 1000 Manual { every: 1, nack: None } pull None
+        zeromq: None overflow Some(1000) Block dispatch RoundRobin
+            QueuePolicy { max_priority: 0, ttl: None, expires: None, delivery_limit: None, retry_delay: None, requeue: Original, ack_timeout: None, single_active: false, groups: false, deduplicate: None, dead_letter_at_least_once: false, stream: None }
+            prefetch 50 Auto pull None
         nats-jetstream: Os overflow None DropHead dispatch RoundRobin
             QueuePolicy { max_priority: 0, ttl: None, expires: None, delivery_limit: None, retry_delay: None, requeue: Original, ack_timeout: None, single_active: false, groups: false, deduplicate: Some(Deduplicate { window: Span(120000000000), capacity: 100000 }), dead_letter_at_least_once: false, stream: Some(Retention { max_bytes: None, max_length: None, max_age: None, segment: 1000, compact: false, interest: false }) }
             prefetch 50 Manual { every: 1, nack: None } pull None

@@ -1,6 +1,6 @@
 //! Closed forms of queueing theory, and which of them predicts a scenario.
 //!
-//! The modules up to [`retry`] are pure functions with their sources: times in seconds, rates per second, shares from 0 to 1. [`recognise`]
+//! The modules up to [`retry`] are pure functions with their sources: times in seconds, rates per second, shares from 0 to 1. [`recognise()`]
 //! reads a validated scenario and says which of them apply to it. Nothing is run or measured here.
 //!
 //! ```

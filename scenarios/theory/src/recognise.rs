@@ -1,6 +1,6 @@
 //! What a scenario is, in terms of theory, and what its metrics come to.
 //!
-//! A scenario is read into *stations*: a queue, what comes to it, and who serves it. Each recogniser of [`MODELS`] looks at a station; the
+//! A scenario is read into *stations*: a queue, what comes to it, and who serves it. Each recogniser of `MODELS` looks at a station; the
 //! first that knows it speaks for it. Networks, forks and confirms are recognised beside them, overload as a fluid.
 
 mod confirm;

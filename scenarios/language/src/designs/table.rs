@@ -393,7 +393,7 @@ pub(super) const DESIGNS: &[DesignInfo] = &[
         system: "ZeroMQ PUSH and PULL",
         summary: "No broker: each sender keeps messages in its own memory up to a high-water mark, then waits; nothing is acknowledged.",
         durability: "Nothing outlives the sender's process, and nothing that was sent is known to have arrived.",
-        needs: Some("the brokerless path: a queue at each sender"),
+        needs: None,
         choices: &[
             fixed(
                 "queue",
@@ -441,7 +441,6 @@ pub(super) const DESIGNS: &[DesignInfo] = &[
             "exclusive",
             "selector",
             "pull",
-            "prefetch",
         ],
     },
     DesignInfo {

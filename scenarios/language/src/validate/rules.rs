@@ -5,7 +5,9 @@ use queuelab_core::{Durability, GroupKind, HashKind, Overflow};
 use super::{Check, grouped};
 use crate::error::Problem;
 use crate::raw::RawScenario;
-use crate::scenario::{Arrivals, Consumer, Distribution, ExchangeType, Scenario, Size, Target};
+use crate::scenario::{
+    Ack, Arrivals, Consumer, Distribution, ExchangeType, Scenario, Size, Target,
+};
 use crate::units::short;
 
 pub(super) fn check(check: &mut Check<'_>, raw: &RawScenario, scenario: &Scenario) {
@@ -18,6 +20,73 @@ pub(super) fn check(check: &mut Check<'_>, raw: &RawScenario, scenario: &Scenari
     time_that_stands_still(check, raw, scenario);
     services_that_stand_still(check, raw, scenario);
     hashes_that_are_too_large(check, raw, scenario);
+    without_a_broker(check, raw, scenario);
+}
+
+/// Pipes between peers: nobody confirms, routes, keeps or takes back what is in them.
+fn without_a_broker(check: &mut Check<'_>, raw: &RawScenario, scenario: &Scenario) {
+    /// Each sender has a pipe to each receiver, and each pipe its memory.
+    const MOST_PIPES: u64 = 100_000;
+    let brokerless = |queue: &usize| scenario.queues[*queue].brokerless;
+    for (queue, raw) in scenario.queues.iter().zip(&raw.queue) {
+        let routed = !queue.bind.is_empty() || queue.partitions > 1 || queue.backlog > 0;
+        let dead = queue.dead_letter.as_ref();
+        let dead = dead.is_some_and(|target| scenario.reached_by(target).iter().any(brokerless));
+        if queue.brokerless && (routed || queue.dead_letter.is_some()) {
+            let problem = Problem::new(
+                raw.value.name.span.clone(),
+                "a queue without a broker has no bindings, partitions, backlog or dead letters",
+            );
+            check.push(problem.help("leave them out, or choose another `design`"));
+        } else if dead {
+            let problem = Problem::new(
+                raw.value.name.span.clone(),
+                "its dead letters would go to a queue without a broker",
+            );
+            check.push(problem.help("name a queue at the broker as `dead_letter`"));
+        }
+    }
+    let mut senders = vec![0; scenario.queues.len()];
+    for (producer, raw) in scenario.producers.iter().zip(&raw.producer) {
+        let targets = producer.to.iter();
+        let reached = targets.flat_map(|(target, _)| scenario.reached_by(target));
+        let (peers, brokers): (Vec<usize>, Vec<usize>) = reached.partition(brokerless);
+        for queue in &peers {
+            senders[*queue] += u64::from(producer.count);
+        }
+        let answered = producer.confirm.is_some()
+            || producer.transaction.is_some()
+            || producer.retry.is_some();
+        if !peers.is_empty() && (answered || !brokers.is_empty()) {
+            let problem = Problem::new(
+                raw.value.to.span.clone(),
+                "without a broker nobody confirms, and a producer has either peers or a broker",
+            );
+            check.push(problem.help(
+                "leave `confirm`, `transaction` and `retry` out, and give other targets a producer of their own",
+            ));
+        }
+    }
+    for (consumer, raw) in scenario.consumers.iter().zip(&raw.consumer) {
+        let (peers, brokers): (Vec<usize>, Vec<usize>) =
+            consumer.from.iter().partition(|queue| brokerless(queue));
+        let pipes: u64 = peers.iter().map(|queue| senders[*queue]).sum();
+        let wrong = if peers.is_empty() {
+            continue;
+        } else if !brokers.is_empty() {
+            "a consumer has either peers or a broker"
+        } else if consumer.ack != Ack::Auto || consumer.pull.is_some() {
+            "without a broker nothing is acknowledged or asked for"
+        } else if pipes.saturating_mul(u64::from(consumer.count)) > MOST_PIPES {
+            "more than 100,000 pipes between senders and receivers"
+        } else {
+            continue;
+        };
+        let problem = Problem::new(raw.value.from.span.clone(), wrong);
+        check.push(problem.help(
+            "write ack = \"auto\" without `pull`, fewer members, and a consumer of its own for the broker's queues",
+        ));
+    }
 }
 
 /// A dead letter has no producer that could wait.

@@ -48,7 +48,7 @@ pub(crate) struct RawConsumer {
     pub(crate) pull: Option<At<RawPull>>,
     /// How often it renews the lock of what it holds, where the queue has an `ack_timeout`.
     pub(crate) renew: Option<At<Duration>>,
-    /// The group in which it reads streams: one of [[group]], or a new one on its `from`.
+    /// The group in which it reads streams: one of `[[group]]`, or a new one on its `from`.
     pub(crate) group: Option<At<String>>,
     /// Of a stream without a group: where it starts to read, "first", "next" (the default), "last", a number, or { since = "30s" } into the run.
     pub(crate) offset: Option<At<RawOffset>>,

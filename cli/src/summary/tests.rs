@@ -340,7 +340,7 @@ fn streams_alone_and_producers_of_different_priorities() {
         latency::section(&page),
     ];
     expect![[r#"
-
+        page
           NOT MET: drain_time of orders < 3m (4m05s). The group analytics was 31,378 records behind
           at 7m10s, and 0 at the end.
           backlog   events/0   ▂▂▂▂▂▂▂▂▂▃▃▃▄▄▄▄▄▅▅▅▆▆▆▆▇▇▇▇▇▇▇▇▇▇▇██████████████████   keeps 183,510 at most
@@ -358,7 +358,7 @@ fn streams_alone_and_producers_of_different_priorities() {
             from express                45 s   2m47.8s   3m03.5s
           where 29.4 s went   broker queue 98.8 % · consumer buffer 1.1 %
                               service, fsync, network, delivery, broker CPU < 0.1 %
-    "#]].assert_eq(&format!("\n{}\n", sections.concat().join("\n")));
+    "#]].assert_eq(&format!("page\n{}\n", sections.concat().join("\n")));
 }
 
 #[test]

@@ -133,7 +133,7 @@ impl Log {
             unwritten: VecDeque::new(),
             unsynced: VecDeque::new(),
             needs_sync: false,
-            released: LogPosition(0),
+            released: LogPosition(1),
             looked: last,
         }
     }

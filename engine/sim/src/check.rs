@@ -81,6 +81,7 @@ pub struct Check {
     members: BTreeMap<u32, usize>,
     asked: [bool; INVARIANTS.len()],
     tallies: [Tally; INVARIANTS.len()],
+    broken: usize,
 }
 
 /// What is known of a message while it is unfinished.
@@ -115,6 +116,35 @@ struct Tally {
     violations: u64,
     by_queue: Vec<u64>,
     examples: Vec<String>,
+    /// The first one in each queue, in words.
+    first: BTreeMap<usize, (Place, String)>,
+}
+
+/// Where something is compared.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// When.
+    pub now: Time,
+    /// In which of the broker's queues.
+    pub queue: usize,
+    /// Of which message, if it is about one.
+    pub tag: Option<Tag>,
+}
+
+impl Place {
+    /// In a queue.
+    #[inline]
+    pub fn at(now: Time, queue: usize) -> Place {
+        let tag = None;
+        Place { now, queue, tag }
+    }
+
+    /// Of a message in a queue.
+    #[inline]
+    pub fn of(now: Time, queue: usize, tag: Tag) -> Place {
+        let tag = Some(tag);
+        Place { now, queue, tag }
+    }
 }
 
 impl Check {
@@ -168,6 +198,7 @@ impl Check {
             members: BTreeMap::new(),
             asked: [false; INVARIANTS.len()],
             tallies: std::array::from_fn(|_| tally.clone()),
+            broken: 0,
         }
     }
 
@@ -276,9 +307,11 @@ impl Check {
             message.attempts > 1 && (message.done || message.copies > 1 || !message.routed)
         };
         if known.is_some_and(|message| message.confirmed && !spare(message)) {
-            self.violation(Invariant::NoLoss, copy.queue.index(), || {
-                format!("at {now}: {tag} was confirmed, and {why} took it")
-            });
+            self.violation(
+                Invariant::NoLoss,
+                Place::of(now, copy.queue.index(), tag),
+                || format!("at {now}: {tag} was confirmed, and {why} took it"),
+            );
         }
         self.update(tag, |message| {
             message.copies -= 1;
@@ -312,9 +345,11 @@ impl Check {
             self.tallies[Invariant::NoLoss as usize].compared += 1;
         }
         if let Some((queue, why)) = violated {
-            self.violation(Invariant::NoLoss, queue as usize, || {
-                format!("at {now}: {tag} was confirmed when {why}")
-            });
+            self.violation(
+                Invariant::NoLoss,
+                Place::of(now, queue as usize, tag),
+                || format!("at {now}: {tag} was confirmed when {why}"),
+            );
         }
         self.update(tag, |message| {
             message.settled = true;
@@ -339,9 +374,11 @@ impl Check {
             } else {
                 "nobody had sent it"
             };
-            self.violation(Invariant::NoPhantom, copy.queue.index(), || {
-                format!("at {now}: {tag} was delivered, and {why}")
-            });
+            self.violation(
+                Invariant::NoPhantom,
+                Place::of(now, copy.queue.index(), tag),
+                || format!("at {now}: {tag} was delivered, and {why}"),
+            );
         }
     }
 
@@ -363,7 +400,7 @@ impl Check {
         let held = unacked.len();
         self.tallies[Invariant::PrefetchBound as usize].compared += 1;
         if prefetch > 0 && held > prefetch as usize {
-            self.violation(Invariant::PrefetchBound, queue, || {
+            self.violation(Invariant::PrefetchBound, Place::at(now, queue), || {
                 format!("at {now}: a consumer held {held} unacknowledged deliveries, and its prefetch is {prefetch}")
             });
         }
@@ -398,9 +435,12 @@ impl Check {
         let (true, Some(bound)) = (self.enabled, self.rules[queue].bound) else {
             return;
         };
-        self.compare(Invariant::DepthBound, queue, ready <= bound, || {
-            format!("at {now}: {ready} were ready, and the bound is {bound}")
-        });
+        self.compare(
+            Invariant::DepthBound,
+            Place::at(now, queue),
+            ready <= bound,
+            || format!("at {now}: {ready} were ready, and the bound is {bound}"),
+        );
     }
 
     /// A queue has seen a message before: it will not hold it, and that is no loss.
@@ -416,7 +456,8 @@ impl Check {
         }
         let (queue, tag) = (copy.queue.index(), Tag(journey.tag));
         let alone = journey.state != State::InFlight;
-        self.compare(Invariant::Lease, queue, alone, || {
+        let place = Place::of(now, queue, tag);
+        self.compare(Invariant::Lease, place, alone, || {
             format!("at {now}: {tag} went to a consumer while another one had it")
         });
         if let Some(ttl) = self.rules[queue].ttl {
@@ -432,7 +473,7 @@ impl Check {
             }
             if !delay.is_zero() {
                 let due = journey.handled + delay;
-                self.compare(Invariant::Timely, queue, now >= due, || {
+                self.compare(Invariant::Timely, place, now >= due, || {
                     format!("at {now}: {tag} was delivered, and was not due before {due}")
                 });
             }
@@ -440,21 +481,29 @@ impl Check {
     }
 
     fn in_time(&mut self, now: Time, queue: usize, tag: Tag, until: Time) {
-        self.compare(Invariant::Timely, queue, now <= until, || {
-            format!("at {now}: {tag} was delivered, and had expired at {until}")
-        });
+        self.compare(
+            Invariant::Timely,
+            Place::of(now, queue, tag),
+            now <= until,
+            || format!("at {now}: {tag} was delivered, and had expired at {until}"),
+        );
     }
 
     /// A copy of some priority leaves for a consumer, although (`passed_over`) one of higher priority is ready.
     pub fn by_priority(&mut self, now: Time, copy: MessageCopy, passed_over: bool) {
         let queue = copy.queue.index();
         if self.enabled && self.rules[queue].by_priority {
-            self.compare(Invariant::PriorityOrder, queue, !passed_over, || {
-                format!(
-                    "at {now}: message {} was delivered while one of higher priority was ready",
-                    copy.serial
-                )
-            });
+            self.compare(
+                Invariant::PriorityOrder,
+                Place::at(now, queue),
+                !passed_over,
+                || {
+                    format!(
+                        "at {now}: message {} was delivered while one of higher priority was ready",
+                        copy.serial
+                    )
+                },
+            );
         }
     }
 
@@ -478,17 +527,22 @@ impl Check {
         let of = (copy.queue.0, reader, tag.producer(), key);
         let last = self.order.insert(of, tag.sequence());
         let in_order = last.is_none_or(|last| last < tag.sequence());
-        self.compare(Invariant::OrderPerKey, queue, in_order, || {
-            let last = last.unwrap_or_default();
-            format!("at {now}: {tag} was delivered after number {last}, which has the same key")
-        });
+        self.compare(
+            Invariant::OrderPerKey,
+            Place::of(now, queue, tag),
+            in_order,
+            || {
+                let last = last.unwrap_or_default();
+                format!("at {now}: {tag} was delivered after number {last}, which has the same key")
+            },
+        );
     }
 
     /// A copy came back for the `deliveries`-th time.
     pub fn returned(&mut self, now: Time, copy: MessageCopy, deliveries: u32) {
         let queue = copy.queue.index();
         if let (true, Some(limit)) = (self.enabled, self.rules[queue].limit) {
-            self.compare(Invariant::DeliveryLimit, queue, deliveries <= limit, || {
+            self.compare(Invariant::DeliveryLimit, Place::at(now, queue), deliveries <= limit, || {
                 format!(
                     "at {now}: message {} came back {deliveries} times, and the limit is {limit}",
                     copy.serial
@@ -500,12 +554,17 @@ impl Check {
     /// A copy left for the dead letters; `there` if it had been in its queue.
     pub fn dead_lettered(&mut self, now: Time, copy: MessageCopy, there: bool) {
         if self.enabled {
-            self.compare(Invariant::DeadLetterOnce, copy.queue.index(), there, || {
-                format!(
-                    "at {now}: message {} was dead-lettered, and had left its queue before",
-                    copy.serial
-                )
-            });
+            self.compare(
+                Invariant::DeadLetterOnce,
+                Place::at(now, copy.queue.index()),
+                there,
+                || {
+                    format!(
+                        "at {now}: message {} was dead-lettered, and had left its queue before",
+                        copy.serial
+                    )
+                },
+            );
         }
     }
 
@@ -531,9 +590,16 @@ impl Check {
                 .insert((group, *stream), (generation, connection));
             let free =
                 before.is_none_or(|(since, owner)| owner == connection || since < generation);
-            self.compare(Invariant::SingleReader, stream.index(), free, || {
-                format!("at {now}: a stream was assigned to two members in generation {generation}")
-            });
+            self.compare(
+                Invariant::SingleReader,
+                Place::at(now, stream.index()),
+                free,
+                || {
+                    format!(
+                        "at {now}: a stream was assigned to two members in generation {generation}"
+                    )
+                },
+            );
         }
     }
 
@@ -548,9 +614,12 @@ impl Check {
         };
         let owner = self.owners.get(&(*group, stream));
         let owns = owner.is_some_and(|(_, owner)| *owner == connection);
-        self.compare(Invariant::SingleReader, stream.index(), owns, || {
-            format!("at {now}: a member was sent a record of a stream that is not its own")
-        });
+        self.compare(
+            Invariant::SingleReader,
+            Place::at(now, stream.index()),
+            owns,
+            || format!("at {now}: a member was sent a record of a stream that is not its own"),
+        );
     }
 
     /// The broker is gone: nobody owns a stream.
@@ -585,7 +654,7 @@ impl Check {
         }
         self.tallies[Invariant::Conservation as usize].compared += 1;
         if one != other {
-            self.violation(Invariant::Conservation, queue, || {
+            self.violation(Invariant::Conservation, Place::at(now, queue), || {
                 format!("at {now}: {one} {what}, and {other} {should}")
             });
         }
@@ -619,25 +688,49 @@ impl Check {
     fn compare(
         &mut self,
         invariant: Invariant,
-        queue: usize,
+        place: Place,
         holds: bool,
         text: impl FnOnce() -> String,
     ) {
         self.tallies[invariant as usize].compared += 1;
         if !holds {
-            self.violation(invariant, queue, text);
+            self.violation(invariant, place, text);
         }
     }
 
-    fn violation(&mut self, invariant: Invariant, queue: usize, text: impl FnOnce() -> String) {
+    #[cold]
+    fn violation(&mut self, invariant: Invariant, place: Place, text: impl FnOnce() -> String) {
         let tally = &mut self.tallies[invariant as usize];
         tally.violations += 1;
-        if let Some(of_queue) = tally.by_queue.get_mut(queue) {
+        if let Some(of_queue) = tally.by_queue.get_mut(place.queue) {
             *of_queue += 1;
         }
-        if tally.examples.len() < EXAMPLES {
-            tally.examples.push(text());
+        let first = !tally.first.contains_key(&place.queue);
+        if !first && tally.examples.len() >= EXAMPLES {
+            return;
         }
+        let text = text();
+        if first {
+            tally.first.insert(place.queue, (place, text.clone()));
+            self.broken += 1;
+        }
+        if tally.examples.len() < EXAMPLES {
+            tally.examples.push(text);
+        }
+    }
+
+    /// How many pairs of invariant and queue are violated.
+    pub fn broken(&self) -> usize {
+        self.broken
+    }
+
+    /// The first violation of each invariant in each queue, with when and of what it is.
+    pub fn firsts(&self) -> impl Iterator<Item = (&'static str, Place, &str)> {
+        let tallies = INVARIANTS.iter().zip(&self.tallies);
+        tallies.flat_map(|(name, tally)| {
+            let firsts = tally.first.values();
+            firsts.map(|(place, text)| (*name, *place, text.as_str()))
+        })
     }
 
     #[inline]

@@ -15,6 +15,7 @@ mod metrics;
 mod network;
 mod node;
 mod observe;
+mod plan;
 mod relay;
 mod simulation;
 mod topology;
@@ -22,4 +23,5 @@ mod trace;
 mod verdict;
 mod world;
 
+pub use plan::{Knob, Mask, Operation, Plan};
 pub use simulation::{LogLine, Options, Simulation};

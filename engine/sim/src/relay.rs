@@ -12,6 +12,7 @@ use queuelab_workload::Delivery;
 use crate::body::body;
 use crate::check::Tag;
 use crate::network::{Stamps, Up};
+use crate::plan::Mask;
 use crate::topology::streams_of;
 use crate::world::World;
 
@@ -517,12 +518,13 @@ impl World {
     // Backlogs
 
     /// Puts the messages in that queues hold when the run begins, as if their first producers had sent them at time zero.
-    pub fn fill_queues(&mut self) {
+    pub fn fill_queues(&mut self, keep: Option<&Mask>) {
         let scenario = self.scenario.clone();
         if scenario.queues.iter().all(|queue| queue.backlog == 0) {
             return;
         }
         let number = self.producers.len() + self.consumers.len();
+        let kept = keep.map(|mask| mask.of(number as u32));
         let connection = self.loader();
         let window = u64::MAX;
         self.input(Time::ZERO, Input::Opened { connection, window });
@@ -549,6 +551,10 @@ impl World {
             for _ in 0..spec.backlog {
                 let tag = Tag::new(number, sequence);
                 sequence += 1;
+                let kept = kept.as_ref();
+                if kept.is_some_and(|kept| kept.binary_search(&tag.sequence()).is_err()) {
+                    continue;
+                }
                 self.check.sent(tag, 0, None, false);
                 self.load(queuelab_core::Message {
                     tag: tag.0,

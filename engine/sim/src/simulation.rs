@@ -12,6 +12,7 @@ use queuelab_scenario::{Profile, Scenario};
 
 use crate::journey::State;
 use crate::metrics::QueueMetrics;
+use crate::plan::Plan;
 use crate::topology::streams_of;
 use crate::verdict;
 use crate::world::World;
@@ -44,8 +45,13 @@ pub struct Simulation {
 impl Simulation {
     /// A run at time zero.
     pub fn new(scenario: Arc<Scenario>, options: Options) -> Simulation {
+        Simulation::planned(scenario, &Plan::seeded(options.seed), options.check)
+    }
+
+    /// A run at time zero of what a plan leaves of a scenario.
+    pub fn planned(scenario: Arc<Scenario>, plan: &Plan, check: bool) -> Simulation {
         Simulation {
-            world: World::new(scenario, options.seed, options.check),
+            world: World::new(scenario, plan, check),
             ended: false,
         }
     }

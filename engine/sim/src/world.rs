@@ -20,6 +20,7 @@ use crate::kernel::Calendar;
 use crate::metrics::Metrics;
 use crate::network::{Client, Connection, Costs, Down, Pipe, Up};
 use crate::node::{Node, Publishing};
+use crate::plan::{Mask, Plan};
 use crate::relay::Relays;
 use crate::simulation::LogLine;
 use crate::topology::Layout;
@@ -151,7 +152,9 @@ pub struct GroupSlot {
 
 impl World {
     /// A world at time zero, with all clients connected.
-    pub fn new(scenario: Arc<Scenario>, seed: u64, check: bool) -> World {
+    pub fn new(scenario: Arc<Scenario>, plan: &Plan, check: bool) -> World {
+        let scenario = plan.apply(&scenario);
+        let seed = plan.seed;
         let layout = Layout::new(&scenario);
         let mut calendar = Calendar::new();
         let mut connections = Vec::new();
@@ -168,17 +171,22 @@ impl World {
         };
         let (mut producers, mut producer_plans) = (Vec::new(), Vec::new());
         for (group, spec) in scenario.producers.iter().enumerate() {
-            let plan = Arc::new(ProducerPlan::new(&scenario, group, seed));
+            let of_group = Arc::new(ProducerPlan::new(&scenario, group, seed));
             for member in 0..spec.count {
-                connect(&mut calendar, Client::Producer(producers.len() as u32));
+                let number = producers.len() as u32;
+                connect(&mut calendar, Client::Producer(number));
+                let mut machine = Producer::new(of_group.clone(), member);
+                if let Some(mask) = &plan.keep {
+                    machine.keep_only(mask.of(number));
+                }
                 producers.push(ProducerSlot {
-                    machine: Producer::new(plan.clone(), member),
+                    machine,
                     group: group as u32,
                     closed: matches!(spec.arrivals, Arrivals::Closed { .. }),
                     scheduled: Time::MAX,
                 });
             }
-            producer_plans.push(plan);
+            producer_plans.push(of_group);
         }
         let (mut consumers, mut groups, mut subscriptions) = (Vec::new(), Vec::new(), 0);
         for (group, spec) in scenario.consumers.iter().enumerate() {
@@ -219,8 +227,9 @@ impl World {
                 subscriptions += spec.from.len() as u32;
             }
         }
-        let end = scenario.end();
-        let window = Span(end.0.div_ceil(WINDOWS).max(1));
+        let end = plan.end(&scenario);
+        // An earlier end moves no window.
+        let window = Span(scenario.end().0.div_ceil(WINDOWS).max(1));
         let warmup = scenario.steady.map_or(Span::ZERO, |steady| {
             steady.warmup.unwrap_or(Span(end.0 / 10))
         });
@@ -270,7 +279,7 @@ impl World {
             layout,
             scenario,
         };
-        world.begin();
+        world.begin(plan.keep.as_ref());
         world
     }
 
@@ -367,8 +376,8 @@ impl World {
         }
     }
 
-    fn begin(&mut self) {
-        self.fill_queues();
+    fn begin(&mut self, keep: Option<&Mask>) {
+        self.fill_queues(keep);
         let connections = 0..self.connections.len() as u32;
         let (at_once, later): (Vec<u32>, Vec<u32>) =
             connections.partition(|connection| self.starts_at(*connection) == Time::ZERO);

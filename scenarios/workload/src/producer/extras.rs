@@ -275,7 +275,9 @@ impl Producer {
             let attempt = 0;
             return Some((sequence, Repeat { intended, attempt }));
         }
+        let next = self.next_kept(self.next.index);
         let extras = self.extras.as_deref_mut()?;
+        self.next.index = next.unwrap_or(self.limit);
         extras.eager &= now < plan.schedule.end() && self.next.index < self.limit;
         extras.eager.then(|| {
             let sequence = self.next.index;

@@ -42,6 +42,8 @@ pub struct Producer {
     /// Closed loop: the message whose end comes before the next think time.
     awaited: Option<u64>,
     extras: Option<Box<Extras>>,
+    /// The arrivals that take place, in order, if not all do.
+    kept: Option<Box<[u64]>>,
 }
 
 /// A message to publish.
@@ -162,7 +164,16 @@ impl Producer {
             unconfirmed: Ledger::new(),
             awaited: None,
             extras,
+            kept: None,
         }
+    }
+
+    /// Only these arrivals (their numbers, growing) take place; each at its own instant, with its own choices. In a closed loop the
+    /// next one comes a think time after the one before that took place. To be called before anything else.
+    pub fn keep_only(&mut self, arrivals: Vec<u64>) {
+        self.kept = Some(arrivals.into());
+        // Those that wait no longer follow each other.
+        self.waiting = Waiting::Stored(Ledger::new());
     }
 
     /// When it opens its connection for the first time. At time zero the driver does so by itself; later the producer asks for
@@ -313,6 +324,9 @@ impl Producer {
     /// The next message's intended time has come.
     #[inline]
     fn arrive(&mut self, now: Time, out: &mut Vec<ProducerAction>) {
+        if self.kept.is_some() && self.passes_over(now) {
+            return;
+        }
         if self.extras.is_some() {
             self.arrive_extras(now, out);
             return;
@@ -338,6 +352,38 @@ impl Producer {
                 outcome: Outcome::Dropped,
             });
         }
+    }
+
+    /// Whether the next arrival is one that does not take place; then the one after it is next.
+    #[cold]
+    fn passes_over(&mut self, now: Time) -> bool {
+        if self.plan.schedule.is_max() {
+            // Whoever sends as soon as it can has no arrivals; it looks for itself.
+            return false;
+        }
+        let next = self.next.index;
+        let kept = self.next_kept(next);
+        if kept == Some(next) {
+            return false;
+        }
+        let (schedule, stream) = (&self.plan.schedule, &self.streams.arrivals);
+        self.next.advance(schedule, stream, self.limit);
+        if schedule.is_closed()
+            && let Some(kept) = kept
+        {
+            self.next.index = kept;
+            self.next.think(schedule, stream, self.limit, now);
+        }
+        true
+    }
+
+    /// The first arrival from `index` on that takes place.
+    fn next_kept(&self, index: u64) -> Option<u64> {
+        let Some(kept) = &self.kept else {
+            return Some(index);
+        };
+        let at = kept.partition_point(|kept| *kept < index);
+        kept.get(at).copied()
     }
 
     #[inline]

@@ -20,6 +20,7 @@ pub mod hashing;
 mod id;
 mod interface;
 mod ledger;
+pub mod log;
 mod message;
 mod queue;
 mod roster;

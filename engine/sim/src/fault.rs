@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use queuelab_core::{Command, Durability, MessageCopy, QueueId, Recovered, Request, Time};
 use queuelab_record::{FaultRecord, grouped};
-use queuelab_scenario::{Ack, FaultKind, Members};
+use queuelab_scenario::{Ack, Clients, Distribution, FaultKind, Share, Whose};
 use queuelab_workload::{Consumer, ConsumerAction, Stream};
 
 use crate::check::Tag;
@@ -17,7 +17,8 @@ impl World {
     pub fn fault_begins(&mut self, fault: u32) {
         let now = self.calendar.now();
         let spec = self.scenario.faults[fault as usize].clone();
-        let (kind, target) = describe(self, &spec.kind);
+        let kind = spec.kind.name();
+        let target = describe(self, &spec.kind);
         self.active.insert(fault, self.faults.len());
         self.faults.push(FaultRecord {
             name: spec.name.clone(),
@@ -29,8 +30,8 @@ impl World {
         });
         self.say(format!("fault {}: {kind} of {target}", spec.name));
         let effect = match spec.kind {
-            FaultKind::Crash => self.node_dies(false),
-            FaultKind::PowerLoss => self.node_dies(true),
+            FaultKind::Crash { .. } => self.node_dies(false),
+            FaultKind::PowerLoss { .. } => self.node_dies(true),
             FaultKind::SlowDisk { factor } => {
                 self.set_factors();
                 format!("fsync took {factor} times as long")
@@ -39,17 +40,18 @@ impl World {
                 self.set_factors();
                 format!("service took {factor} times as long")
             }
-            FaultKind::PauseConsumer(members) => {
+            FaultKind::PauseConsumer { clients: members } => {
                 self.each_member(members, |world, consumer| world.pause(consumer, true));
                 "nothing was served".into()
             }
-            FaultKind::ConsumerCrash(members) => {
+            FaultKind::ConsumerCrash { clients: members } => {
                 let mut held = 0;
                 self.each_member(members, |world, consumer| {
                     held += world.consumer_dies(consumer)
                 });
                 format!("{} messages were in its hands", grouped(held))
             }
+            _ => "not carried out yet".into(),
         };
         if let Some(record) = self
             .active
@@ -58,7 +60,9 @@ impl World {
         {
             record.effect = effect;
         }
-        self.calendar.after(spec.span, Event::FaultEnds(fault));
+        if let Distribution::Constant(span) = spec.span {
+            self.calendar.after(span, Event::FaultEnds(fault));
+        }
     }
 
     /// A fault is over.
@@ -69,14 +73,15 @@ impl World {
             self.faults[at].until = now;
         }
         match spec.kind {
-            FaultKind::Crash | FaultKind::PowerLoss => self.node_restarts(),
+            FaultKind::Crash { .. } | FaultKind::PowerLoss { .. } => self.node_restarts(),
             FaultKind::SlowDisk { .. } | FaultKind::SlowConsumer { .. } => self.set_factors(),
-            FaultKind::PauseConsumer(members) => {
+            FaultKind::PauseConsumer { clients: members } => {
                 self.each_member(members, |world, consumer| world.pause(consumer, false));
             }
-            FaultKind::ConsumerCrash(members) => {
+            FaultKind::ConsumerCrash { clients: members } => {
                 self.each_member(members, World::consumer_restarts);
             }
+            _ => {}
         }
         self.say(format!("fault {} is over", spec.name));
     }
@@ -231,7 +236,7 @@ impl World {
     fn node_restarts(&mut self) {
         let keeps_down = |fault: &u32| {
             let kind = &self.scenario.faults[*fault as usize].kind;
-            matches!(kind, FaultKind::Crash | FaultKind::PowerLoss)
+            matches!(kind, FaultKind::Crash { .. } | FaultKind::PowerLoss { .. })
         };
         if self.active.keys().any(keeps_down) {
             return;
@@ -304,9 +309,9 @@ impl World {
             let group = self.consumers[consumer as usize].group as usize;
             let member = consumer - self.groups[group].first;
             let of_member = active.iter().filter_map(|kind| match kind {
-                FaultKind::SlowConsumer { members, factor }
-                    if members.group == group
-                        && members.count.is_none_or(|count| member < count) =>
+                FaultKind::SlowConsumer { clients, factor }
+                    if clients.of == Whose::Consumer(group)
+                        && first(*clients).is_none_or(|count| member < count) =>
                 {
                     Some(factor)
                 }
@@ -366,12 +371,23 @@ impl World {
         self.consumer_acts(consumer);
     }
 
-    fn each_member(&mut self, members: Members, mut act: impl FnMut(&mut World, u32)) {
-        let all = self.scenario.consumers[members.group].count;
-        let first = self.groups[members.group].first;
-        for consumer in first..first + members.count.unwrap_or(all).min(all) {
+    fn each_member(&mut self, clients: Clients, mut act: impl FnMut(&mut World, u32)) {
+        let Whose::Consumer(group) = clients.of else {
+            return;
+        };
+        let all = self.scenario.consumers[group].count;
+        let start = self.groups[group].first;
+        for consumer in start..start + first(clients).unwrap_or(all).min(all) {
             act(self, consumer);
         }
+    }
+}
+
+/// How many members are struck, if not all.
+fn first(clients: Clients) -> Option<u32> {
+    match clients.share {
+        Share::First(count) => Some(count),
+        _ => None,
     }
 }
 
@@ -430,20 +446,16 @@ fn tag_of(command: &Command) -> Option<u64> {
     }
 }
 
-fn describe(world: &World, kind: &FaultKind) -> (&'static str, String) {
-    let members = |members: &Members| {
-        let group = &world.scenario.consumers[members.group];
-        match members.count {
-            Some(count) if count < group.count => format!("{count} of {}", group.name),
-            _ => group.name.clone(),
-        }
+fn describe(world: &World, kind: &FaultKind) -> String {
+    let Some(clients) = kind.clients() else {
+        return "n1".into();
     };
-    match kind {
-        FaultKind::Crash => ("crash", "n1".into()),
-        FaultKind::PowerLoss => ("power-loss", "n1".into()),
-        FaultKind::SlowDisk { .. } => ("slow-disk", "n1".into()),
-        FaultKind::ConsumerCrash(who) => ("consumer-crash", members(who)),
-        FaultKind::SlowConsumer { members: who, .. } => ("slow-consumer", members(who)),
-        FaultKind::PauseConsumer(who) => ("pause-consumer", members(who)),
+    let Whose::Consumer(group) = clients.of else {
+        return "clients".into();
+    };
+    let group = &world.scenario.consumers[group];
+    match clients.share {
+        Share::First(count) if count < group.count => format!("{count} of {}", group.name),
+        _ => group.name.clone(),
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use queuelab_core::{Span, Time};
 use queuelab_record::{AlarmRecord, FaultRecord};
-use queuelab_scenario::{Ack, Arrivals, Scenario, Target, Until};
+use queuelab_scenario::{Ack, Arrivals, Scenario, Target, Until, When};
 use queuelab_workload::{
     Consumer, ConsumerAction, ConsumerPlan, Producer, ProducerAction, ProducerPlan, Stream,
 };
@@ -401,8 +401,9 @@ impl World {
             self.calendar.schedule(until, Event::Phase);
         }
         for fault in 0..self.scenario.faults.len() as u32 {
-            let at = self.scenario.faults[fault as usize].at;
-            self.calendar.schedule(at, Event::FaultBegins(fault));
+            if let When::At(at) = self.scenario.faults[fault as usize].when {
+                self.calendar.schedule(at, Event::FaultBegins(fault));
+            }
         }
         let name = self
             .scenario

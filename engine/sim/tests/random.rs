@@ -395,12 +395,10 @@ fn losses(scenario: &Scenario, record: &RunRecord) {
     let Some(no_loss) = record.invariants.iter().find(|one| one.name == "no-loss") else {
         return;
     };
-    let crash = |kind: &FaultKind| matches!(kind, FaultKind::Crash | FaultKind::PowerLoss);
+    let power_loss = |kind: &FaultKind| matches!(kind, FaultKind::PowerLoss { .. });
+    let crash = |kind: &FaultKind| matches!(kind, FaultKind::Crash { .. }) || power_loss(kind);
     let crashes = scenario.faults.iter().any(|fault| crash(&fault.kind));
-    let power_losses = scenario
-        .faults
-        .iter()
-        .any(|fault| fault.kind == FaultKind::PowerLoss);
+    let power_losses = scenario.faults.iter().any(|fault| power_loss(&fault.kind));
     let transient = scenario
         .producers
         .iter()
@@ -540,7 +538,7 @@ fn something_is_put_to_the_test() {
     assert!(some(|one| one
         .faults
         .iter()
-        .any(|fault| fault.kind == FaultKind::PowerLoss)));
+        .any(|fault| matches!(fault.kind, FaultKind::PowerLoss { .. }))));
     assert!(some(|one| one
         .consumers
         .iter()

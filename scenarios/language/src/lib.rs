@@ -12,6 +12,7 @@
 
 mod designs;
 mod error;
+mod fault;
 mod library;
 mod lint;
 mod metrics;
@@ -36,6 +37,7 @@ use trace::{Files, TraceError};
 
 pub use designs::{Choice, DesignInfo, designs};
 pub use error::{Error, Invalid, Problem};
+pub use fault::*;
 pub use library::{LibraryEntry, THEMES, library, open, template};
 pub use lint::{Warning, lint};
 /// Types of the core that a [`Scenario`] is made of.

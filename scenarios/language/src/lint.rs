@@ -6,9 +6,9 @@ use std::fmt;
 
 use queuelab_core::{Dispatch, Durability, HashKind};
 
+use crate::fault::{FaultKind, Whose};
 use crate::scenario::{
-    Ack, Arrivals, Consumer, ExchangeType, FaultKind, Keys, Producer, Profile, Queue, Scenario,
-    Target,
+    Ack, Arrivals, Consumer, ExchangeType, Keys, Producer, Profile, Queue, Scenario, Target,
 };
 
 /// A suspicious combination.
@@ -348,7 +348,7 @@ fn check_consumer(scenario: &Scenario, index: usize, consumer: &Consumer, warnin
         );
     }
     let crashes = scenario.faults.iter().any(
-        |fault| matches!(fault.kind, FaultKind::ConsumerCrash(members) if members.group == index),
+        |fault| matches!(fault.kind, FaultKind::ConsumerCrash { clients } if clients.of == Whose::Consumer(index)),
     );
     // A system without acknowledgements leaves no choice.
     let chosen = !consumer.from.iter().any(|queue| {

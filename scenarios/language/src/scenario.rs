@@ -6,6 +6,9 @@ use queuelab_core::{
     Dispatch, Durability, GroupKind, HashKind, HeadersMatch, Limits, Offset, Overflow, QueuePolicy,
     Span, Time, Value,
 };
+use serde::{Deserialize, Serialize};
+
+use crate::fault::{Fault, FaultBudget};
 
 /// One experiment.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,6 +49,10 @@ pub struct Scenario {
     pub groups: Vec<Group>,
     /// Faults.
     pub faults: Vec<Fault>,
+    /// What faults there may be, and what is expected once they are over.
+    pub budget: FaultBudget,
+    /// When everything is healed, if that was said.
+    pub heal: Option<Time>,
     /// When the run ends before its last phase does.
     pub until: Option<Until>,
 }
@@ -793,7 +800,8 @@ pub struct Nack {
 }
 
 /// A distribution of times.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Distribution {
     /// Always the same.
     Constant(Span),
@@ -890,50 +898,3 @@ impl Distribution {
 
 /// The 99 % quantile of the standard normal distribution.
 pub const NORMAL_P99: f64 = 2.326_347_874_040_841;
-
-/// A fault.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Fault {
-    /// Its name, unique; a number is added where the author gave none.
-    pub name: String,
-    /// What happens.
-    pub kind: FaultKind,
-    /// When it starts.
-    pub at: Time,
-    /// How long it lasts.
-    pub span: Span,
-}
-
-/// What a fault does, and to whom.
-#[derive(Clone, Debug, PartialEq)]
-pub enum FaultKind {
-    /// The node's process dies: what was not written is gone; it restarts from what the disk kept after `span`.
-    Crash,
-    /// The node's machine dies: what was not synced is gone; it restarts after `span`.
-    PowerLoss,
-    /// fsync takes `factor` times as long.
-    SlowDisk {
-        /// Above 0.
-        factor: f64,
-    },
-    /// Members of a consumer group die and come back after `span`.
-    ConsumerCrash(Members),
-    /// Service takes `factor` times as long.
-    SlowConsumer {
-        /// Who.
-        members: Members,
-        /// Above 0.
-        factor: f64,
-    },
-    /// No new service starts and nothing is read, a service under way is suspended, until `span` is over.
-    PauseConsumer(Members),
-}
-
-/// Some members of a consumer group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Members {
-    /// Index into [`Scenario::consumers`].
-    pub group: usize,
-    /// The first so many members; `None` is all.
-    pub count: Option<u32>,
-}

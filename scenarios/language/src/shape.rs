@@ -89,6 +89,13 @@ quantity!(
     r"^([0-9][0-9_.]*\s*(ns|us|µs|μs|ms|s|m|h|d)\s*)+$"
 );
 quantity!(
+    SignedDuration(i64),
+    units::parse_signed_duration,
+    "a duration with its unit, such as \"1h\" or \"-30s\"",
+    "-30s",
+    r"^-?([0-9][0-9_.]*\s*(ns|us|µs|μs|ms|s|m|h|d)\s*)+$"
+);
+quantity!(
     RateText(f64),
     units::parse_rate,
     "a rate, such as \"200/s\"",

@@ -47,6 +47,17 @@ pub fn parse_duration(text: &str) -> Result<Span, String> {
     }
 }
 
+/// A duration in nanoseconds that may be negative: `1h`, `-30s`.
+pub(crate) fn parse_signed_duration(text: &str) -> Result<i64, String> {
+    let trimmed = text.trim();
+    let (sign, length) = match trimmed.strip_prefix('-') {
+        Some(length) => (-1, length),
+        None => (1, trimmed),
+    };
+    // Ten years fit.
+    parse_duration(length).map(|span| sign * i64::try_from(span.0).unwrap_or(i64::MAX))
+}
+
 /// A rate in 1/s: `200/s`, `12/m`, `5/h`.
 pub fn parse_rate(text: &str) -> Result<f64, String> {
     let text = unsigned(text)?;

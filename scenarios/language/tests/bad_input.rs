@@ -459,14 +459,14 @@ fn names() {
             "kind = \"consumer-crash\"\ntarget = \"worker\"",
         )],
         expect![[r#"
-        error: there is no consumer `worker`
-          --> bad.toml:35:10
-           |
-        35 | target = "worker"
-           |          ^^^^^^^^
-           |
-           = help: did you mean `workers`?
-    "#]],
+            error: `worker` is not a group of consumers
+              --> bad.toml:35:10
+               |
+            35 | target = "worker"
+               |          ^^^^^^^^
+               |
+               = help: did you mean `workers`?
+        "#]],
     );
 }
 
@@ -1763,7 +1763,7 @@ fn several_at_once() {
             29 | prefetch = "ten"
                |            ^^^^^ found the text "ten"
 
-            error: expected a duration with its unit, such as "20ms"
+            error: expected a duration such as "20ms", or a table such as { dist = "exponential", mean = "20ms" }
               --> bad.toml:36:7
                |
             36 | for = 1

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use expect_test::expect;
 use queuelab_scenario::{
-    AnswerPart, Claim, Error, INVARIANTS, METRICS, Scenario, THEMES, designs, library, lint, open,
-    template,
+    AnswerPart, Claim, Error, INVARIANTS, METRICS, Scenario, THEMES, Time, When, designs, library,
+    lint, open, template,
 };
 
 #[test]
@@ -41,10 +41,10 @@ fn every_key_is_read() {
         Producer { name: "loop", count: 1, to: [(Queue(2), 1.0)], arrivals: Closed { think: Uniform(Span(1000000), Span(2000000)), ramp: Span(0) }, message_key: Hot { keys: 10, hot: 2, share: 0.8 }, size: Fixed(1000000), persistent: true, confirm: None, buffer: 10000, when_full: Wait, reconnect: Some(Span(1000000000)), mandatory: false, limit: None, properties: MessageMix { priority: [], ttl: None, delay: None, group_by_key: false, headers: [], id: false, duplicates: 0.0 }, burst: One, batch: None, transaction: None, retry: None, patience: None, idempotent: false, start: Constant(Span(0)), churn: None }
         Consumer { name: "fulfilment", from: [0, 2], count: 20, prefetch: 50, service: Erlang { mean: Span(20000000), k: 4 }, concurrency: 2, ack: Manual { every: 10, nack: Some(Nack { probability: 0.01, requeue: false }) }, weight: 3, reconnect: Some(Span(2000000000)), service_by_phase: [], channel_prefetch: None, priority: 0, exclusive: false, selector: None, pull: None, renew: None, group: None, offset: Next, poison: 0.0, rate_cap: None, slow: None, start: Constant(Span(0)), churn: None, patience: None, then: None }
         Consumer { name: "auditor", from: [0], count: 1, prefetch: 50, service: Constant(Span(1000)), concurrency: 1, ack: Auto, weight: 1, reconnect: Some(Span(1000000000)), service_by_phase: [], channel_prefetch: None, priority: 0, exclusive: false, selector: None, pull: None, renew: None, group: None, offset: Next, poison: 0.0, rate_cap: None, slow: None, start: Constant(Span(0)), churn: None, patience: None, then: None }
-        Fault { name: "outage", kind: PowerLoss, at: Time(150000000000), span: Span(20000000000) }
-        Fault { name: "slow-consumer", kind: SlowConsumer { members: Members { group: 0, count: Some(3) }, factor: 10.0 }, at: Time(120000000000), span: Span(60000000000) }
-        Fault { name: "pause-consumer", kind: PauseConsumer(Members { group: 1, count: None }), at: Time(120000000000), span: Span(2000000000) }
-        Fault { name: "pause-consumer-2", kind: PauseConsumer(Members { group: 1, count: None }), at: Time(240000000000), span: Span(2000000000) }
+        Fault { name: "outage", kind: PowerLoss { unsynced: Drop }, when: At(Time(150000000000)), span: Constant(Span(20000000000)), draw: 10902827638346722758 }
+        Fault { name: "slow-consumer", kind: SlowConsumer { clients: Clients { of: Consumer(0), share: First(3) }, factor: 10.0 }, when: At(Time(120000000000)), span: Constant(Span(60000000000)), draw: 9010441278341697031 }
+        Fault { name: "pause-consumer", kind: PauseConsumer { clients: Clients { of: Consumer(1), share: All } }, when: At(Time(120000000000)), span: Constant(Span(2000000000)), draw: 2731609557178629804 }
+        Fault { name: "pause-consumer-2", kind: PauseConsumer { clients: Clients { of: Consumer(1), share: All } }, when: At(Time(240000000000)), span: Constant(Span(2000000000)), draw: 12016154029209260211 }
     "#]].assert_eq(&shown(&scenario));
 }
 
@@ -144,15 +144,11 @@ fn overrides_reach_everything() {
         0.002
     );
     assert_eq!(set(&["phases.burst.for=2m"]).end().as_secs_f64(), 480.0);
+    let at_ten = When::At(Time(10_000_000_000));
+    assert_eq!(set(&["fault.outage.at=10s"]).faults[0].when, at_ten);
     assert_eq!(
-        set(&["fault.outage.at=10s"]).faults[0].at.as_secs_f64(),
-        10.0
-    );
-    assert_eq!(
-        set(&["fault.pause-consumer-2.at=10s"]).faults[3]
-            .at
-            .as_secs_f64(),
-        10.0,
+        set(&["fault.pause-consumer-2.at=10s"]).faults[3].when,
+        at_ten,
         "a numbered name"
     );
     assert_eq!(

@@ -36,6 +36,10 @@ pub(crate) struct RawScenario {
     pub(crate) phases: Option<At<Vec<RawPhase>>>,
     /// Length of a run with a single phase, named "run". Either this or `phases`.
     pub(crate) duration: Option<At<Duration>>,
+    /// What faults there may be: "recoverable" ones, after which the backlog must drain, or any ("unrestricted"). Default "recoverable" if all are.
+    pub(crate) budget: Option<At<RawFaultBudget>>,
+    /// When everything is healed: no fault is on after that. Default: three quarters into the run, if faults come at random.
+    pub(crate) heal: Option<At<Duration>>,
     /// When the run ends before its last phase does: "empty" (all queues are, and nobody has anything more to send), "idle" (nothing happened for 5s), or { idle = "30s" }.
     pub(crate) until: Option<At<RawUntil>>,
     /// Asks for the steady state: a warm-up is left out of latencies and rates. Absent: the run counts from its start.

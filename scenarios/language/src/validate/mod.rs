@@ -57,7 +57,7 @@ pub(crate) fn validate(
         "consumer",
         raw.consumer.iter().map(|consumer| &consumer.value.name),
     );
-    check.index(
+    let producer_index = check.index(
         "producer",
         raw.producer.iter().map(|producer| &producer.value.name),
     );
@@ -76,7 +76,17 @@ pub(crate) fn validate(
     let mut groups = streams::Groups::declared(&mut check, &raw, &places);
     let consumers = consumers::consumers(&mut check, &raw, &places, &phases, &mut groups);
     let groups = groups.groups;
-    let faults = faults::faults(&mut check, &raw, &consumer_index, &phases);
+    let faults = faults::faults(
+        &mut check,
+        &faults::Places {
+            raw: &raw,
+            producers: &producer_index,
+            consumers: &consumer_index,
+            queues: &places.queues,
+            phases: &phases,
+        },
+    );
+    let heal = faults::heal(&mut check, &raw, end);
 
     let names = Names {
         phases: phases.iter().map(|phase| phase.name.as_str()).collect(),
@@ -125,7 +135,9 @@ pub(crate) fn validate(
         producers,
         consumers,
         groups: groups.clone(),
+        budget: faults::budget(&raw, &faults),
         faults,
+        heal,
         until: raw
             .until
             .as_ref()
@@ -133,6 +145,7 @@ pub(crate) fn validate(
     };
     if check.problems.is_empty() {
         rules::check(&mut check, &raw, &scenario);
+        faults::within_budget(&mut check, &raw, &scenario);
     }
     if check.problems.is_empty() {
         Ok(scenario)

@@ -11,11 +11,11 @@
 //! | bytes | field | |
 //! |---|---|---|
 //! | 0–1 | magic | where a record may begin |
-//! | 2 | kind | segment header, entry, footer, checkpoint |
+//! | 2 | kind | segment header, entry, footer, checkpoint, mark |
 //! | 3 | version | of the format |
 //! | 4–7 | body checksum | CRC32C |
 //! | 8–15 | length | of the body |
-//! | 16–23 | position | of the entry; of the next one, in headers and footers |
+//! | 16–23 | position | of the entry; elsewhere of the next one |
 //! | 24–31 | synced | the disk had all entries up to here when this was appended |
 //! | 32–35 | segment | the record's own place: a misdirected or copied block is recognised |
 //! | 36–39 | epoch | which life of the log: each recovery begins a new one, with a segment of its own |
@@ -33,6 +33,7 @@ mod record;
 mod recover;
 mod segment;
 mod wire;
+mod writer;
 
 use std::fmt;
 
@@ -40,6 +41,7 @@ pub use self::error::{Damage, LogError, Proof, Wrong};
 pub use self::index::EntryPlace;
 pub use self::recover::{Recovery, SegmentImage, Start, Tail, recover};
 pub use self::segment::Encoder;
+pub use self::writer::{FileOperation, Writer};
 
 #[cfg(doc)]
 use crate::id::LogPosition;

@@ -2,7 +2,7 @@
 
 use super::File;
 use super::error::Proof;
-use super::record::{Header, next_candidate};
+use super::record::{Header, Kind, next_candidate};
 use crate::id::LogPosition;
 
 /// What records say that was synced.
@@ -26,7 +26,7 @@ impl Claims {
         }
     }
 
-    /// Looks for whole headers from `offset` on, wherever they begin, and notes those that `count`. Returns how many did.
+    /// Looks for whole headers from `offset` on, wherever they begin, and notes those that `count`. Returns how many of them are entries.
     pub(super) fn search(
         &mut self,
         bytes: &[u8],
@@ -41,7 +41,7 @@ impl Claims {
             {
                 let file = File::Segment(segment);
                 self.note(file, at as u64, header.synced, header.place.epoch);
-                found += 1;
+                found += u64::from(header.kind == Kind::Entry);
             }
             from = at + 1;
         }

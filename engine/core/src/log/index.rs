@@ -70,9 +70,14 @@ impl Index {
         Some(run.segment)
     }
 
+    /// The numbers of the segments that are kept.
+    pub(super) fn segments(&self) -> impl Iterator<Item = u32> {
+        self.segments.iter().map(|run| run.segment)
+    }
+
     /// True if the segment is one of those that are kept.
     pub(super) fn holds(&self, segment: u32) -> bool {
-        self.segments.iter().any(|run| run.segment == segment)
+        self.segments().any(|number| number == segment)
     }
 
     /// Takes the first segment off, if it ends before `head`; the last one stays.

@@ -26,6 +26,8 @@ pub(super) enum Kind {
     Footer = 3,
     /// The only one of a checkpoint slot.
     Checkpoint = 4,
+    /// Says how far the disk is, and nothing else.
+    Mark = 5,
 }
 
 /// Where a record is, and which life of the log wrote it.
@@ -110,7 +112,13 @@ impl Header {
         if place.segment != segment || int(header, 40) != offset_in_units(offset as u64) {
             return Err(Damage::Misplaced);
         }
-        let kinds = [Kind::Segment, Kind::Entry, Kind::Footer, Kind::Checkpoint];
+        let kinds = [
+            Kind::Segment,
+            Kind::Entry,
+            Kind::Footer,
+            Kind::Checkpoint,
+            Kind::Mark,
+        ];
         let kind = kinds.into_iter().find(|kind| *kind as u8 == header[2]);
         Ok(Header {
             kind: kind.ok_or(Damage::Content)?,

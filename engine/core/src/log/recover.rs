@@ -2,8 +2,8 @@
 //!
 //! The rule: an entry that cannot be read is the *torn tail* if nothing shows that it was synced (a crash may lose any part of what was
 //! not), and *corruption* if anything does. Then going on would lose what was confirmed. What shows it are the positions that were synced
-//! when later records were appended, and checkpoints. The last batch before a crash has no later record: damage to it looks like a torn
-//! tail, and is reported as one ([`Recovery::truncated`]).
+//! when later records were appended, and checkpoints. When everything is synced and nothing comes, a *mark* says so; but a machine that loses
+//! power may lose that, too. Damage to the last batch then looks like a torn tail, and is reported as one ([`Recovery::truncated`]).
 
 use bytes::Bytes;
 
@@ -297,25 +297,20 @@ impl<'a> Scan<'a> {
             return Err(Damage::Epoch);
         }
         let end = header.end(bytes).ok_or(Damage::Length)?;
-        let whole = matches!(header.kind, Kind::Entry | Kind::Footer);
-        if !whole {
-            return Err(Damage::Content);
-        }
-        if header.position != self.next {
-            return Err(Damage::Order(header.position));
-        }
-        if header.kind == Kind::Footer {
-            return Ok(None);
-        }
-        if self.next >= self.head {
-            let entry = read_entry(&header.body(bytes)?).ok_or(Damage::Content)?;
-            self.found.recovered.entries.push((self.next, entry));
-            self.found.start.index.push(self.next, offset as u64);
+        match header.kind {
+            Kind::Segment | Kind::Checkpoint => return Err(Damage::Content),
+            _ if header.position != self.next => return Err(Damage::Order(header.position)),
+            Kind::Entry if self.next >= self.head => {
+                let entry = read_entry(&header.body(bytes)?).ok_or(Damage::Content)?;
+                self.found.recovered.entries.push((self.next, entry));
+                self.found.start.index.push(self.next, offset as u64);
+            }
+            Kind::Entry | Kind::Footer | Kind::Mark => {}
         }
         let file = File::Segment(number);
         self.claims.note(file, offset as u64, header.synced, epoch);
-        self.next.0 += 1;
-        Ok(Some(end))
+        self.next.0 += u64::from(header.kind == Kind::Entry);
+        Ok((header.kind != Kind::Footer).then_some(end))
     }
 
     /// Before the head damage does no harm: reading goes on with the next entry that can be found, if that is not beyond the head.
@@ -366,7 +361,6 @@ impl<'a> Scan<'a> {
             let offset = if Some(at) == stop.at { stop.offset } else { 0 };
             behind += claims.search(segment.bytes, segment.number, offset, |header| {
                 header.position < self.limit(segment.number, header.place.epoch)
-                    && !(header.kind == Kind::Footer && header.position == self.next)
             });
         }
         self.claims = claims;

@@ -48,6 +48,11 @@ impl Encoder {
         });
     }
 
+    /// Notes that the disk has everything up to `synced`, for want of an entry that would say so. `next` is the place of the next entry.
+    pub fn mark(&mut self, next: LogPosition, synced: LogPosition, out: &mut Vec<u8>) {
+        self.put(Kind::Mark, next, synced, out, |_| {});
+    }
+
     /// Ends the segment; the log goes on at `next` in another one.
     pub fn finish(mut self, next: LogPosition, synced: LogPosition, out: &mut Vec<u8>) {
         let entries = self.entries;

@@ -13,11 +13,13 @@ use crate::{RunRecord, SCHEMA_VERSION};
 pub enum RecordError {
     /// A newer queuelab wrote it.
     #[error(
-        "the record has schema version {found}, but this queuelab reads up to {SCHEMA_VERSION}: use a newer one"
+        "the record has schema version {found}, but this queuelab reads up to {known}: use a newer one"
     )]
     Newer {
         /// Its schema version.
         found: u32,
+        /// The latest that this version reads.
+        known: u32,
     },
     /// It is not the JSON of a record.
     #[error("not a run record: {0}")]
@@ -31,26 +33,12 @@ impl RunRecord {
     /// JSON for people and programs: fields in a fixed order, an object's fields on lines of their own, series on one
     /// line each. Equal records give equal text.
     pub fn to_json(&self) -> String {
-        let mut bytes = Vec::new();
-        let mut serializer = Serializer::with_formatter(&mut bytes, Compact::default());
-        self.serialize(&mut serializer)
-            .expect("a record has text keys and is written to memory");
-        bytes.push(b'\n');
-        String::from_utf8(bytes).expect("serde_json writes UTF-8")
+        text(self)
     }
 
     /// The record that [`RunRecord::to_json`] wrote.
     pub fn from_json(text: &str) -> Result<RunRecord, RecordError> {
-        #[derive(Deserialize)]
-        struct Version {
-            schema_version: u32,
-        }
-        let Version {
-            schema_version: found,
-        } = serde_json::from_str(text)?;
-        if found > SCHEMA_VERSION {
-            return Err(RecordError::Newer { found });
-        }
+        check_version(text, SCHEMA_VERSION)?;
         let record: RunRecord = serde_json::from_str(text)?;
         record.check_shape()?;
         Ok(record)
@@ -115,6 +103,32 @@ impl RunRecord {
             )?;
         }
         Ok(())
+    }
+}
+
+/// What stands in files: fields in a fixed order, an object's fields on lines of their own, arrays of figures on one line each.
+pub(crate) fn text(value: &impl Serialize) -> String {
+    let mut bytes = Vec::new();
+    let mut serializer = Serializer::with_formatter(&mut bytes, Compact::default());
+    value
+        .serialize(&mut serializer)
+        .expect("a record has text keys and is written to memory");
+    bytes.push(b'\n');
+    String::from_utf8(bytes).expect("serde_json writes UTF-8")
+}
+
+/// Whether this version knows what a file means.
+pub(crate) fn check_version(text: &str, known: u32) -> Result<(), RecordError> {
+    #[derive(Deserialize)]
+    struct Version {
+        schema_version: u32,
+    }
+    let Version {
+        schema_version: found,
+    } = serde_json::from_str(text)?;
+    match found > known {
+        true => Err(RecordError::Newer { found, known }),
+        false => Ok(()),
     }
 }
 

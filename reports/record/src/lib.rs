@@ -3,6 +3,7 @@
 //! Every runner makes a [`RunRecord`], every viewer reads one. It is a pure function of scenario, seed and version; what
 //! differs from machine to machine is in [`Environment`]. This crate does not know how a run is made or shown.
 
+mod ensemble;
 mod export;
 pub mod fixture;
 mod hdr;
@@ -11,10 +12,15 @@ mod json;
 mod judgement;
 mod metric;
 mod record;
+pub mod statistics;
 mod text;
 mod view;
 mod wide;
 
+pub use ensemble::{
+    ENSEMBLE_SCHEMA_VERSION, Ensemble, EnsembleError, ExpectationEnsemble, MetricEnsemble,
+    Overload, Quantity, Transient, Violation,
+};
 pub use export::{Environment, FileError, latency_hgrm, read, series_csv, write_all, write_file};
 pub use hdr::DecodeError;
 pub use histogram::{Bucket, Latencies};

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use queuelab_core::{Span, Time};
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::text::{decimal, percent};
@@ -90,7 +91,8 @@ pub enum Measured {
 }
 
 /// What a figure is of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Unit {
     /// Seconds.
     Time,
@@ -179,16 +181,7 @@ impl RunRecord {
             Metric::Lag(figure) => self.lag(figure, &select("group", &self.groups, of)?, phase),
             Metric::AlarmTime => time(self.alarm_time()),
             Metric::Group(counter) => count(&select("group", &self.groups, of)?, counter),
-            Metric::Latency(Stage::Complete, figure) => self.latency_of_producers(
-                &select("producer", &self.producers, of)?,
-                Stage::Complete,
-                figure,
-                phase,
-            ),
-            Metric::Latency(Stage::Confirm, figure) => {
-                confirm(&select("producer", &self.producers, of)?, figure, phase)
-            }
-            Metric::Latency(stage, figure) => self.latency_of(of, stage, figure, phase)?,
+            Metric::Latency(stage, figure) => figure.of(&self.sample(stage, figure, of, phase)?),
             Metric::Rate(flow) => self.rate(flow, &select("queue", &self.queues, of)?, phase),
             Metric::Outcome(counter) => count(&select("producer", &self.producers, of)?, |it| {
                 counter(&it.outcomes)
@@ -341,28 +334,50 @@ impl RunRecord {
         total
     }
 
-    /// Delivery and end-to-end latency, of a queue, a producer or a group; without a name of all messages where they end.
-    fn latency_of(
+    /// What the latency metric `name` is a figure of, for a figure over several runs; `None` if it is no latency.
+    pub(crate) fn latency_sample(
         &self,
+        name: &str,
         of: Option<&str>,
+        phase: Option<&str>,
+    ) -> Result<Option<(Figure, Sample)>, MetricError> {
+        let Some(Metric::Latency(stage, figure)) = Metric::parse(name) else {
+            return Ok(None);
+        };
+        let phase = phase.map(|phase| self.phase_named(phase)).transpose()?;
+        let sample = self.sample(stage, figure, of, phase)?;
+        Ok(Some((figure, sample)))
+    }
+
+    /// Latencies of a stage: of a queue, a producer or a group; without a name of all messages where they end.
+    fn sample(
+        &self,
         stage: Stage,
         figure: Figure,
+        of: Option<&str>,
         phase: Option<usize>,
-    ) -> Result<Measured, MetricError> {
+    ) -> Result<Sample, MetricError> {
+        if matches!(stage, Stage::Confirm | Stage::Complete) {
+            let producers = select("producer", &self.producers, of)?;
+            return Ok(match stage {
+                Stage::Confirm => confirm(&producers, figure, phase),
+                _ => self.latency_of_producers(&producers, stage, phase),
+            });
+        }
         let queues = select("queue", &self.queues, of);
         let Some(name) = of else {
             // A record of before producers had latencies tells them by queue.
             return Ok(if self.knows_producers_latencies() {
                 let all: Vec<_> = self.producers.iter().enumerate().collect();
-                self.latency_of_producers(&all, stage, figure, phase)
+                self.latency_of_producers(&all, stage, phase)
             } else {
-                self.latency(&queues?, stage, figure, phase)
+                self.latency(&queues?, stage, phase)
             });
         };
         let is_named = |of: &str| name == of;
         if self.producers.iter().any(|it| is_named(&it.name)) && queues.is_err() {
             let producers = select("producer", &self.producers, of)?;
-            return Ok(self.latency_of_producers(&producers, stage, figure, phase));
+            return Ok(self.latency_of_producers(&producers, stage, phase));
         }
         if let Some(group) = self.groups.iter().find(|it| is_named(&it.name))
             && queues.is_err()
@@ -373,22 +388,23 @@ impl RunRecord {
             };
             let mut latencies = Latencies::default();
             merge_phases(&mut latencies, phases, phase);
-            // The age of the oldest record that was not read is not kept.
-            let unfinished = if phase.is_none() { group.lag_end } else { 0 };
-            return Ok(figure.of(&latencies, unfinished, Span::MAX));
+            return Ok(Sample {
+                latencies,
+                unfinished: if phase.is_none() { group.lag_end } else { 0 },
+                // The age of the oldest record that was not read is not kept.
+                oldest: Span::MAX,
+            });
         }
-        Ok(self.latency(&queues?, stage, figure, phase))
+        Ok(self.latency(&queues?, stage, phase))
     }
 
     fn latency_of_producers(
         &self,
         producers: &[(usize, &ProducerRecord)],
         stage: Stage,
-        figure: Figure,
         phase: Option<usize>,
-    ) -> Measured {
-        let mut latencies = Latencies::default();
-        let (mut unfinished, mut oldest) = (0, Span::ZERO);
+    ) -> Sample {
+        let mut sample = Sample::default();
         let (youngest, eldest) = self.ages_at_end(phase);
         for (_, producer) in producers {
             let (phases, left) = match stage {
@@ -396,16 +412,16 @@ impl RunRecord {
                 Stage::Complete => (&producer.complete, &producer.incomplete),
                 _ => (&producer.end_to_end, &producer.unfinished),
             };
-            merge_phases(&mut latencies, phases, phase);
+            merge_phases(&mut sample.latencies, phases, phase);
             if producer.unfinished_age_max > youngest {
-                unfinished += match phase {
+                sample.unfinished += match phase {
                     Some(phase) => left.get(phase).copied().unwrap_or(0),
                     None => left.iter().sum(),
                 };
-                oldest = oldest.max(producer.unfinished_age_max.min(eldest));
+                sample.oldest = sample.oldest.max(producer.unfinished_age_max.min(eldest));
             }
         }
-        figure.of(&latencies, unfinished, oldest)
+        sample
     }
 
     /// Of the messages of a phase (of all, without one): the age at the end of the youngest, and of the oldest.
@@ -420,11 +436,9 @@ impl RunRecord {
         &self,
         queues: &[(usize, &QueueRecord)],
         stage: Stage,
-        figure: Figure,
         phase: Option<usize>,
-    ) -> Measured {
-        let mut latencies = Latencies::default();
-        let (mut unfinished, mut oldest) = (0, Span::ZERO);
+    ) -> Sample {
+        let mut sample = Sample::default();
         // Who was intended after the phase does not count; who was intended in it is at least this old.
         let (youngest, eldest) = self.ages_at_end(phase);
         for (_, queue) in queues {
@@ -433,13 +447,13 @@ impl RunRecord {
             } else {
                 &queue.end_to_end
             };
-            merge_phases(&mut latencies, phases, phase);
+            merge_phases(&mut sample.latencies, phases, phase);
             if queue.unfinished_age_max > youngest {
-                unfinished += unfinished_of(queue, stage, phase);
-                oldest = oldest.max(queue.unfinished_age_max.min(eldest));
+                sample.unfinished += unfinished_of(queue, stage, phase);
+                sample.oldest = sample.oldest.max(queue.unfinished_age_max.min(eldest));
             }
         }
-        figure.of(&latencies, unfinished, oldest)
+        sample
     }
 
     fn rate(&self, flow: Flow, queues: &[(usize, &QueueRecord)], phase: Option<usize>) -> Measured {
@@ -563,11 +577,30 @@ enum Stage {
     Complete,
 }
 
+/// What is asked of latencies.
 #[derive(Clone, Copy)]
-enum Figure {
+pub(crate) enum Figure {
     Mean,
     Max,
     Quantile(f64),
+}
+
+/// Latencies, and messages that would still have added one.
+#[derive(Default)]
+pub(crate) struct Sample {
+    pub(crate) latencies: Latencies,
+    unfinished: u64,
+    /// The age of the oldest of them.
+    oldest: Span,
+}
+
+impl Sample {
+    /// Adds what another run saw.
+    pub(crate) fn merge(&mut self, other: &Sample) {
+        self.latencies.merge(&other.latencies);
+        self.unfinished += other.unfinished;
+        self.oldest = self.oldest.max(other.oldest);
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -666,7 +699,13 @@ impl Figure {
         (0.0 < percent && percent < 100.0).then_some(Figure::Quantile(percent / 100.0))
     }
 
-    fn of(self, latencies: &Latencies, unfinished: u64, oldest: Span) -> Measured {
+    pub(crate) fn of(self, sample: &Sample) -> Measured {
+        let Sample {
+            latencies,
+            unfinished,
+            oldest,
+        } = sample;
+        let (unfinished, oldest) = (*unfinished, *oldest);
         let (value, left_above) = match self {
             Figure::Mean => (latencies.mean(), 0.01),
             Figure::Max => (latencies.max(), 0.0),
@@ -777,28 +816,24 @@ fn drain_time(queues: &[(usize, &QueueRecord)]) -> Measured {
     longest.map_or(Measured::NoSamples, time)
 }
 
-fn confirm(
-    producers: &[(usize, &ProducerRecord)],
-    figure: Figure,
-    phase: Option<usize>,
-) -> Measured {
-    let (mut latencies, mut unfinished) = (Latencies::default(), 0);
+fn confirm(producers: &[(usize, &ProducerRecord)], figure: Figure, phase: Option<usize>) -> Sample {
+    let mut sample = Sample {
+        oldest: Span::MAX,
+        ..Sample::default()
+    };
     for (_, producer) in producers {
-        merge_phases(&mut latencies, &producer.confirm, phase);
-        // One that asks for no confirms waits for none.
+        merge_phases(&mut sample.latencies, &producer.confirm, phase);
+        // One that asks for no confirms waits for none. Ages are not kept, so nothing can be said of the largest.
         if producer
             .confirm
             .iter()
             .any(|latencies| !latencies.is_empty())
+            && !matches!(figure, Figure::Max)
         {
-            unfinished += producer.outcomes.pending + producer.outcomes.unknown;
+            sample.unfinished += producer.outcomes.pending + producer.outcomes.unknown;
         }
     }
-    match figure {
-        // Their ages are not kept, so nothing can be said of the largest.
-        Figure::Max => figure.of(&latencies, 0, Span::ZERO),
-        _ => figure.of(&latencies, unfinished, Span::MAX),
-    }
+    sample
 }
 
 /// The largest sum of several series in one of the windows.

@@ -137,7 +137,8 @@ pub struct QueuePolicy {
     pub ack_timeout: Option<AckTimeout>,
     /// Only one consumer at a time is served: the one registered first among those of the highest priority.
     pub single_active: bool,
-    /// Messages with the same `group` go to one consumer, as long as it lives.
+    /// Messages with the same `group` go to one consumer, as long as the queue holds any of them: then the group is forgotten, and the next
+    /// message of that name may go to anybody (as in SQS's FIFO queues; memory follows the backlog, whatever number of groups there ever was).
     pub groups: bool,
     /// Messages whose `id` was seen lately are confirmed and dropped.
     pub deduplicate: Option<Deduplicate>,

@@ -630,6 +630,8 @@ pub struct QueueView {
     pub parked: u64,
     /// Consumers registered.
     pub consumers: u32,
+    /// Groups of messages that it keeps together.
+    pub groups: u64,
 }
 
 /// The state of a group, for screens and checkers.

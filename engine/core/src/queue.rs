@@ -191,6 +191,7 @@ impl Queue {
             ready_bytes: bytes,
             parked: self.parked.len() as u64,
             consumers: consumers as u32,
+            groups: self.groups(),
         }
     }
 }
@@ -238,6 +239,9 @@ impl Queue {
             self.ready += 1;
             self.ready_bytes += size;
         } else {
+            if self.lanes.is_some() {
+                self.join_group(serial);
+            }
             self.wait(serial, now);
         }
         (tag, timed)
@@ -291,6 +295,9 @@ impl Queue {
     /// Commits a removal; the result is the message's tag, and whether it is in the log. `None` if the queue was deleted meanwhile.
     #[inline]
     pub(crate) fn remove(&mut self, serial: u64) -> Option<(u64, bool)> {
+        if self.lanes.is_some() {
+            self.leave_group(serial);
+        }
         let look = |slot: &Slot| {
             let message = &slot.message;
             (message.tag, message.size(), slot.state, slot.logged())
@@ -363,9 +370,13 @@ impl Queue {
     /// Commits the deletion of all serials before this one; the result are their messages' tags.
     pub(crate) fn clear_before(&mut self, serial: u64) -> Vec<(u64, u64)> {
         let mut gone = Vec::new();
-        while self.slots.front().is_some_and(|(first, _)| first < serial)
-            && let Some((serial, slot)) = self.slots.pop_front()
+        while let Some((first, _)) = self.slots.front()
+            && first < serial
         {
+            self.leave_group(first);
+            let Some((serial, slot)) = self.slots.pop_front() else {
+                break;
+            };
             self.in_flight -= u64::from(slot.state == State::Settling);
             self.held_bytes -= slot.message.size();
             gone.push((serial, slot.message.tag));

@@ -24,7 +24,7 @@ pub(crate) struct Lanes {
     open: BTreeMap<u32, OpenLane>,
     /// By the consumer's key.
     own: BTreeMap<u32, OwnLane>,
-    /// Groups that have ready messages or stick to a consumer.
+    /// Groups of which the queue holds messages.
     groups: BTreeMap<Bytes, Group>,
     /// The number that the next open lane has.
     next: u32,
@@ -50,7 +50,10 @@ struct OwnLane {
 struct Group {
     /// The key of the consumer that it sticks to.
     owner: Option<u32>,
+    /// Its ready messages.
     places: BTreeSet<Place>,
+    /// Messages of it that have entered the queue and not left it: with the last one it is forgotten, and with it whom it stuck to.
+    messages: u64,
 }
 
 /// Consumers.
@@ -96,15 +99,13 @@ impl Queue {
             }
         }
         let mut groups = std::mem::take(&mut lanes.groups);
-        groups.retain(|_, group| {
-            if group.owner == Some(key) {
-                group.owner = None;
-                for place in &group.places {
-                    lanes.open_to_all(*place, self.message(*place));
-                }
+        let owned = groups.values_mut().filter(|group| group.owner == Some(key));
+        for group in owned {
+            group.owner = None;
+            for place in &group.places {
+                lanes.open_to_all(*place, self.message(*place));
             }
-            group.owner.is_some() || !group.places.is_empty()
-        });
+        }
         lanes.groups = groups;
         if self.config.policy.groups || lanes.open.len() > 1 {
             self.lanes = Some(lanes);
@@ -116,11 +117,14 @@ impl Queue {
     /// Lanes for all consumers but one, who have no selectors, with all ready messages.
     fn build_lanes(&self, but: u32) -> Box<Lanes> {
         let mut lanes = Box::new(Lanes::default());
-        let ready = self.slots.iter().filter(|(_, slot)| slot.is_ready());
-        for (serial, slot) in ready {
+        let entered = self.slots.iter().filter(|(_, slot)| slot.has_entered());
+        for (serial, slot) in entered {
             if let Some(name) = self.group(&slot.message) {
                 let group = lanes.groups.entry(name.clone()).or_default();
-                group.places.insert(self.place(serial, slot));
+                group.messages += 1;
+                if slot.is_ready() {
+                    group.places.insert(self.place(serial, slot));
+                }
             }
         }
         self.add_open_lane(&mut lanes, None);
@@ -160,6 +164,41 @@ impl Queue {
 
 /// Messages.
 impl Queue {
+    /// A message has entered the queue: its group has one more.
+    pub(super) fn join_group(&mut self, serial: u64) {
+        let Some(mut lanes) = self.lanes.take() else {
+            return;
+        };
+        let slot = self.slots.get(serial);
+        if let Some(name) = slot.and_then(|slot| self.group(&slot.message)) {
+            lanes.groups.entry(name.clone()).or_default().messages += 1;
+        }
+        self.lanes = Some(lanes);
+    }
+
+    /// A message that had entered leaves the queue: its group has one less, and is forgotten with the last one.
+    pub(super) fn leave_group(&mut self, serial: u64) {
+        let Some(mut lanes) = self.lanes.take() else {
+            return;
+        };
+        let slot = self.slots.get(serial).filter(|slot| slot.has_entered());
+        if let Some(name) = slot.and_then(|slot| self.group(&slot.message))
+            && let Some(group) = lanes.groups.get_mut(name)
+        {
+            group.messages -= 1;
+            if group.messages == 0 {
+                lanes.groups.remove(name);
+            }
+        }
+        self.lanes = Some(lanes);
+    }
+
+    /// How many groups it knows.
+    pub(crate) fn groups(&self) -> u64 {
+        let lanes = self.lanes.as_deref();
+        lanes.map_or(0, |lanes| lanes.groups.len() as u64)
+    }
+
     /// A message is ready.
     pub(super) fn enter_lanes(&mut self, serial: u64) {
         let Some(mut lanes) = self.lanes.take() else {
@@ -194,9 +233,6 @@ impl Queue {
             {
                 group.places.remove(&place);
                 owner = group.owner;
-                if owner.is_none() && group.places.is_empty() {
-                    lanes.groups.remove(name);
-                }
             }
             match owner.and_then(|owner| lanes.own.get_mut(&owner)) {
                 Some(own) => drop(own.places.remove(&place)),
@@ -302,6 +338,11 @@ impl Lanes {
 }
 
 impl super::Slot {
+    /// Its enqueue is committed.
+    fn has_entered(&self) -> bool {
+        self.state != State::Proposed
+    }
+
     fn is_ready(&self) -> bool {
         matches!(self.state, State::Ready | State::Placed)
     }

@@ -1,6 +1,6 @@
 //! Who gets what: credit, consumers' priorities, exclusive and single active ones, groups, selectors, pull and replies.
 
-use crate::support::queue;
+use crate::support::{Rig, queue};
 use crate::{check, check_observed};
 use expect_test::expect;
 use queuelab_core::*;
@@ -324,8 +324,8 @@ fn message_groups_stick_to_the_consumer_that_got_their_first_message() {
               3 deliver m5 as 3 to 0
               2 deliver m6 as 3 to 0
             > 2 ack ..0; 1 publish q 7 1 group=a; 1 publish q 8 1 group=c
-              2 deliver m7 as 4 to 0
-              3 deliver m8 as 4 to 0
+              3 deliver m7 as 4 to 0
+              3 deliver m8 as 5 to 0
             q: 0 ready, 5 in flight
         "#]],
     );
@@ -390,6 +390,46 @@ fn message_groups_are_released_when_their_consumer_goes() {
             q: 0 ready, 0 in flight
         "#]],
     );
+}
+
+/// Row 17.
+#[test]
+fn message_groups_are_forgotten_with_their_last_message() {
+    check(
+        vec![grouped()],
+        "2 consume q 0; 3 consume q 0
+         1 publish q 1 1 group=a; 1 publish q 2 1 group=a
+         2 requeue 1; 2 ack 2; 2 ack 3
+         1 publish q 3 1 group=a",
+        expect![[r#"
+            > 2 consume q 0; 3 consume q 0
+            > 1 publish q 1 1 group=a; 1 publish q 2 1 group=a
+              2 deliver m1 as 1 to 0
+              2 deliver m2 as 2 to 0
+            > 2 requeue 1; 2 ack 2; 2 ack 3
+              2 deliver m1 as 3 to 0, redelivered
+            > 1 publish q 3 1 group=a
+              3 deliver m3 as 1 to 0
+            q: 0 ready, 1 in flight
+        "#]],
+    );
+}
+
+/// Row 17.
+#[test]
+fn message_groups_cost_memory_only_while_they_have_messages() {
+    let mut rig = Rig::new(BrokerConfig {
+        queues: vec![grouped()],
+        ..Default::default()
+    });
+    rig.step("2 consume q 0 2");
+    for number in 1..5_000 {
+        rig.step(&format!("1 publish q {number} 1 group=g{number}"));
+        assert_eq!(rig.broker.queue(QueueId(0)).groups, 1);
+        rig.step(&format!("2 ack {number}"));
+        rig.flush();
+        assert_eq!(rig.broker.queue(QueueId(0)).groups, 0);
+    }
 }
 
 /// Row 32.

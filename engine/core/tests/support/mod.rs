@@ -243,7 +243,7 @@ impl Rig {
         self.now = end;
     }
 
-    fn step(&mut self, step: &str) -> Vec<Output> {
+    pub(crate) fn step(&mut self, step: &str) -> Vec<Output> {
         let (step, selector) = match step.split_once(" where ") {
             Some((step, text)) => (step, Some(Arc::new(Selector::parse(text).expect(step)))),
             None => (step, None),

@@ -3,7 +3,7 @@
 //! It predicts every output exactly, but for the order in which the real one serves its queues and the choice among
 //! consumers: there it checks that what was done was allowed, and at the end of each step that nothing was left undone.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use std::sync::Arc;
 
@@ -77,6 +77,16 @@ struct Queue {
     /// Which consumer a group of messages sticks to.
     groups: BTreeMap<Bytes, u64>,
     parked: Vec<ConnectionId>,
+}
+
+impl Queue {
+    /// The groups of its messages.
+    fn groups_inside(&self) -> BTreeSet<Bytes> {
+        let group = |copy: &Copy| copy.message.properties.as_ref()?.group.clone();
+        let entered = self.copies.iter();
+        let entered = entered.filter(|copy| copy.state != State::Proposed);
+        entered.filter_map(group).collect()
+    }
 }
 
 #[derive(Clone)]
@@ -444,8 +454,10 @@ impl Model {
                 ready_bytes: ready.map(|copy| copy.message.size()).sum(),
                 parked: queue.parked.len() as u64,
                 consumers: queue.consumers.len() as u32,
+                groups: broker.queue(id).groups,
             };
             assert_eq!(broker.queue(id), view);
+            assert!(view.groups <= queue.groups_inside().len() as u64);
             assert_eq!(
                 (broker.ready(id), broker.in_flight(id)),
                 (view.ready, view.in_flight)
@@ -711,11 +723,11 @@ impl Model {
         seen: &[QueueId],
     ) {
         let (tag, copies) = (message.tag, targets.len() as u32);
-        for queue in seen.iter().copied() {
-            self.observe(Event::Deduplicated { tag, queue });
-        }
         if seen.is_empty() || copies > 0 {
             self.observe(Event::Routed { tag, copies });
+        }
+        for queue in seen.iter().copied() {
+            self.observe(Event::Deduplicated { tag, queue });
         }
         let nowhere = seen.is_empty() && copies == 0;
         let direct = nowhere && message.exchange == ExchangeId::DEFAULT;
@@ -1221,9 +1233,11 @@ impl Model {
 
     fn forget(&mut self, name: MessageCopy) -> u64 {
         let tag = self.copy(name).message.tag;
-        self.queues[name.queue.index()]
-            .copies
-            .retain(|copy| copy.serial != name.serial);
+        let queue = &mut self.queues[name.queue.index()];
+        queue.copies.retain(|copy| copy.serial != name.serial);
+        // A group sticks to its consumer as long as any of it is there.
+        let there = queue.groups_inside();
+        queue.groups.retain(|group, _| there.contains(group));
         tag
     }
 

@@ -411,6 +411,7 @@ impl World {
                 ..stamps
             },
             priority: 0,
+            connection: self.brokerless.pipes[pipe].from,
             answered: true,
         });
         self.observe(now, BrokerEvent::Routed { tag, copies: 1 });
@@ -477,7 +478,7 @@ impl World {
         self.brokerless.deliveries += 1;
         delivered.delivery = self.brokerless.deliveries;
         let consumer = to - self.producers.len() as u32;
-        if self.relays.any() {
+        if self.relays_of(consumer) {
             self.relays
                 .dispatched(consumer, delivered.channel, delivered.delivery, &message);
         }
@@ -673,6 +674,7 @@ fn delivered(receiver: &Receiver, copy: MessageCopy, message: &Message) -> Deliv
     Delivered {
         channel: receiver.channel,
         redelivered: false,
+        held: true,
         size: message.size() as u32,
         delivery: copy.serial + 1,
         tag: message.tag,

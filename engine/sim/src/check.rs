@@ -207,6 +207,11 @@ impl Check {
         self.enabled
     }
 
+    /// How many messages it still knows.
+    pub fn unfinished(&self) -> usize {
+        self.messages.iter().map(Ledger::len).sum()
+    }
+
     /// A producer hands a message to the network, for the first time or `again`.
     #[inline]
     pub fn sent(&mut self, tag: Tag, key: u32, properties: Option<&Properties>, again: bool) {

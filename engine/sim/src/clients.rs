@@ -12,7 +12,7 @@ use crate::journey::State;
 use crate::metrics::{Latency, Measured};
 use crate::network::{Client, Delivered, Down, Stamps, Up};
 use crate::relay::RELAY_CHANNEL;
-use crate::world::{Event, World};
+use crate::world::{Event, Retried, World};
 
 impl World {
     #[inline]
@@ -87,6 +87,7 @@ impl World {
         let Delivered {
             channel,
             redelivered,
+            held,
             delivery,
             tag,
             copy,
@@ -98,13 +99,13 @@ impl World {
         let group = slot.group as usize;
         let at = (slot.subscriptions + u32::from(channel) - 1) as usize;
         self.trace.digest(tag, delivery);
+        // What has happened to the copy since it was dispatched (its lease may have ended) is no fault of the delivery's.
+        let mut held = held;
         let mut attempt = 0;
-        let mut held = false;
         if self.journeys.is_stream(queue) {
             (attempt, held) = self.record_arrives(consumer, connection, copy);
         } else if let Some(journey) = self.journeys.get_mut(copy) {
             attempt = journey.attempts;
-            held = journey.holder == connection;
             if !journey.received_once {
                 journey.received_once = true;
                 let (phase, intended) = (journey.phase as usize, journey.stamps.intended);
@@ -326,6 +327,16 @@ impl World {
         if outcome != Outcome::Dropped {
             self.check.outcome(now, tag, outcome == Outcome::Confirmed);
         }
+        if outcome == Outcome::Failed && self.scenario.producers[group].transaction.is_some() {
+            // The broker says nothing of the single messages of a transaction that fails.
+            self.vanished(tag.0);
+        }
+        if let Some(retried) = self.retried.get_mut(&tag.0) {
+            retried.known = true;
+            if !self.relays.is_open(tag.0) {
+                self.retried.remove(&tag.0);
+            }
+        }
         if self.producers[producer as usize].closed
             && matches!(
                 outcome,
@@ -401,6 +412,10 @@ impl World {
                 let direct = self.brokerless.is(copy.queue.index());
                 if direct {
                     self.peer_served(copy, accepted);
+                }
+                if self.groups[group].relays && !goes_on {
+                    let channel = self.channel_of(group, delivery.subscription);
+                    self.relays.settled(consumer, channel, delivery.delivery);
                 }
                 if accepted {
                     self.served(consumer, &delivery, [received, started, ended], goes_on);
@@ -608,7 +623,7 @@ impl World {
 
     /// A message that was sent more than once may be there more than once: the further services are duplicates.
     fn note_repetition(&mut self, tag: u64, queue: usize) {
-        if let Some(served_in) = self.retried.get_mut(&tag) {
+        if let Some(Retried { served_in, .. }) = self.retried.get_mut(&tag) {
             if served_in.contains(&(queue as u32)) {
                 self.metrics.queues[queue].duplicates += 1;
             } else {

@@ -211,7 +211,7 @@ impl World {
             .collect();
         for (_, tag) in &back {
             self.check.begun(Tag(*tag), true);
-            self.copy_begins(*tag, now);
+            self.copy_begins(*tag, now, true);
             self.metrics.littles.enter(now);
         }
         // Nobody waits for the log when acknowledgements are automatic.

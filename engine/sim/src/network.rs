@@ -58,6 +58,8 @@ pub enum Down {
 pub struct Delivered {
     pub channel: u16,
     pub redelivered: bool,
+    /// Its queue held the copy when it was dispatched.
+    pub held: bool,
     pub size: u32,
     pub delivery: u64,
     pub tag: u64,

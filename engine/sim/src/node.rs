@@ -75,6 +75,7 @@ pub struct Publishing {
     pub tag: u64,
     pub stamps: Stamps,
     pub priority: u8,
+    pub connection: u32,
     /// The broker has routed or refused it; otherwise it is parked.
     pub answered: bool,
 }
@@ -427,6 +428,7 @@ impl World {
                 }
             }
             Client::Consumer(consumer) => {
+                self.relays.empties_hands(consumer);
                 let group = self.consumers[consumer as usize].group as usize;
                 self.consumes(id, group, &scenario.consumers[group]);
             }
@@ -531,6 +533,7 @@ impl World {
                         tag: message.tag,
                         stamps,
                         priority: message.priority(),
+                        connection,
                         answered: false,
                     });
                     true
@@ -562,12 +565,15 @@ impl World {
                 self.send_down(connection, now, Down::Connected { attempt });
                 return self.open(connection);
             }
-            Arrival::Close { connection } => self.input(
-                now,
-                Input::Closed {
-                    connection: ConnectionId(connection),
-                },
-            ),
+            Arrival::Close { connection } => {
+                self.input(
+                    now,
+                    Input::Closed {
+                        connection: ConnectionId(connection),
+                    },
+                );
+                self.parked_vanish(connection);
+            }
             Arrival::Writable { connection, bytes } => {
                 self.input(
                     now,
@@ -699,20 +705,21 @@ impl World {
                 message,
                 ..
             } => {
-                let delivered = Delivered {
+                let mut delivered = Delivered {
                     channel: channel.number,
                     redelivered: *redelivered,
+                    held: true,
                     size: message.size() as u32,
                     delivery: *delivery,
                     tag: message.tag,
                     copy: *copy,
                 };
-                if self.relays.any() {
-                    let consumer = channel.connection.0 - self.producers.len() as u32;
+                let consumer = channel.connection.0 - self.producers.len() as u32;
+                if self.relays_of(consumer) {
                     self.relays
                         .dispatched(consumer, channel.number, *delivery, message);
                 }
-                self.dispatched(now, channel.connection.0, &delivered);
+                delivered.held = self.dispatched(now, channel.connection.0, &delivered);
                 Down::Deliver(delivered)
             }
             Response::Confirm {

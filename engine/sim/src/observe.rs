@@ -10,9 +10,9 @@ use crate::node::Publishing;
 use crate::world::World;
 
 impl World {
-    /// A copy leaves the ready state for a consumer.
+    /// A copy leaves the ready state for a consumer. True if its queue holds it.
     #[inline]
-    pub fn dispatched(&mut self, now: Time, connection: u32, delivered: &Delivered) {
+    pub fn dispatched(&mut self, now: Time, connection: u32, delivered: &Delivered) -> bool {
         let Delivered {
             copy,
             redelivered,
@@ -35,9 +35,12 @@ impl World {
                 journey.delivery = (channel, delivery);
             }
             self.check.read(now, copy.queue, connection);
-            return self.record_dispatched(connection, copy);
+            self.record_dispatched(connection, copy);
+            return true;
         }
+        let mut held = false;
         if let Some(journey) = self.journeys.get_mut(copy) {
+            held = !matches!(journey.state, State::Proposed | State::Removed);
             self.check.dispatched(now, copy, journey);
             if !queue.priorities.is_empty() {
                 let level = queue.level_of(journey.priority);
@@ -60,6 +63,7 @@ impl World {
             journey.delivery = (channel, delivery);
             queue.aged(phase, now - journey.committed);
         }
+        held
     }
 
     /// A member of a group has been told what it reads.
@@ -91,6 +95,7 @@ impl World {
                 self.answered(now, tag);
                 let stamps = self.stamps_of(now, tag);
                 self.check.refused(Tag(tag), queue.index());
+                self.relays.not_taken(tag);
                 let phase = self.metrics.phase_of(stamps.intended);
                 let metrics = &mut self.metrics.queues[queue.index()];
                 metrics.refused += 1;
@@ -195,6 +200,7 @@ impl World {
                 self.answered(now, tag);
                 self.metrics.queues[queue.index()].deduplicated += 1;
                 self.check.deduplicated(Tag(tag));
+                self.relays.not_taken(tag);
                 self.consumed(tag);
             }
             BrokerEvent::StreamDelivered { group, copy, .. } => {
@@ -328,7 +334,7 @@ impl World {
                 }
             }
         };
-        self.copy_begins(tag, journey.stamps.intended);
+        self.copy_begins(tag, journey.stamps.intended, from.is_some());
         let queue = &mut self.metrics.queues[copy.queue.index()];
         queue.begun += 1;
         queue.phases[journey.phase as usize].offered += 1;

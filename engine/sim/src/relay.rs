@@ -37,14 +37,16 @@ pub struct Relays {
     first: u32,
     /// Per consumer; empty if none publishes on.
     members: Vec<Relay>,
-    /// What consumers that publish on have in their hands, by consumer, channel and delivery tag.
+    /// What consumers that publish on have in their hands, by consumer, channel and delivery tag: until the service ends.
     contents: BTreeMap<(u32, u16, u64), Content>,
     /// The origin of the message whose service has just ended.
     serving: Origin,
     /// By the tag of the origin: messages of which something is left. Absent if each is one copy.
     open: Option<BTreeMap<u64, Open>>,
-    /// By tag, where consumers join what an exchange forked.
+    /// By tag, where consumers join what an exchange forked: messages of which a copy is left.
     joins: Option<BTreeMap<u64, Join>>,
+    /// The message whose last copy has just ended: with automatic acknowledgement that is before it is published on.
+    joined_last: Option<(u64, Join)>,
     /// Prebuilt backlog: up to which sequence, for which producer group.
     loaded: Vec<(u64, usize)>,
     /// How many groups read each of the broker's queues.
@@ -65,6 +67,7 @@ struct Relay {
     gathered: Vec<(u16, u64)>,
     /// Commits under way: the channel, and what they publish.
     committing: VecDeque<(u16, Vec<u64>)>,
+    /// By sequence: what is on its way to its queues or has so many copies there.
     origins: BTreeMap<u64, (Origin, u32)>,
 }
 
@@ -87,6 +90,8 @@ struct Open {
 #[derive(Clone, Debug, Default)]
 struct Join {
     copies: usize,
+    /// Copies that are not done with.
+    left: u32,
     served: BTreeSet<MessageCopy>,
 }
 
@@ -130,6 +135,7 @@ impl Relays {
             },
             open: (relays || forks || streams).then(BTreeMap::new),
             joins: then.any(|then| then.join).then(BTreeMap::new),
+            joined_last: None,
             loaded: Vec::new(),
             readers,
             groups: scenario.groups.len() as u32,
@@ -146,6 +152,12 @@ impl Relays {
     #[inline]
     pub fn counts(&self) -> bool {
         self.open.is_some()
+    }
+
+    /// Whether something is left of a producer's message.
+    pub fn is_open(&self, tag: u64) -> bool {
+        let open = self.open.as_ref();
+        open.is_some_and(|open| open.contains_key(&tag))
     }
 
     /// Messages of a producer group of which something is left, by phase of their intended send.
@@ -177,16 +189,91 @@ impl Relays {
         self.contents.insert((consumer, channel, delivery), content);
     }
 
-    /// A delivery is settled: what it carried is not published on any more.
+    /// A delivery is settled, or its service has ended: what it carried is not published on any more.
     pub fn settled(&mut self, consumer: u32, channel: u16, delivery: u64) {
         self.contents.remove(&(consumer, channel, delivery));
     }
 
-    /// The broker takes a message for so many queues.
-    pub fn routed(&mut self, tag: u64, copies: u32) {
-        if let Some(joins) = &mut self.joins {
-            joins.entry(tag).or_default().copies = copies as usize;
+    /// The connection of a consumer begins anew, or ends: it has nothing in its hands.
+    pub fn empties_hands(&mut self, consumer: u32) {
+        let its = (consumer, 0, 0)..=(consumer, u16::MAX, u64::MAX);
+        while let Some((key, _)) = self.contents.range(its.clone()).next() {
+            let key = *key;
+            self.contents.remove(&key);
         }
+    }
+
+    /// The broker takes a message for so many queues: so many copies begin at once.
+    pub fn routed(&mut self, tag: u64, copies: u32) {
+        if copies > 0
+            && let Some(joins) = &mut self.joins
+        {
+            let join = joins.entry(tag).or_default();
+            join.copies = copies as usize;
+            join.left += copies;
+        }
+        if self.any() {
+            self.count_copies(tag, |of| *of += copies);
+        }
+    }
+
+    /// No queue takes a message, or this one does not: without a copy it is forgotten.
+    pub fn not_taken(&mut self, tag: u64) {
+        if self.any() {
+            self.count_copies(tag, |_| {});
+        }
+    }
+
+    /// Another copy of a message begins, in the place of one that ends.
+    fn replaced(&mut self, tag: u64) {
+        if let Some(join) = self.joins.as_mut().and_then(|joins| joins.get_mut(&tag)) {
+            join.left += 1;
+        }
+        self.count_copies(tag, |of| *of += 1);
+    }
+
+    /// A copy of a message is done with.
+    fn ended(&mut self, tag: u64) {
+        if let Some(joins) = &mut self.joins
+            && let Some(join) = joins.get_mut(&tag)
+        {
+            join.left = join.left.saturating_sub(1);
+            if join.left == 0 {
+                self.joined_last = joins.remove(&tag).map(|join| (tag, join));
+            }
+        }
+        self.count_copies(tag, |of| *of = of.saturating_sub(1));
+    }
+
+    /// Changes the number of copies of what a consumer has published on; with none left it is forgotten.
+    fn count_copies(&mut self, tag: u64, change: impl FnOnce(&mut u32)) {
+        let number = Tag(tag).producer().checked_sub(self.first as usize);
+        let relay = number.and_then(|number| self.members.get_mut(number));
+        let Some(relay) = relay else { return };
+        if let Some((_, copies)) = relay.origins.get_mut(&Tag(tag).sequence()) {
+            change(copies);
+            if *copies == 0 {
+                relay.origins.remove(&Tag(tag).sequence());
+            }
+        }
+    }
+
+    /// How many entries there are: of what consumers publish on, of messages that have copies, of joins, of what is in their hands.
+    pub fn sizes(&self) -> [usize; 4] {
+        let members = self.members.iter();
+        let held = members.map(|relay| {
+            let sending = relay.committing.iter().map(|(_, all)| all.len());
+            relay.origins.len()
+                + relay.unconfirmed.len()
+                + relay.gathered.len()
+                + sending.sum::<usize>()
+        });
+        [
+            held.sum(),
+            self.open.as_ref().map_or(0, BTreeMap::len),
+            self.joins.as_ref().map_or(0, BTreeMap::len),
+            self.contents.len(),
+        ]
     }
 
     /// A service of a message ends.
@@ -234,7 +321,9 @@ impl Relays {
         let Some(joins) = &mut self.joins else {
             return true;
         };
-        let Some(join) = joins.get_mut(&tag) else {
+        let last = self.joined_last.as_mut().filter(|(of, _)| *of == tag);
+        let join = joins.get_mut(&tag).or(last.map(|(_, join)| join));
+        let Some(join) = join else {
             return true;
         };
         join.served.insert(copy);
@@ -260,17 +349,21 @@ impl World {
         }
     }
 
-    /// A copy begins.
+    /// Whether a consumer publishes on.
     #[inline]
-    pub fn copy_begins(&mut self, tag: u64, intended: Time) {
+    pub fn relays_of(&self, consumer: u32) -> bool {
+        self.relays.any() && self.groups[self.consumers[consumer as usize].group as usize].relays
+    }
+
+    /// A copy begins: one that routing has announced, or another one in the place of one that ends or had ended.
+    #[inline]
+    pub fn copy_begins(&mut self, tag: u64, intended: Time, replaces: bool) {
         if !self.relays.counts() {
             return;
         }
         let origin = self.origin(tag, intended);
-        if tag != origin.tag
-            && let Some((_, copies)) = self.relay_origin(tag)
-        {
-            *copies += 1;
+        if replaces {
+            self.relays.replaced(tag);
         }
         if let Some(open) = &mut self.relays.open {
             let message = open.entry(origin.tag).or_insert(Open {
@@ -286,14 +379,7 @@ impl World {
     /// A copy is done with.
     pub fn copy_ends(&mut self, tag: u64) {
         let origin = self.origin(tag, Time::ZERO);
-        if tag != origin.tag
-            && let Some((_, copies)) = self.relay_origin(tag)
-        {
-            *copies -= 1;
-            if *copies == 0 {
-                self.forget_origin(tag);
-            }
-        }
+        self.relays.ended(tag);
         let Some(open) = &mut self.relays.open else {
             return;
         };
@@ -309,6 +395,9 @@ impl World {
                 ..
             } = *message;
             open.remove(&origin.tag);
+            if self.retried.get(&origin.tag).is_some_and(|it| it.known) {
+                self.retried.remove(&origin.tag);
+            }
             if let Some(served) = served {
                 self.metrics.complete(producer, intended, served);
             }
@@ -453,8 +542,11 @@ impl World {
             && let Some((_, sequences)) = relay.committing.pop_front()
         {
             for sequence in sequences {
-                self.check
-                    .outcome(now, Tag::new(number, sequence), accepted);
+                let tag = Tag::new(number, sequence);
+                self.check.outcome(now, tag, accepted);
+                if !accepted {
+                    self.vanished(tag.0);
+                }
             }
         }
         let slot = &mut self.consumers[consumer as usize];
@@ -483,7 +575,7 @@ impl World {
         for sequence in unknown {
             self.check.outcome(now, Tag::new(number, sequence), false);
         }
-        self.relays.contents.retain(|(of, _, _), _| *of != consumer);
+        self.relays.empties_hands(consumer);
     }
 
     /// What was published on is answered for, or was nothing.
@@ -500,19 +592,6 @@ impl World {
         slot.machine
             .forwarded(now, delivery, accepted, &mut self.consumer_actions);
         self.consumer_acts(consumer);
-    }
-
-    fn relay_origin(&mut self, tag: u64) -> Option<&mut (Origin, u32)> {
-        let number = Tag(tag).producer() - self.relays.first as usize;
-        let relay = self.relays.members.get_mut(number)?;
-        relay.origins.get_mut(&Tag(tag).sequence())
-    }
-
-    fn forget_origin(&mut self, tag: u64) {
-        let number = Tag(tag).producer() - self.relays.first as usize;
-        if let Some(relay) = self.relays.members.get_mut(number) {
-            relay.origins.remove(&Tag(tag).sequence());
-        }
     }
 
     // Backlogs

@@ -99,6 +99,28 @@ impl Simulation {
         record
     }
 
+    /// How many entries the run keeps, by what they are about. They follow what is unfinished, never how long the run has been going on.
+    pub fn kept(&self) -> Vec<(&'static str, usize)> {
+        let world = &self.world;
+        let [relayed, open, joins, in_hands] = world.relays.sizes();
+        let journeys = (0..world.layout.len()).map(|queue| world.journeys.of_queue(queue).count());
+        let groups = world.node.broker.iter().flat_map(|broker| {
+            let queues = 0..world.layout.len() as u32;
+            queues.map(|queue| broker.queue(QueueId(queue)).groups as usize)
+        });
+        vec![
+            ("messages that consumers publish on", relayed),
+            ("messages with copies", open),
+            ("joins", joins),
+            ("contents in consumers' hands", in_hands),
+            ("messages sent again", world.retried.len()),
+            ("publishes that the broker has parked", world.parked.len()),
+            ("journeys", journeys.sum()),
+            ("messages that are checked", world.check.unfinished()),
+            ("groups of messages", groups.sum()),
+        ]
+    }
+
     /// Lines logged since the last call: phases, faults, restarts.
     pub fn take_log(&mut self) -> Vec<LogLine> {
         std::mem::take(&mut self.world.log)

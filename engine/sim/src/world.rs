@@ -82,8 +82,8 @@ pub struct World {
     pub parked: BTreeMap<u64, (Publishing, Time)>,
     pub relays: Relays,
     pub brokerless: Brokerless,
-    /// Messages that were sent more than once, each with the queues in which it was served.
-    pub retried: BTreeMap<u64, Vec<u32>>,
+    /// Messages that were sent more than once, and are unfinished.
+    pub retried: BTreeMap<u64, Retried>,
     /// The last alarm of each resource may still be on: until the end of time.
     pub alarms: Vec<AlarmRecord>,
     /// The run is over once nothing is left to do.
@@ -130,6 +130,15 @@ pub struct ConsumerSlot {
     /// Gets so far: they go round the partitions.
     pub gets: u32,
     pub scheduled: Time,
+}
+
+/// A message that was sent more than once, until its producer knows its outcome and no copy of it is left.
+#[derive(Clone, Debug, Default)]
+pub struct Retried {
+    /// The queues in which it was served.
+    pub served_in: Vec<u32>,
+    /// The producer knows its outcome.
+    pub known: bool,
 }
 
 /// A group of consumers.
@@ -551,6 +560,22 @@ impl World {
     /// A message is gone before any queue took it.
     pub fn vanished(&mut self, tag: u64) {
         self.check.vanished(Tag(tag));
+        self.relays.not_taken(tag);
+    }
+
+    /// The broker has closed a connection: publishes that it had not answered for are gone.
+    pub fn parked_vanish(&mut self, connection: u32) {
+        let mut vanished = Vec::new();
+        self.parked.retain(|tag, (publishing, _)| {
+            let stays = publishing.connection != connection;
+            if !stays {
+                vanished.push(*tag);
+            }
+            stays
+        });
+        for tag in vanished {
+            self.vanished(tag);
+        }
     }
 
     /// Sends a packet to a client; it leaves the node at `at`.

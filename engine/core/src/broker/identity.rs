@@ -59,12 +59,14 @@ impl Broker {
     ) {
         let (tag, copies) = (message.tag, targets.len() as u32);
         let before = self.log.next();
-        for queue in seen.iter().copied() {
-            self.observe(Event::Deduplicated { tag, queue }, out);
-        }
         let origin = self.begin_publish(id, copies + seen.len() as u32);
         if copies > 0 {
             self.observe(Event::Routed { tag, copies }, out);
+        }
+        for queue in seen.iter().copied() {
+            self.observe(Event::Deduplicated { tag, queue }, out);
+        }
+        if copies > 0 {
             let arrival = Arrival {
                 message,
                 origin,

@@ -252,11 +252,11 @@ impl Broker {
         out: &mut Vec<Output>,
     ) {
         let (tag, copies) = (message.tag, targets.len() as u32);
-        for queue in seen.iter().copied() {
-            self.observe(Event::Deduplicated { tag, queue }, out);
-        }
         if copies > 0 || seen.is_empty() {
             self.observe(Event::Routed { tag, copies }, out);
+        }
+        for queue in seen.iter().copied() {
+            self.observe(Event::Deduplicated { tag, queue }, out);
         }
         if copies > 0 || !seen.is_empty() {
             return;

@@ -449,8 +449,8 @@ fn deduplication_window() {
           * m1 proposed q/0
           * enqueued other/0
           * enqueued q/0
-          * Deduplicated { tag: 2, queue: QueueId(1) }
           * m2 routed, 1 copies
+          * Deduplicated { tag: 2, queue: QueueId(1) }
           * m2 proposed other/1
           * enqueued other/1
           * Deduplicated { tag: 3, queue: QueueId(1) }

@@ -3,6 +3,7 @@
 mod brokerless;
 mod clients;
 mod crashes;
+mod memory;
 mod routing;
 mod streams;
 

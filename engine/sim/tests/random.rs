@@ -122,6 +122,8 @@ fn with_features(text: &str, seed: u64) -> String {
                 "retry = { policy = \"fixed\", base = \"10ms\", attempts = 3 }",
                 "headers = { region = \"eu\" }",
                 "start = \"50ms\"",
+                "churn = { every = \"170ms\", away = \"30ms\" }",
+                "churn = { every = \"230ms\", away = \"20ms\", crash = true, declare = true }",
             ],
             _ if body.starts_with("consumer]]") => &[
                 "priority = 1",
@@ -131,6 +133,8 @@ fn with_features(text: &str, seed: u64) -> String {
                 "renew = \"30ms\"",
                 "then = { to = \"sink\" }",
                 "then = { to = \"sink\", transaction = true }",
+                "churn = { every = \"150ms\", away = \"40ms\" }",
+                "churn = { every = \"210ms\", away = \"50ms\", crash = true }",
             ],
             _ => &[],
         };
@@ -141,6 +145,240 @@ fn with_features(text: &str, seed: u64) -> String {
     }
     more.push_str("[[queue]]\nname = \"sink\"\n");
     more
+}
+
+/// Besides that, any of: streams with their groups, a fork with its join, selectors, a queue without a broker; each with faults of its own.
+fn with_more(text: &str, seed: u64) -> String {
+    let mut dice = Dice(seed ^ 0x3a9);
+    let mut text = with_features(text, seed);
+    let dice = &mut dice;
+    let parts = [stream, fork, selectors, brokerless];
+    let (one, other) = (dice.below(4) as usize, dice.below(4) as usize);
+    for (number, part) in parts.into_iter().enumerate() {
+        if number == one || number == other {
+            part(dice, &mut text);
+        }
+    }
+    text
+}
+
+/// A stream, who writes it, a reader by himself, and up to two groups.
+fn stream(dice: &mut Dice, text: &mut String) {
+    let durability = dice.pick(&["os", "fsync"]);
+    let partitions = 1 + dice.below(3);
+    writeln!(
+        text,
+        "[[queue]]\nname = \"stream\"\nkind = \"stream\"\ndurability = \"{durability}\"\npartitions = {partitions}"
+    )
+    .unwrap();
+    let retention = dice.pick(&[
+        "",
+        "",
+        "retention = { max_length = 12, segment = 4 }",
+        "retention = { max_age = \"200ms\", segment = 3 }",
+        "retention = { max_bytes = \"2kB\", segment = 5 }",
+        "retention = { interest = true, segment = 5 }",
+        "retention = { compact = true, segment = 5 }",
+    ]);
+    writeln!(text, "{retention}").unwrap();
+    let confirm = dice.pick(&[
+        "confirm = false",
+        "confirm = { window = 10, timeout = \"50ms\" }",
+        "retry = { policy = \"fixed\", base = \"20ms\", attempts = 4 }\nidempotent = true",
+    ]);
+    let rate = 20 + dice.below(150);
+    writeln!(
+        text,
+        "[[producer]]\nname = \"writer\"\ncount = 2\nto = \"stream\"\nrate = {{ load = \"{rate}/s\", else = \"0/s\" }}\n\
+         message_key = {{ dist = \"uniform\", keys = 5 }}\nreconnect = \"20ms\"\n{confirm}"
+    )
+    .unwrap();
+    let service = dice.pick(&["0s", "1ms", "4ms"]);
+    let offset = dice.pick(&[
+        "\"first\"",
+        "\"next\"",
+        "\"last\"",
+        "3",
+        "{ since = \"300ms\" }",
+    ]);
+    writeln!(
+        text,
+        "[[consumer]]\nname = \"reader\"\nfrom = \"stream\"\noffset = {offset}\nservice = \"{service}\"\nreconnect = \"20ms\""
+    )
+    .unwrap();
+    for group in 0..dice.below(3) {
+        let kind = dice.pick(&[
+            "assignment = \"range\"\nrebalance = \"30ms\"",
+            "assignment = \"sticky\"\nrebalance = \"100ms\"",
+            "assignment = \"consistent-hash\"\nrebalance = \"1ms\"",
+            "kind = \"shared\"\nlock = \"60ms\"\ndelivery_limit = 3\nwindow = 20",
+            "kind = \"shared\"\nlock = \"10ms\"",
+        ]);
+        let start = dice.pick(&["first", "next"]);
+        writeln!(
+            text,
+            "[[group]]\nname = \"g{group}\"\nstreams = \"stream\"\nstart = \"{start}\"\n{kind}"
+        )
+        .unwrap();
+        let more = dice.pick(&[
+            "",
+            "churn = { every = \"190ms\", away = \"20ms\" }",
+            "churn = { every = \"190ms\", away = \"20ms\", crash = true }",
+            "nack = { probability = 0.2 }",
+            "then = { to = \"sink\" }",
+            "then = { to = \"sink\", transaction = true }",
+            "every = 3",
+        ]);
+        let count = 1 + dice.below(4);
+        writeln!(
+            text,
+            "[[consumer]]\nname = \"r{group}\"\nfrom = \"stream\"\ngroup = \"g{group}\"\ncount = {count}\nprefetch = 7\nservice = \"3ms\"\nreconnect = \"20ms\"\n{more}"
+        )
+        .unwrap();
+        fault_of(dice, text, &format!("r{group}"));
+    }
+    fault_of(dice, text, "reader");
+}
+
+/// What an exchange forks is joined, if all copies are served.
+fn fork(dice: &mut Dice, text: &mut String) {
+    writeln!(text, "[[exchange]]\nname = \"fork\"\ntype = \"fanout\"").unwrap();
+    for side in ["left", "right"] {
+        let kind = dice.pick(&[
+            "",
+            "kind = \"memory\"",
+            "ttl = \"20ms\"",
+            "max_length = 4",
+            "durability = \"os\"",
+        ]);
+        writeln!(
+            text,
+            "[[queue]]\nname = \"{side}\"\nbind = [{{ exchange = \"fork\" }}]\n{kind}"
+        )
+        .unwrap();
+        let ack = dice.pick(&[
+            "",
+            "",
+            "ack = \"auto\"",
+            "nack = { probability = 0.2, requeue = false }",
+        ]);
+        let transaction = ack.is_empty() && dice.one_in(2);
+        writeln!(
+            text,
+            "[[consumer]]\nname = \"{side}\"\nfrom = \"{side}\"\ncount = 2\nservice = \"2ms\"\nreconnect = \"20ms\"\n{ack}\n\
+             then = {{ to = \"joined\", join = true, transaction = {transaction} }}"
+        )
+        .unwrap();
+        fault_of(dice, text, side);
+    }
+    let rate = 20 + dice.below(100);
+    writeln!(
+        text,
+        "[[queue]]\nname = \"joined\"\n[[producer]]\nname = \"forker\"\nto = {{ exchange = \"fork\" }}\n\
+         rate = {{ load = \"{rate}/s\", else = \"0/s\" }}\nreconnect = \"20ms\"\n\
+         [[consumer]]\nname = \"joiner\"\nfrom = \"joined\"\nservice = \"1ms\"\nreconnect = \"20ms\""
+    )
+    .unwrap();
+}
+
+/// Consumers that want only some messages.
+fn selectors(dice: &mut Dice, text: &mut String) {
+    let queue = dice.pick(&[
+        "",
+        "kind = \"memory\"\nmax_length = 20",
+        "max_priority = 2",
+        "ttl = \"100ms\"",
+        "groups = true",
+        "single_active = true",
+    ]);
+    writeln!(text, "[[queue]]\nname = \"sorted\"\n{queue}").unwrap();
+    for (region, size) in [("eu", 1), ("us", 2)] {
+        let rate = 10 + dice.below(80);
+        writeln!(
+            text,
+            "[[producer]]\nname = \"{region}\"\nto = \"sorted\"\nrate = {{ load = \"{rate}/s\", else = \"0/s\" }}\n\
+             headers = {{ region = \"{region}\", size = {size} }}\nmessage_key = {{ dist = \"uniform\", keys = 3 }}\ngroup_by_key = true\nreconnect = \"20ms\""
+        )
+        .unwrap();
+    }
+    for number in 0..1 + dice.below(3) {
+        let selector = dice.pick(&[
+            "region = 'eu'",
+            "size > 1",
+            "region LIKE 'u%' OR size = 1",
+            "region IS NULL",
+        ]);
+        let more = dice.pick(&[
+            "",
+            "priority = 2",
+            "pull = \"4ms\"",
+            "every = 3",
+            "nack = { probability = 0.3 }",
+        ]);
+        let selector = match more.starts_with("pull") {
+            true => String::new(),
+            false => format!("selector = \"{selector}\"\n"),
+        };
+        writeln!(
+            text,
+            "[[consumer]]\nname = \"s{number}\"\nfrom = \"sorted\"\ncount = 2\n{selector}service = \"1ms\"\nreconnect = \"20ms\"\n{more}"
+        )
+        .unwrap();
+        fault_of(dice, text, &format!("s{number}"));
+    }
+}
+
+/// Pipes from clients to clients.
+fn brokerless(dice: &mut Dice, text: &mut String) {
+    let mark = dice.pick(&["", "max_length = 3", "max_length = 1"]);
+    let rate = 20 + dice.below(300);
+    let count = 1 + dice.below(3);
+    let more = dice.pick(&[
+        "",
+        "buffer = 5\nwhen_full = \"drop\"",
+        "churn = { every = \"130ms\", away = \"30ms\", crash = true }",
+        "churn = { every = \"130ms\", away = \"30ms\" }",
+    ]);
+    writeln!(
+        text,
+        "[[queue]]\nname = \"pipes\"\ndesign = \"zeromq\"\n{mark}\n[[producer]]\nname = \"pusher\"\ncount = {count}\nto = \"pipes\"\n\
+         rate = {{ load = \"{rate}/s\", else = \"0/s\" }}\n{more}"
+    )
+    .unwrap();
+    let count = 1 + dice.below(3);
+    let more = dice.pick(&[
+        "",
+        "prefetch = 1",
+        "prefetch = 4\nconcurrency = 2",
+        "then = { to = \"sink\" }",
+        "churn = { every = \"170ms\", away = \"30ms\", crash = true }",
+    ]);
+    writeln!(
+        text,
+        "[[consumer]]\nname = \"puller\"\nfrom = \"pipes\"\ncount = {count}\nservice = \"5ms\"\nreconnect = \"20ms\"\n{more}"
+    )
+    .unwrap();
+    fault_of(dice, text, "puller");
+}
+
+/// Perhaps a fault of these consumers.
+fn fault_of(dice: &mut Dice, text: &mut String, consumers: &str) {
+    if dice.one_in(2) {
+        let kind = dice.pick(&["consumer-crash", "pause-consumer", "slow-consumer"]);
+        let at = dice.below(15) * 100;
+        let length = dice.pick(&["20us", "10ms", "200ms"]);
+        writeln!(
+            text,
+            "[[fault]]\nkind = \"{kind}\"\nat = \"{at}ms\"\nfor = \"{length}\"\ntarget = \"{consumers}\""
+        )
+        .unwrap();
+        if kind == "slow-consumer" {
+            writeln!(text, "factor = 7").unwrap();
+        }
+        if dice.one_in(2) {
+            writeln!(text, "count = 1").unwrap();
+        }
+    }
 }
 
 fn queue(dice: &mut Dice, text: &mut String, queue: u64, queues: u64) {
@@ -415,6 +653,14 @@ fn losses(scenario: &Scenario, record: &RunRecord) {
         .any(|queue| queue.dead_letter.is_some() && may_lose(queue.durability));
     // Of what comes again, and of what consumers publish on, a copy may be somewhere else.
     for (queue, violations) in record.queues.iter().zip(&no_loss.by_queue) {
+        // Without a broker, what a peer had goes with it.
+        let parts = scenario.queues.iter();
+        if parts
+            .clone()
+            .any(|spec| spec.brokerless && queue.is_part_of(&spec.name))
+        {
+            continue;
+        }
         let may_lose = weak || may_lose(queue.durability);
         assert!(
             may_lose || *violations == 0,
@@ -466,12 +712,8 @@ fn liveness(scenario: &Scenario, record: &RunRecord) {
 }
 
 /// A run is at an end when nobody is left to judge it.
-fn holds(seed: u64, features: bool) -> bool {
-    let mut dice = Dice(seed);
-    let mut text = scenario_text(&mut dice);
-    if features {
-        text = with_features(&text, seed);
-    }
+fn holds(seed: u64, how: Mix) -> bool {
+    let text = text_of(seed, how);
     let Ok(scenario) = Scenario::parse("random.toml", &text, &[]) else {
         // Such as a dead-letter target that blocks.
         return false;
@@ -480,7 +722,7 @@ fn holds(seed: u64, features: bool) -> bool {
     let judge = std::panic::AssertUnwindSafe(|| {
         let record = run(&scenario, seed, true);
         laws(&scenario, &record);
-        if !features {
+        if how == Mix::Plain {
             liveness(&scenario, &record);
         }
         assert_eq!(record, run_forked(&scenario, seed), "the same seed twice");
@@ -503,9 +745,26 @@ fn holds(seed: u64, features: bool) -> bool {
     true
 }
 
-fn all_hold(seeds: std::ops::Range<u64>, features: bool) {
+/// What scenarios are made of.
+#[derive(Clone, Copy, PartialEq)]
+enum Mix {
+    Plain,
+    Features,
+    Everything,
+}
+
+fn text_of(seed: u64, how: Mix) -> String {
+    let text = scenario_text(&mut Dice(seed));
+    match how {
+        Mix::Plain => text,
+        Mix::Features => with_features(&text, seed),
+        Mix::Everything => with_more(&text, seed),
+    }
+}
+
+fn all_hold(seeds: std::ops::Range<u64>, how: Mix) {
     let count = seeds.end - seeds.start;
-    let ran = seeds.filter(|seed| holds(*seed, features)).count() as u64;
+    let ran = seeds.filter(|seed| holds(*seed, how)).count() as u64;
     assert!(
         ran * 2 > count,
         "only {ran} of {count} scenarios were valid"
@@ -514,17 +773,43 @@ fn all_hold(seeds: std::ops::Range<u64>, features: bool) {
 
 #[test]
 fn random_scenarios_keep_the_laws() {
-    all_hold(0..500, false);
+    all_hold(0..500, Mix::Plain);
 }
 
 #[test]
 fn more_random_scenarios_keep_the_laws() {
-    all_hold(1_000..1_500, false);
+    all_hold(1_000..1_500, Mix::Plain);
 }
 
 #[test]
 fn random_features_keep_the_laws() {
-    all_hold(2_000..2_300, true);
+    all_hold(2_000..2_300, Mix::Features);
+}
+
+#[test]
+fn random_mixtures_of_everything_keep_the_laws() {
+    all_hold(3_000..3_300, Mix::Everything);
+}
+
+#[test]
+fn everything_is_in_some_mixture() {
+    let valid = |seed| Scenario::parse("random.toml", &text_of(seed, Mix::Everything), &[]).ok();
+    let scenarios: Vec<Scenario> = (3_000..3_300).filter_map(valid).collect();
+    let some = |what: fn(&Scenario) -> bool| {
+        let found = scenarios.iter().filter(|one| what(one)).count();
+        assert!(found >= 15, "{found}");
+    };
+    some(|one| one.queues.iter().any(|queue| queue.policy.stream.is_some()));
+    some(|one| one.queues.iter().any(|queue| queue.brokerless));
+    some(|one| one.groups.len() == 2);
+    some(|one| one.consumers.iter().any(|group| group.selector.is_some()));
+    some(|one| one.consumers.iter().any(|group| group.churn.is_some()));
+    some(|one| one.producers.iter().any(|group| group.churn.is_some()));
+    some(|one| {
+        let joins =
+            |group: &queuelab_scenario::Consumer| group.then.as_ref().is_some_and(|it| it.join);
+        one.consumers.iter().any(joins)
+    });
 }
 
 #[test]

@@ -17,6 +17,8 @@ mod streams;
 mod timers;
 pub(crate) mod transaction;
 
+use std::collections::VecDeque;
+
 use rand::SeedableRng as _;
 
 use self::commit::{Log, Origin, Transaction};
@@ -67,6 +69,8 @@ pub struct Broker {
     starting: bool,
     /// What recovery found, until it is announced.
     recovered: Vec<(u64, MessageCopy)>,
+    /// Gets that wait until all that is due is done.
+    gets: VecDeque<pull::Get>,
     /// Emptied lists of targets, to be used again.
     target_lists: Vec<Vec<QueueId>>,
     incarnation: u32,
@@ -106,6 +110,7 @@ impl Broker {
             id
         });
         let touched = touched.collect();
+        let held = queues.iter().map(|queue| queue.held_bytes).sum();
         Broker {
             incarnation: config.incarnation,
             answers: 0,
@@ -116,7 +121,7 @@ impl Broker {
             consumers: Slab::default(),
             moves: Slab::default(),
             log: Log::new(last),
-            flow: Flow::new(config.limits),
+            flow: Flow::new(config.limits, held),
             transaction: Transaction::default(),
             commits: Vec::new(),
             timers: Timers::default(),
@@ -127,6 +132,7 @@ impl Broker {
             answering: Vec::new(),
             starting: true,
             recovered,
+            gets: VecDeque::new(),
             target_lists: Vec::new(),
             streams: Streams::new(groups),
         }

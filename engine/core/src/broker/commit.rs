@@ -321,7 +321,7 @@ impl Broker {
                 self.resolve(origin, out);
             }
             Effect::Remove { copy, reason } => {
-                if let Some((tag, _)) = self.queues[copy.queue.index()].remove(copy.serial) {
+                if let Some((tag, _)) = self.take_out(copy) {
                     self.observe(Event::Removed { tag, copy, reason }, out);
                 }
             }

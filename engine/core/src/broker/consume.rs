@@ -335,7 +335,7 @@ impl Broker {
             self.refresh_connection(to.connection);
         }
         if no_ack {
-            let removed = self.queues[id.index()].remove(serial);
+            let removed = self.take_out(copy);
             let (tag, logged) = removed.expect("a message that was just delivered is there");
             let reason = Removal::Acked;
             self.observe(Event::Removed { tag, copy, reason }, out);

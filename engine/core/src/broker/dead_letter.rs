@@ -302,10 +302,7 @@ impl Broker {
             ..
         } = self.moves.remove(key);
         // A queue that was deleted meanwhile has said that it is gone.
-        let gone = entered
-            && self.queues[source.queue.index()]
-                .remove(source.serial)
-                .is_none();
+        let gone = entered && self.take_out(source).is_none();
         if !gone {
             let event = Event::Removed {
                 tag,

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use super::Broker;
 use crate::config::{Durability, Limits};
-use crate::id::{ChannelId, ConnectionId, LogPosition, QueueId};
+use crate::id::{ChannelId, ConnectionId, LogPosition, MessageCopy, QueueId};
 use crate::interface::{Event, Output, Request, Resource, Response};
 
 /// What the broker's limits watch; absent without limits.
@@ -16,6 +16,8 @@ pub(super) struct Flow {
     limits: Limits,
     /// Bytes free on the disk, once they are known.
     pub(super) disk_free: Option<u64>,
+    /// Bytes that all queues hold.
+    held: u64,
     memory_alarm: bool,
     disk_alarm: bool,
     /// Publishes that wait for the log to be written, or synced, up to a place.
@@ -33,10 +35,12 @@ struct Uncommitted {
 }
 
 impl Flow {
-    pub(super) fn new(limits: Limits) -> Option<Box<Flow>> {
+    /// `held` is what queues hold at the start.
+    pub(super) fn new(limits: Limits, held: u64) -> Option<Box<Flow>> {
         (limits != Limits::default()).then(|| {
             Box::new(Flow {
                 limits,
+                held,
                 disk_free: None,
                 memory_alarm: false,
                 disk_alarm: false,
@@ -146,6 +150,25 @@ impl Broker {
         self.flow.as_ref().is_some_and(|flow| flow.disk_alarm)
     }
 
+    /// A queue that held so many bytes has taken messages, or let go of some.
+    #[inline]
+    pub(super) fn weigh(&mut self, queue: QueueId, before: u64) {
+        if let Some(flow) = &mut self.flow {
+            flow.held = flow.held + self.queues[queue.index()].held_bytes - before;
+        }
+    }
+
+    /// Takes a message out of its queue for good; the result is its tag, and whether it is in the log. `None` if the queue was deleted
+    /// meanwhile.
+    #[inline]
+    pub(super) fn take_out(&mut self, copy: MessageCopy) -> Option<(u64, bool)> {
+        let queue = &mut self.queues[copy.queue.index()];
+        let before = queue.held_bytes;
+        let removed = queue.remove(copy.serial);
+        self.weigh(copy.queue, before);
+        removed
+    }
+
     /// Notes that a connection publishes: it is told of an alarm.
     pub(super) fn note_publisher(&mut self, id: ConnectionId, out: &mut Vec<Output>) {
         let alarm = self.flow.as_ref().is_some_and(|flow| flow.alarm());
@@ -162,10 +185,11 @@ impl Broker {
         let Some(flow) = &mut self.flow else { return };
         let before = flow.alarm();
         let (memory_was, disk_was) = (flow.memory_alarm, flow.disk_alarm);
-        flow.memory_alarm = flow.limits.memory.is_some_and(|limit| {
-            let held: u64 = self.queues.iter().map(|queue| queue.held_bytes).sum();
-            held >= limit
-        });
+        debug_assert_eq!(
+            flow.held,
+            self.queues.iter().map(|queue| queue.held_bytes).sum()
+        );
+        flow.memory_alarm = flow.limits.memory.is_some_and(|limit| flow.held >= limit);
         let least = flow.limits.disk_free.unwrap_or(0);
         flow.disk_alarm = flow.disk_free.is_some_and(|free| free < least);
         let (memory, disk, after) = (flow.memory_alarm, flow.disk_alarm, flow.alarm());

@@ -121,7 +121,10 @@ impl Broker {
         if self.queues[queue.index()].stream.is_some() {
             self.retire_before(copy, Removal::Purged, out);
         }
-        for (serial, tag) in self.queues[queue.index()].clear_before(copy.serial) {
+        let before = self.queues[queue.index()].held_bytes;
+        let cleared = self.queues[queue.index()].clear_before(copy.serial);
+        self.weigh(queue, before);
+        for (serial, tag) in cleared {
             let copy = MessageCopy { queue, serial };
             let reason = Removal::Purged;
             self.observe(Event::Removed { tag, copy, reason }, out);

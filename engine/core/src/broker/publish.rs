@@ -319,7 +319,9 @@ impl Broker {
         let logged = state.durable() && message.persistent;
         let for_log = logged.then(|| message.clone());
         let times = state.times(&message, self.timers.wall);
+        let before = state.held_bytes;
         let serial = state.propose(message, if logged { next } else { LogPosition(0) }, times);
+        self.weigh(queue, before);
         let copy = MessageCopy { queue, serial };
         self.observe(Event::Proposed { tag, copy, from }, out);
         let command = for_log.map(|message| Command::Enqueue {

@@ -5,9 +5,18 @@ use crate::channel::Consumer;
 use crate::id::{ChannelId, ConsumerId, QueueId};
 use crate::interface::{Output, Response};
 
+/// Somebody asks for a message.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Get {
+    id: ChannelId,
+    /// The channel's life.
+    epoch: u32,
+    queue: QueueId,
+    no_ack: bool,
+}
+
 impl Broker {
-    /// Hands the next message of a queue to who asks. A get is a consumer that has ended already: prefetch does not count, and what it holds
-    /// is settled as usual.
+    /// Hands the next message of a queue to who asks, once all that is due is done: what has expired is not handed out.
     pub(super) fn get(
         &mut self,
         id: ChannelId,
@@ -15,8 +24,37 @@ impl Broker {
         no_ack: bool,
         out: &mut Vec<Output>,
     ) {
-        // What has expired is not handed out.
-        while !self.catch_up(out) {}
+        let Some(channel) = self.connections.channel_mut(id) else {
+            return;
+        };
+        let get = Get {
+            id,
+            epoch: channel.epoch,
+            queue,
+            no_ack,
+        };
+        if self.gets.is_empty() && self.catch_up(out) {
+            self.hand_out(get, out);
+        } else {
+            self.gets.push_back(get);
+        }
+    }
+
+    /// All that is due is done: who has asked meanwhile gets his answer.
+    pub(super) fn answer_gets(&mut self, out: &mut Vec<Output>) {
+        while let Some(get) = self.gets.pop_front() {
+            let channel = self.connections.channel_mut(get.id);
+            if channel.is_some_and(|channel| channel.epoch == get.epoch) {
+                self.hand_out(get, out);
+            }
+        }
+    }
+
+    /// A get is a consumer that has ended already: prefetch does not count, and what it holds is settled as usual.
+    fn hand_out(&mut self, get: Get, out: &mut Vec<Output>) {
+        let Get {
+            id, queue, no_ack, ..
+        } = get;
         if !self.require_queue(id, queue, out) {
             return;
         }

@@ -151,6 +151,9 @@ impl Broker {
             }
         }
         self.timers.find_next();
+        if !self.gets.is_empty() && !self.timers.behind() {
+            self.answer_gets(out);
+        }
     }
 
     /// Watches a message that waits, and tells if it is delayed.

@@ -3,7 +3,7 @@
 use crate::support::{Rig, dead_letter_to, queue};
 use crate::{check, check_observed};
 use bytes::Bytes;
-use expect_test::expect;
+use expect_test::{Expect, expect};
 use queuelab_core::*;
 
 /// Row 10: the message comes back, its late acknowledgement is ignored, and another consumer gets it.
@@ -710,19 +710,28 @@ fn scheduled_delivery_waits_for_its_instant() {
     );
 }
 
-/// Row 5: before all that came after it.
-#[test]
-fn requeue_at_the_original_position() {
+/// Of three messages the second comes back, then the first; then there is a fourth.
+fn two_come_back(requeue: Requeue, expected: Expect) {
+    let policy = QueuePolicy {
+        requeue,
+        ..Default::default()
+    };
     check(
         vec![QueueConfig {
-            policy: QueuePolicy {
-                requeue: Requeue::Original,
-                ..Default::default()
-            },
+            policy,
             ..queue("q")
         }],
         "1 publish q 1; 1 publish q 2; 1 publish q 3; 2 consume q 0 2; 2 cancel 0
          2 requeue 2; 2 requeue 1; 1 publish q 4; 3 consume q",
+        expected,
+    );
+}
+
+/// Row 5: before all that came after it.
+#[test]
+fn requeue_at_the_original_position() {
+    two_come_back(
+        Requeue::Original,
         expect![[r#"
             > 1 publish q 1; 1 publish q 2; 1 publish q 3; 2 consume q 0 2; 2 cancel 0
               2 deliver m1 as 1 to 0
@@ -741,16 +750,8 @@ fn requeue_at_the_original_position() {
 /// Row 5: a queue of returns that is served first (RabbitMQ's quorum queues).
 #[test]
 fn requeue_at_the_head() {
-    check(
-        vec![QueueConfig {
-            policy: QueuePolicy {
-                requeue: Requeue::Head,
-                ..Default::default()
-            },
-            ..queue("q")
-        }],
-        "1 publish q 1; 1 publish q 2; 1 publish q 3; 2 consume q 0 2; 2 cancel 0
-         2 requeue 2; 2 requeue 1; 1 publish q 4; 3 consume q",
+    two_come_back(
+        Requeue::Head,
         expect![[r#"
             > 1 publish q 1; 1 publish q 2; 1 publish q 3; 2 consume q 0 2; 2 cancel 0
               2 deliver m1 as 1 to 0
@@ -769,16 +770,8 @@ fn requeue_at_the_head() {
 /// Row 5: behind all others.
 #[test]
 fn requeue_at_the_tail() {
-    check(
-        vec![QueueConfig {
-            policy: QueuePolicy {
-                requeue: Requeue::Tail,
-                ..Default::default()
-            },
-            ..queue("q")
-        }],
-        "1 publish q 1; 1 publish q 2; 1 publish q 3; 2 consume q 0 2; 2 cancel 0
-         2 requeue 2; 2 requeue 1; 1 publish q 4; 3 consume q",
+    two_come_back(
+        Requeue::Tail,
         expect![[r#"
             > 1 publish q 1; 1 publish q 2; 1 publish q 3; 2 consume q 0 2; 2 cancel 0
               2 deliver m1 as 1 to 0
@@ -957,6 +950,51 @@ fn many_messages_expire_over_several_ticks() {
     assert!((2..100).contains(&ticks), "{ticks}");
     publish(&mut rig, 2_000);
     assert_eq!(rig.broker.in_flight(QueueId(0)), 1);
+}
+
+/// Row 12: a get waits for that, too, and gets its answer in turn.
+#[test]
+fn a_get_waits_until_all_that_is_due_is_done() {
+    let policy = QueuePolicy {
+        ttl: Some(Span::from_secs(1)),
+        ..Default::default()
+    };
+    let mut rig = Rig::new(BrokerConfig {
+        queues: vec![QueueConfig {
+            policy,
+            ..queue("q")
+        }],
+        ..Default::default()
+    });
+    open(&mut rig);
+    for tag in 0..2_000 {
+        publish(&mut rig, tag);
+    }
+    rig.now = Time(1_500_000_000);
+    publish(&mut rig, 2_000);
+    let get = Request::Get {
+        queue: QueueId(0),
+        no_ack: false,
+    };
+    let mut outputs = request(&mut rig, get.clone());
+    outputs.extend(request(&mut rig, get));
+    assert!(outputs.is_empty(), "one call does not do all: {outputs:?}");
+    while rig.broker.deadline().is_some_and(|due| due <= rig.now) {
+        outputs.extend(rig.tick());
+    }
+    let [
+        Output::Client {
+            response: first, ..
+        },
+        Output::Client {
+            response: second, ..
+        },
+    ] = &outputs[..]
+    else {
+        panic!("two answers: {outputs:?}");
+    };
+    assert!(matches!(first, Response::Deliver { message, .. } if message.tag == 2_000));
+    assert!(matches!(second, Response::Empty));
 }
 
 fn publish(rig: &mut Rig, tag: u64) {

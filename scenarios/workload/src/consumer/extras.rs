@@ -84,6 +84,8 @@ pub(super) struct Extras {
     /// How often it has begun to wait for one.
     waits: u64,
     departures: Option<Departures>,
+    /// It leaves in peace as soon as nothing is under way: since when, and when it will be back.
+    leaving: Option<(Time, Option<Time>)>,
     asking: Asking,
     /// Served, and waiting for what was published on: (channel, delivery tag).
     forwarding: BTreeSet<(u32, u64)>,
@@ -149,6 +151,7 @@ impl Extras {
             gives_up: None,
             waits: 0,
             departures,
+            leaving: None,
             asking: Asking::default(),
             forwarding: BTreeSet::new(),
             commits: vec![VecDeque::new(); group.subscriptions.len()],
@@ -156,7 +159,7 @@ impl Extras {
     }
 
     pub(super) fn may_start(&self, now: Time) -> bool {
-        self.next_start <= now
+        self.next_start <= now && self.leaving.is_none()
     }
 
     pub(super) fn started(&mut self, now: Time) {
@@ -167,6 +170,7 @@ impl Extras {
     pub(super) fn forget(&mut self) {
         self.renew = None;
         self.gives_up = None;
+        self.leaving = None;
         self.asking = Asking::default();
         self.forwarding.clear();
         self.commits.iter_mut().for_each(VecDeque::clear);
@@ -184,8 +188,13 @@ impl Consumer {
         if !self.connected || self.paused_since.is_some() {
             return service;
         }
-        let capped = !self.buffer.is_empty() && self.services.len() < self.plan.concurrency;
-        let departure = extras.departures.as_ref().map(Departures::deadline);
+        let capped = extras.leaving.is_none()
+            && !self.buffer.is_empty()
+            && self.services.len() < self.plan.concurrency;
+        let departure = match extras.leaving {
+            Some((since, _)) => (!self.is_busy()).then_some(since),
+            None => extras.departures.as_ref().map(Departures::deadline),
+        };
         let dues = [
             service,
             extras.renew,
@@ -274,30 +283,56 @@ impl Consumer {
         };
         let has_room = self.buffer.is_empty() && self.services.len() < self.plan.concurrency;
         let asking = &mut extras.asking;
-        if has_room && self.paused_since.is_none() && asking.pending == 0 && asking.wake.is_none() {
+        let asks = has_room && self.paused_since.is_none() && extras.leaving.is_none();
+        if asks && asking.pending == 0 && asking.wake.is_none() {
             asking.pending = pull.batch.max(1);
             let subscription = asking.subscription;
             out.extend((0..asking.pending).map(|_| ConsumerAction::Get { subscription }));
         }
     }
 
-    /// Leaves, if it is time or its patience is at an end. In peace it says first what it has finished.
+    /// Whether something that it has begun is not answered for.
+    fn is_busy(&self) -> bool {
+        let answered = |extras: &Extras| {
+            extras.forwarding.is_empty() && extras.commits.iter().all(VecDeque::is_empty)
+        };
+        !self.services.is_empty() || !self.extras.as_deref().is_none_or(answered)
+    }
+
+    /// Leaves, if it is time or its patience is at an end. In peace it finishes first what it has begun, and says so.
     fn leave(&mut self, now: Time, out: &mut Vec<ConsumerAction>) -> bool {
+        let busy = self.is_busy();
         let Some(extras) = self.extras.as_deref_mut() else {
             return false;
         };
-        let planned = extras
-            .departures
-            .as_mut()
-            .and_then(|departures| departures.leave(now));
-        let (crash, back) = if let Some((crash, back)) = planned {
-            (crash, Some(back))
-        } else if extras.gives_up.is_some_and(|due| due <= now) {
+        if extras.leaving.is_none()
+            && let Some(departures) = &mut extras.departures
+            && let Some((crash, back)) = departures.leave(now)
+        {
+            if crash {
+                return self.disconnect(true, Some(back), out, now);
+            }
+            extras.leaving = Some((now, Some(back)));
+        }
+        if let Some((_, back)) = extras.leaving {
+            return !busy && self.disconnect(false, back.map(|back| back.max(now)), out, now);
+        }
+        if extras.gives_up.is_some_and(|due| due <= now) {
             let away = extras.departures.as_ref().map(Departures::away);
-            (false, away.or(self.plan.reconnect).map(|away| now + away))
-        } else {
-            return false;
-        };
+            let back = away.or(self.plan.reconnect).map(|away| now + away);
+            return self.disconnect(false, back, out, now);
+        }
+        false
+    }
+
+    /// Closes the connection: it is away now.
+    fn disconnect(
+        &mut self,
+        crash: bool,
+        back: Option<Time>,
+        out: &mut Vec<ConsumerAction>,
+        now: Time,
+    ) -> bool {
         if !crash {
             for (subscription, acks) in (0..).zip(&mut self.acks) {
                 acks.flush(subscription, out);

@@ -102,6 +102,11 @@ library! {
     idle_consumers: "idle-consumers", expect!["85fa29f326c95160"];
     batch_linger: "batch-linger", expect!["9f283d38e32f9fad"];
     bursts: "bursts", expect!["2adaacf4ca0feebd"];
+    credit_flow: "credit-flow", expect![""];
+    idempotent_producer: "idempotent-producer", expect![""];
+    retention: "retention", expect![""];
+    temporary_queue: "temporary-queue", expect![""];
+    visibility_timeout: "visibility-timeout", expect![""];
     closed_users: "closed-users", expect!["01ae9c691497c6e0"];
     diurnal: "diurnal", expect!["d19bb0512ad6e189"];
     flash_sale: "flash-sale", expect!["5515cea2925391fc"];
@@ -124,7 +129,7 @@ library! {
     delayed_retry: "delayed-retry", expect!["13eeeb2f69f49a32"];
     fork_join: "fork-join", expect!["e7b294a0ed234b37"];
     memory_alarm: "memory-alarm", expect!["73c82f099c5c7499"];
-    message_groups: "message-groups", expect!["8b16cf457f964caf"];
+    message_groups: "message-groups", expect!["8d9cb9e77d21a8fe"];
     pipeline: "pipeline", expect!["f199b1de0161be21"];
     poison: "poison", expect!["828e58080b1dbfcb"];
     priorities: "priorities", expect!["52f8bb1aa1b87f9a"];
@@ -141,7 +146,7 @@ library! {
     power_of_two: "power-of-two", expect!["c53d2da211d49cb0"];
     priority_classes: "priority-classes", expect!["6851471999f2700e"];
     tandem: "tandem", expect!["775f6bb15e78c688"];
-    activemq_redelivery: "activemq-redelivery", expect!["29484afbecc5fd98"];
+    activemq_redelivery: "activemq-redelivery", expect!["996914fe6ba84aaf"];
     kafka_rebalance: "kafka-rebalance", expect!["41316bb8d852c98a"];
     nats_ack_wait: "nats-ack-wait", expect!["70acfc76c795fda7"];
     one_workload: "one-workload", expect!["4f2b5ffeae27c19d"];

@@ -56,6 +56,11 @@ impl DesignInfo {
         self.needs.is_none()
     }
 
+    /// Whether its consumers share what they read in groups.
+    pub(crate) fn reads_in_groups(&self) -> bool {
+        self.choices.iter().any(|choice| choice.table == "group")
+    }
+
     /// Where its choices are written, each address once.
     pub fn sources(&self) -> Vec<&'static str> {
         let mut sources: Vec<_> = self.choices.iter().map(|choice| choice.source).collect();

@@ -285,7 +285,8 @@ pub struct Queue {
     pub partitions: u32,
     /// Messages that it holds when the run begins (without keys, of the size that its first producer sends).
     pub backlog: u64,
-    /// It lies at its producers, without a broker (ZeroMQ's PUSH): `max_length` is the high-water mark of each.
+    /// It lies at its producers, without a broker (ZeroMQ's PUSH): `max_length` is the high-water mark of each pipe, from one sender to one
+    /// receiver.
     pub brokerless: bool,
     /// The system whose semantics it has, if one was named.
     pub design: Option<Design>,

@@ -2154,6 +2154,93 @@ fn large_files_are_refused_in_bounded_time_and_memory() {
     }
 }
 
+/// A sound scenario without a broker, to be spoilt.
+const PEERS: &str = r#"duration = "10s"
+
+[[queue]]
+name = "jobs"
+design = "zeromq"
+
+[[producer]]
+name = "ventilator"
+to = "jobs"
+rate = "100/s"
+
+[[consumer]]
+name = "workers"
+from = "jobs"
+count = 4
+"#;
+
+#[test]
+fn without_a_broker() {
+    Scenario::parse("peers.toml", PEERS, &[]).expect("it is sound");
+    let beyond = (
+        "design = \"zeromq\"",
+        "design = \"zeromq\"\nbeyond_design = true",
+    );
+    let cases = [
+        (
+            &[beyond, ("true\n", "true\npartitions = 2\n")][..],
+            expect![[r#""#]],
+        ),
+        (
+            &[beyond, ("true\n", "true\nbacklog = 5\n")],
+            expect![[r#""#]],
+        ),
+        (
+            &[
+                beyond,
+                ("true\n", "true\ndead_letter = \"dead\"\n"),
+                ("[[producer]]", "[[queue]]\nname = \"dead\"\n[[producer]]"),
+            ],
+            expect![[r#""#]],
+        ),
+        (
+            &[(
+                "[[producer]]",
+                "[[queue]]\nname = \"kept\"\ndead_letter = \"jobs\"\n[[producer]]",
+            )],
+            expect![[r#""#]],
+        ),
+        (&[("rate", "confirm = true\nrate")], expect![[r#""#]]),
+        (
+            &[
+                ("to = \"jobs\"", "to = [\"jobs\", \"kept\"]"),
+                ("[[producer]]", "[[queue]]\nname = \"kept\"\n[[producer]]"),
+            ],
+            expect![[r#""#]],
+        ),
+        (
+            &[
+                ("from = \"jobs\"", "from = [\"jobs\", \"kept\"]"),
+                ("[[producer]]", "[[queue]]\nname = \"kept\"\n[[producer]]"),
+            ],
+            expect![[r#""#]],
+        ),
+        (
+            &[beyond, ("count = 4", "count = 4\nack = \"manual\"")],
+            expect![[r#""#]],
+        ),
+        (
+            &[
+                ("rate", "count = 1_000\nrate"),
+                ("count = 4", "count = 101"),
+            ],
+            expect![[r#""#]],
+        ),
+    ];
+    for (replacements, expected) in cases {
+        let spoilt = replacements
+            .iter()
+            .fold(PEERS.to_string(), |text, (from, to)| {
+                assert!(text.contains(from), "{from}");
+                text.replacen(from, to, 1)
+            });
+        check_text(&spoilt, &[], expected);
+    }
+}
+
 /// No panic; an error names a place that exists.
 fn reads_or_says_where(text: &str, overrides: &[String]) -> Result<(), TestCaseError> {
     if let Err(error) = Scenario::parse("any.toml", text, overrides) {

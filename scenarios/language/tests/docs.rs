@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use expect_test::expect_file;
-use queuelab_scenario::{INVARIANTS, METRICS, Scenario, designs, schema};
+use queuelab_scenario::{INVARIANTS, METRICS, Scenario, designs, library, schema};
 use serde_json::Value;
 
 fn reference() -> String {
@@ -60,6 +60,46 @@ fn the_reference_mentions_every_word_of_the_schema() {
         .chain(INVARIANTS.iter().map(|invariant| invariant.name))
     {
         assert!(reference.contains(&format!("`{name}`")), "{name}");
+    }
+}
+
+/// The words in code of a text.
+fn code(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
+#[test]
+fn the_features_name_scenarios_and_keys_that_exist() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/FEATURES.md");
+    let features = fs::read_to_string(path).unwrap();
+    let mut keys = BTreeSet::new();
+    words(&serde_json::from_str(&schema()).unwrap(), &mut keys);
+    let scenarios: BTreeSet<&str> = library().map(|entry| entry.name).collect();
+    let themes: BTreeSet<&str> = library().map(|entry| entry.theme).collect();
+    let mut rows = 0;
+    for row in features.lines().filter(|line| line.starts_with("| ")) {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").collect();
+        let [_, _, key, scenario] = cells[..] else {
+            panic!("four cells: {row}");
+        };
+        rows += 1;
+        // `kind = "shared"`, `then.transaction`, `[[group]]`: all their words.
+        for word in code(key)
+            .flat_map(|key| key.split(" = "))
+            .flat_map(|key| key.split('.'))
+        {
+            let word = word.trim_matches(|c| "[]\"".contains(c));
+            assert!(keys.contains(word), "{word}: {row}");
+        }
+        for name in code(scenario) {
+            assert!(scenarios.contains(name), "{name}: {row}");
+        }
+    }
+    assert!(rows > 40, "{rows} rows");
+    let (_, clients) = features.split_once("## Clients").unwrap();
+    for name in code(clients) {
+        let known = scenarios.contains(name) || themes.contains(name) || keys.contains(name);
+        assert!(known, "{name}");
     }
 }
 

@@ -44,6 +44,7 @@ pub(crate) fn apply(root: &mut DeTable<'_>, problems: &mut Vec<Problem>) {
             continue;
         };
         complete_consumer(consumer, followed, problems);
+        join_own_group(consumer, followed);
         if let Some(group) = text(consumer, "group") {
             implied.push((group.to_string(), consumer.get("from").cloned(), followed));
         }
@@ -57,12 +58,7 @@ pub(crate) fn apply(root: &mut DeTable<'_>, problems: &mut Vec<Problem>) {
         }
     }
     for (name, streams, followed) in implied {
-        let has_defaults = followed
-            .info
-            .choices
-            .iter()
-            .any(|choice| choice.table == "group");
-        if !has_defaults || declared.contains(&name) {
+        if !followed.info.reads_in_groups() || declared.contains(&name) {
             continue;
         }
         let mut group = DeTable::new();
@@ -241,6 +237,25 @@ fn complete_consumer(consumer: &mut DeTable<'_>, followed: &Followed, problems: 
         if !idle && !consumer.contains_key(choice.key) {
             insert(consumer, choice.key, value(choice), &span);
         }
+    }
+}
+
+/// Where members share what they read in groups, those that name none, and no place of their own to read from, are one.
+fn join_own_group(consumer: &mut DeTable<'_>, followed: &Followed) {
+    let in_groups = followed.info.reads_in_groups();
+    let from = consumer.get("from").map(|from| from.get_ref());
+    let from_one = match from {
+        Some(DeValue::Array(names)) => names.len() == 1,
+        _ => true,
+    };
+    let by_itself = consumer.contains_key("group") || consumer.contains_key("offset");
+    if in_groups
+        && from_one
+        && !by_itself
+        && let Some(name) = text(consumer, "name").map(str::to_string)
+    {
+        let group = DeValue::String(Cow::Owned(name));
+        insert(consumer, "group", group, &followed.span);
     }
 }
 

@@ -11,13 +11,10 @@ const fn free(
     why: &'static str,
     source: &'static str,
 ) -> Choice {
+    let free = true;
     Choice {
-        table,
-        key,
-        value,
-        free: true,
-        why,
-        source,
+        free,
+        ..fixed(table, key, value, why, source)
     }
 }
 

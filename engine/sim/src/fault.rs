@@ -152,7 +152,6 @@ impl World {
                 .partition(|serial| log.holds.contains_key(&copy(*serial)));
             let metrics = &mut self.metrics.queues[queue];
             metrics.came_back = 0;
-            metrics.delayed.set(now, phase, 0);
             metrics
                 .priorities
                 .iter_mut()
@@ -189,8 +188,16 @@ impl World {
                     self.consumed(journey.tag);
                 }
             }
+            // What was delayed waits on, as the disk has it.
+            let is_delayed = |serial: &&u64| {
+                let journey = self.journeys.get(copy(**serial));
+                journey.is_some_and(|journey| journey.state == State::Delayed)
+            };
+            let delayed = kept.iter().filter(is_delayed).count() as u64;
             let kept = kept.len() as u64 + self.resurrect(queue, &log, power);
-            self.metrics.queues[queue].set_ready(now, phase, kept);
+            let metrics = &mut self.metrics.queues[queue];
+            metrics.delayed.set(now, phase, delayed);
+            metrics.set_ready(now, phase, kept - delayed);
         }
         total
     }

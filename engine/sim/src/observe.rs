@@ -149,6 +149,11 @@ impl World {
                         self.metrics.queues[copy.queue.index()]
                             .count(phase, |counts| counts.enqueued += 1);
                     }
+                    if journey.state == State::Delayed {
+                        // If it still is, the broker says so next.
+                        let delayed = &mut self.metrics.queues[copy.queue.index()].delayed;
+                        delayed.set(now, self.metrics.phase, delayed.value - 1);
+                    }
                     journey.state = State::Ready;
                     journey.ready = now;
                     journey.holder = NOBODY;

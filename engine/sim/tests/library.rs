@@ -3,13 +3,18 @@
 use std::sync::Arc;
 
 use expect_test::{Expect, expect};
-use queuelab_record::{RunRecord, Verdict};
+use queuelab_record::{Measured, RunRecord, Verdict};
+use queuelab_scenario::{MetricRef, Scenario};
 use queuelab_sim::{Options, Simulation};
+use queuelab_theory::Kind;
+
+fn open(name: &str, overrides: &[&str]) -> Scenario {
+    let overrides: Vec<String> = overrides.iter().map(|text| text.to_string()).collect();
+    queuelab_scenario::open(name, &overrides).unwrap_or_else(|error| panic!("{error}"))
+}
 
 fn run(name: &str, overrides: &[&str], seed: Option<u64>) -> RunRecord {
-    let overrides: Vec<String> = overrides.iter().map(|text| text.to_string()).collect();
-    let scenario =
-        queuelab_scenario::open(name, &overrides).unwrap_or_else(|error| panic!("{error}"));
+    let scenario = open(name, overrides);
     let options = Options {
         seed: seed.unwrap_or(scenario.seed),
         check: true,
@@ -48,7 +53,40 @@ fn passes(name: &str, golden: Expect) {
         assert!(shown, "{}: {:?}", invariant.name, invariant.examples);
     }
     assert_accounted(&record);
+    assert_predicted(&open(name, &[]), &record);
     golden.assert_eq(&record.trace_hash);
+}
+
+/// Means and utilisations are what theory says, as far as it goes: within 15 % where the model is the scenario, within 40 % where it is close to
+/// it, beyond a bound by at most 10 %.
+fn assert_predicted(scenario: &Scenario, record: &RunRecord) {
+    for prediction in queuelab_theory::recognise(scenario) {
+        let MetricRef { name, of, phase } = &prediction.metric;
+        if !name.ends_with(".mean") && name != "utilisation" {
+            continue;
+        }
+        let measured = record.metric(name, of.as_deref(), phase.as_deref());
+        let Ok(Measured::Value { value, .. }) = measured else {
+            panic!("{name} of {of:?} is predicted, and measured as {measured:?}");
+        };
+        let allowed = match prediction.kind {
+            Kind::Exact => 0.85..=1.15,
+            Kind::Approximation | Kind::Fluid => 0.6..=1.4,
+            Kind::LowerBound => 0.9..=f64::MAX,
+            Kind::UpperBound => 0.0..=1.1,
+        };
+        let predicted = prediction.value;
+        let ratio = match predicted > 0.0 {
+            true => value / predicted,
+            false => 1.0 + value,
+        };
+        assert!(
+            allowed.contains(&ratio),
+            "{} ({}): {name} of {of:?} is predicted to be {predicted}, and is {value}",
+            prediction.model,
+            prediction.kind
+        );
+    }
 }
 
 /// Every message and every copy is somewhere.

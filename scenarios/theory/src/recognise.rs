@@ -3,6 +3,7 @@
 //! A scenario is read into *stations*: a queue, what comes to it, and who serves it. Each recogniser of `MODELS` looks at a station; the
 //! first that knows it speaks for it. Networks, forks and confirms are recognised beside them, overload as a fluid.
 
+mod broker;
 mod confirm;
 mod fluid;
 mod network;
@@ -77,17 +78,20 @@ pub fn recognise(scenario: &Scenario) -> Vec<Prediction> {
     predictions
 }
 
-/// What is about to go wrong: phases in which more is offered than can be served, retries that hold up a storm.
+/// What is about to go wrong: phases in which more is offered than can be served, retries that hold up a storm, a broker that is nearly busy.
 pub fn warnings(scenario: &Scenario) -> Vec<String> {
     let stations = Station::all(scenario);
     let mut warnings: Vec<String> = stations.iter().flat_map(fluid::warnings).collect();
     warnings.extend(stations.iter().flat_map(|station| confirm::storms(station)));
+    warnings.extend(broker::warnings(scenario, &stations));
     warnings
 }
 
-/// What is known of a scenario besides metrics: how evenly a ring spreads keys.
+/// What is known of a scenario besides metrics: how evenly a ring spreads keys, why a model does not apply.
 pub fn notes(scenario: &Scenario) -> Vec<String> {
-    network::rings(scenario)
+    let mut notes = network::rings(scenario);
+    notes.extend(broker::notes(scenario));
+    notes
 }
 
 /// A metric by name.

@@ -270,6 +270,33 @@ fn costs_are_said() {
     ));
 }
 
+/// The wait for a broker that is nearly busy is in no model, and what ends is not without end.
+#[test]
+fn what_models_leave_out_is_said() {
+    let text = |cpu: &str, more: &str| {
+        let station = one(
+            "",
+            &format!("rate = \"100/s\"\nsize = \"1KiB\"\n{more}"),
+            "count = 2\nservice = { dist = \"exponential\", mean = \"10ms\" }\nprefetch = 1",
+        );
+        told(&format!(
+            "[cluster]\nprofile = \"ideal\"\ncpu = {{ {cpu} }}\n{station}"
+        ))
+    };
+    let said = |text: &str| {
+        let lines = text
+            .lines()
+            .filter(|line| line.starts_with("warning") || line.starts_with("note"));
+        lines.map(|line| format!("{line}\n")).collect::<String>()
+    };
+    let costs = "publish = \"3ms\", deliver = \"2ms\", ack = \"2ms\", per_kib = \"1ms\"";
+    expect![[r#""#]].assert_eq(&said(&text(costs, "")));
+    assert_eq!(said(&text(&format!("{costs}, cores = 2"), "")), "");
+    let limited = text("publish = \"1us\"", "limit = 500_000");
+    expect![[r#""#]].assert_eq(&limited);
+    assert_ne!(text("publish = \"1us\"", ""), "");
+}
+
 /// Every shipped scenario is read without a panic, and what is predicted is a number of a metric that exists.
 #[test]
 fn shipped_scenarios() {

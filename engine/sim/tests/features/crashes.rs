@@ -40,6 +40,8 @@ for = "500ms"
         let delayed = &queue.series.delayed;
         // One window of the 600 is 1/60 s: at 3 s, after the crash, all wait.
         assert_eq!(delayed[delayed.len() * 3 / 10], 100);
+        // At 2.25 s, while the broker is down, too.
+        assert_eq!(delayed[delayed.len() * 9 / 40], 100);
     }
 }
 

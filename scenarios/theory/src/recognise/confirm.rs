@@ -1,6 +1,6 @@
 //! What producers see: confirms, batches, retries.
 
-use queuelab_scenario::{Arrivals, Durability, Producer, Scenario, Target};
+use queuelab_scenario::{Arrivals, Durability, Fault, FaultKind, Producer, Scenario, Target};
 
 use super::station::{Station, rates};
 use super::{Kind, Prediction, metric, per_second, shown};
@@ -61,7 +61,17 @@ fn group_commit(
     let constant = (0..scenario.phases.len()).map(|phase| rates(producer, phase));
     let mut constant = constant.collect::<Option<Vec<_>>>()?.into_iter();
     let (rate, _) = constant.next()?;
+    // What befalls consumers is nothing to the log; the rest is.
+    let of_consumers = |fault: &Fault| {
+        matches!(
+            fault.kind,
+            FaultKind::ConsumerCrash(_)
+                | FaultKind::SlowConsumer { .. }
+                | FaultKind::PauseConsumer(_)
+        )
+    };
     let known = station.queue.durability == Durability::Fsync
+        && scenario.faults.iter().all(of_consumers)
         && producer.persistent
         && producer.batch.is_none()
         && disk.fsync.mean() > 0.0

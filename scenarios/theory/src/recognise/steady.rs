@@ -97,6 +97,17 @@ impl<'a> Steady<'a> {
             hold,
             span,
         };
+        // What waits for the broker comes to no queue in time, and clients that send again make it worse, also afterwards.
+        let stations = Station::all(station.scenario);
+        let stuck = |phase: usize| {
+            let before = 0..=phase;
+            before
+                .filter_map(|phase| super::broker::load(station.scenario, &stations, phase))
+                .any(|load| load >= 1.0)
+        };
+        if stuck(0) {
+            return Vec::new();
+        }
         let end = station.scenario.end().as_secs_f64();
         if matches!(station.shape(), Shape::Closed(..)) {
             return vec![at(None, 0.0, end)];
@@ -110,7 +121,8 @@ impl<'a> Steady<'a> {
             let own = &station.scenario.phases[phase];
             let span = own.until.as_secs_f64() - from;
             let capacity = station.capacity(phase)?;
-            (rate == later && rate < capacity && station.settles(rate, capacity, span))
+            let settles = rate == later && rate < capacity && !stuck(phase);
+            (settles && station.settles(rate, capacity, span))
                 .then(|| at(Some(own.name.as_str()), rate, span))
         };
         (0..station.scenario.phases.len())

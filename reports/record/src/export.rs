@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+use hdrhistogram::Histogram;
 use queuelab_core::Span;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -236,7 +237,12 @@ fn hgrm(latencies: &Latencies) -> String {
         "Value", "Percentile", "TotalCount", "1/(1-Percentile)"
     );
     let mut deviation = 0.0;
-    if let Some(histogram) = latencies.filled() {
+    let mut histogram = Histogram::<u64>::new(3).expect("three significant figures are supported");
+    for bucket in latencies.buckets() {
+        // An auto-resizing histogram refuses nothing that a 64-bit machine can index.
+        let _ = histogram.record_n(bucket.upper.0, bucket.count);
+    }
+    if !histogram.is_empty() {
         let mut through = 0;
         for step in histogram.iter_quantiles(5) {
             through += step.count_since_last_iteration();

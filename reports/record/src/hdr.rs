@@ -5,7 +5,6 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use hdrhistogram::Histogram;
 use thiserror::Error;
 
 /// Why text is not a histogram.
@@ -34,32 +33,24 @@ pub enum DecodeError {
     Contradiction(&'static str),
 }
 
-/// A histogram as every record uses it.
-pub(crate) fn empty() -> Histogram<u64> {
-    Histogram::new(SIGNIFICANT_FIGURES as u8).expect("three significant figures are supported")
-}
-
-/// The base64 text of `histogram`, which must not be empty.
-pub(crate) fn encode(histogram: &Histogram<u64>) -> String {
-    let mut counts = Vec::new();
-    let mut next = 0;
-    for value in histogram.iter_recorded() {
-        let index = index_of(value.value_iterated_to());
+/// The base64 text of a histogram with these counts, of which one at least is not zero.
+pub(crate) fn encode(histogram: &[u64]) -> String {
+    let (mut counts, mut next) = (Vec::new(), 0);
+    for (index, count) in histogram.iter().enumerate() {
+        if *count == 0 {
+            continue;
+        }
         match index - next {
             0 => {}
             // A single zero is written as itself, a run of zeros as its negated length.
             1 => put_varint(&mut counts, 0),
             zeros => put_varint(&mut counts, zig_zag(-(zeros as i64))),
         }
-        put_varint(
-            &mut counts,
-            zig_zag(value.count_at_value().min(i64::MAX as u64) as i64),
-        );
+        put_varint(&mut counts, zig_zag((*count).min(i64::MAX as u64) as i64));
         next = index + 1;
     }
     // The bound follows from the largest value, not from how far the histogram in memory has grown.
-    let highest = histogram
-        .max()
+    let highest = upper(next.saturating_sub(1))
         .max(2 * HALF - 1)
         .checked_add(1)
         .and_then(u64::checked_next_power_of_two);
@@ -83,8 +74,8 @@ pub(crate) fn encode(histogram: &Histogram<u64>) -> String {
     STANDARD.encode(frame)
 }
 
-/// The histogram that `text` encodes. Memory stays below a megabyte beyond the text's own, whatever the text claims.
-pub(crate) fn decode(text: &str) -> Result<Histogram<u64>, DecodeError> {
+/// The counts of the histogram that `text` encodes. Memory stays below a megabyte beyond the text's own, whatever the text claims.
+pub(crate) fn decode(text: &str) -> Result<Vec<u64>, DecodeError> {
     let frame = STANDARD.decode(text).map_err(|_| DecodeError::Base64)?;
     let mut frame = Bytes(&frame);
     if frame.u32()? != COMPRESSED_COOKIE {
@@ -94,7 +85,7 @@ pub(crate) fn decode(text: &str) -> Result<Histogram<u64>, DecodeError> {
         return Err(DecodeError::Length);
     }
     // Every count takes at most nine bytes, so an honest histogram never needs more.
-    let most = HEADER + 9 * INDEXES as usize;
+    let most = HEADER + 9 * INDEXES;
     let inner = miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(frame.0, most)
         .map_err(|_| DecodeError::Compression)?;
 
@@ -112,25 +103,23 @@ pub(crate) fn decode(text: &str) -> Result<Histogram<u64>, DecodeError> {
         return Err(DecodeError::Length);
     }
 
-    let mut histogram = empty();
-    let (mut index, mut total) = (0u64, 0u64);
+    let (mut counts, mut index, mut total) = (Vec::new(), 0u64, 0u64);
     while !inner.0.is_empty() {
         let number = un_zig_zag(inner.varint()?);
         let run = if number < 0 { number.unsigned_abs() } else { 1 };
         index = index
             .checked_add(run)
-            .filter(|&index| index <= INDEXES)
+            .filter(|&index| index <= INDEXES as u64)
             .ok_or(DecodeError::Counts)?;
         if number > 0 {
             total = total
                 .checked_add(number as u64)
                 .ok_or(DecodeError::Counts)?;
-            histogram
-                .record_n(value_at(index - 1), number as u64)
-                .map_err(|_| DecodeError::Counts)?;
+            counts.resize(index as usize, 0);
+            counts[index as usize - 1] = number as u64;
         }
     }
-    Ok(histogram)
+    Ok(counts)
 }
 
 /// What is left to read.
@@ -186,15 +175,28 @@ fn un_zig_zag(number: u64) -> i64 {
 }
 
 /// Where `value` is counted: units up to 2048, then 1024 steps per doubling.
-fn index_of(value: u64) -> u64 {
+#[inline]
+pub(crate) fn index_of(value: u64) -> usize {
     let bucket = u64::from((value | (2 * HALF - 1)).ilog2()) - 10;
-    bucket * HALF + (value >> bucket)
+    (bucket * HALF + (value >> bucket)) as usize
+}
+
+/// How many counts reach to the end of the doubling in which `value` is counted.
+pub(crate) fn length_for(value: u64) -> usize {
+    (index_of(value) + 1).next_multiple_of(HALF as usize)
 }
 
 /// The least value that is counted at `index`.
-fn value_at(index: u64) -> u64 {
+fn value_at(index: usize) -> u64 {
+    let index = index as u64;
     let bucket = (index / HALF).saturating_sub(1);
     (index - bucket * HALF) << bucket
+}
+
+/// The largest value that is counted at `index`.
+pub(crate) fn upper(index: usize) -> u64 {
+    let bucket = (index as u64 / HALF).saturating_sub(1);
+    value_at(index) + ((1 << bucket) - 1)
 }
 
 // The 1 marks counts as variable-length integers, as V2 always has them.
@@ -206,7 +208,7 @@ const COMPRESSION_LEVEL: u8 = 6;
 /// Half of the steps of the first bucket: the steps of every other.
 const HALF: u64 = 1024;
 /// As many as 64-bit values need.
-const INDEXES: u64 = 55 * HALF;
+const INDEXES: usize = 55 * HALF as usize;
 
 #[cfg(test)]
 mod tests {
@@ -216,7 +218,9 @@ mod tests {
     fn indexes_and_values_agree_with_each_other() {
         for index in 0..INDEXES {
             assert_eq!(index_of(value_at(index)), index);
+            assert_eq!(index_of(upper(index)), index);
         }
         assert_eq!(index_of(u64::MAX), INDEXES - 1);
+        assert_eq!(upper(INDEXES - 1), u64::MAX);
     }
 }

@@ -2,20 +2,21 @@
 
 use std::fmt;
 
-use hdrhistogram::Histogram;
 use queuelab_core::Span;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::hdr;
 
-/// Latencies in nanoseconds: an HDR histogram of 3 significant figures (quantiles are within 0.1 %), with the count,
-/// sum, least and largest kept exactly.
+/// Latencies in nanoseconds: a histogram of 3 significant figures, bucketed as HdrHistogram does (quantiles are within
+/// 0.1 %), with the count, sum, least and largest kept exactly.
 ///
 /// An empty one owns no memory; one that reaches an hour takes a quarter of a megabyte, however many messages it saw.
 /// In JSON the buckets are the base64 text that HdrHistogram's tools read (V2, compressed).
 #[derive(Clone, Default)]
 pub struct Latencies {
-    histogram: Option<Box<Histogram<u64>>>,
+    /// By [`hdr::index_of`], as far as the largest reaches.
+    counts: Vec<u64>,
+    count: u64,
     sum: u128,
     min: u64,
     max: u64,
@@ -23,45 +24,47 @@ pub struct Latencies {
 
 impl Latencies {
     /// Adds one latency.
+    // Several are recorded per message of a run: all but the first in their doubling come by with an index and an addition.
     #[inline]
     pub fn record(&mut self, latency: Span) {
         let nanos = latency.0;
-        match &mut self.histogram {
-            Some(histogram) => {
-                // An auto-resizing histogram refuses nothing that a 64-bit machine can index.
-                let _ = histogram.record(nanos);
-            }
-            None => self.record_first(nanos),
+        match self.counts.get_mut(hdr::index_of(nanos)) {
+            Some(count) => *count += 1,
+            None => self.record_beyond(nanos),
         }
-        if nanos > self.max {
-            self.max = nanos;
-        }
-        if nanos < self.min {
-            self.min = nanos;
-        }
+        self.count += 1;
         self.sum += u128::from(nanos);
+        self.min = self.min.min(nanos);
+        self.max = self.max.max(nanos);
     }
 
     #[cold]
-    fn record_first(&mut self, nanos: u64) {
-        let mut histogram = hdr::empty();
-        let _ = histogram.record(nanos);
-        self.histogram = Some(Box::new(histogram));
-        self.min = u64::MAX;
+    fn record_beyond(&mut self, nanos: u64) {
+        self.reach(hdr::length_for(nanos));
+        self.counts[hdr::index_of(nanos)] += 1;
+    }
+
+    /// Makes room for so many buckets.
+    fn reach(&mut self, length: usize) {
+        if self.is_empty() {
+            self.min = u64::MAX;
+        }
+        if length > self.counts.len() {
+            self.counts.reserve_exact(length - self.counts.len());
+            self.counts.resize(length, 0);
+        }
     }
 
     /// Adds all that `other` saw. The result is the same as if every latency had been recorded here.
     pub fn merge(&mut self, other: &Latencies) {
-        let Some(theirs) = other.filled() else { return };
-        if self.is_empty() {
-            self.min = u64::MAX;
+        if other.is_empty() {
+            return;
         }
-        match &mut self.histogram {
-            Some(ours) => {
-                let _ = ours.add(theirs);
-            }
-            None => self.histogram = Some(Box::new(theirs.clone())),
+        self.reach(other.counts.len());
+        for (ours, theirs) in self.counts.iter_mut().zip(&other.counts) {
+            *ours = ours.saturating_add(*theirs);
         }
+        self.count = self.count.saturating_add(other.count);
         self.sum += other.sum;
         self.min = self.min.min(other.min);
         self.max = self.max.max(other.max);
@@ -69,25 +72,20 @@ impl Latencies {
 
     /// Forgets all latencies but keeps the memory, for windows.
     pub fn reset(&mut self) {
-        if let Some(histogram) = &mut self.histogram {
-            histogram.reset();
-            self.min = u64::MAX;
-        }
-        self.sum = 0;
-        self.max = 0;
+        self.counts.fill(0);
+        (self.count, self.sum) = (0, 0);
+        (self.min, self.max) = (u64::MAX, 0);
     }
 
     /// How many latencies were recorded.
     #[inline]
     pub fn count(&self) -> u64 {
-        self.histogram
-            .as_ref()
-            .map_or(0, |histogram| histogram.len())
+        self.count
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.count() == 0
+        self.count == 0
     }
 
     /// Their exact sum in nanoseconds.
@@ -97,7 +95,7 @@ impl Latencies {
 
     /// The exact mean, rounded to a nanosecond; `None` without latencies.
     pub fn mean(&self) -> Option<Span> {
-        let count = u128::from(self.count());
+        let count = u128::from(self.count);
         (count > 0).then(|| Span(((self.sum + count / 2) / count) as u64))
     }
 
@@ -114,20 +112,27 @@ impl Latencies {
     /// The latency that a share `q` (0 to 1, clamped) of all are not above: the one of rank ⌈q · count⌉, at most 0.1 %
     /// too high; `None` without latencies.
     pub fn quantile(&self, q: f64) -> Option<Span> {
-        let histogram = self.filled()?;
+        if self.is_empty() {
+            return None;
+        }
         // Not-a-number reads as zero.
         let q = if q > 0.0 { q.min(1.0) } else { 0.0 };
-        Some(Span(
-            histogram.value_at_quantile(q).clamp(self.min, self.max),
-        ))
+        if q == 0.0 {
+            return self.min();
+        }
+        let rank = ((q * self.count as f64).ceil() as u64).clamp(1, self.count);
+        let mut through = 0;
+        let index = self.counts.iter().position(|count| {
+            through += count;
+            through >= rank
+        });
+        let upper = index.map_or(self.max, hdr::upper);
+        Some(Span(upper.clamp(self.min, self.max)))
     }
 
     /// The share of latencies above `limit`, to the width of a bucket (0.1 %); 0 without latencies.
     pub fn fraction_above(&self, limit: Span) -> f64 {
-        let Some(histogram) = self.filled() else {
-            return 0.0;
-        };
-        if limit.0 >= self.max {
+        if self.is_empty() || limit.0 >= self.max {
             return 0.0;
         }
         let above: u64 = self
@@ -135,31 +140,23 @@ impl Latencies {
             .skip_while(|bucket| bucket.upper <= limit)
             .map(|bucket| bucket.count)
             .sum();
-        above as f64 / histogram.len() as f64
+        above as f64 / self.count as f64
     }
 
     /// The buckets that hold latencies, in order: what a distribution is plotted from.
     pub fn buckets(&self) -> impl Iterator<Item = Bucket> + '_ {
         let mut through = 0;
-        let total = self.count();
-        self.filled()
-            .into_iter()
-            .flat_map(|histogram| histogram.iter_recorded())
-            .map(move |value| {
-                through += value.count_at_value();
+        let filled = self.counts.iter().enumerate();
+        filled
+            .filter(|(_, count)| **count > 0)
+            .map(move |(index, count)| {
+                through += count;
                 Bucket {
-                    upper: Span(value.value_iterated_to().clamp(self.min, self.max)),
-                    count: value.count_at_value(),
-                    through: through as f64 / total as f64,
+                    upper: Span(hdr::upper(index).clamp(self.min, self.max)),
+                    count: *count,
+                    through: through as f64 / self.count as f64,
                 }
             })
-    }
-
-    /// The histogram, if it holds anything.
-    pub(crate) fn filled(&self) -> Option<&Histogram<u64>> {
-        self.histogram
-            .as_deref()
-            .filter(|histogram| !histogram.is_empty())
     }
 }
 
@@ -209,11 +206,9 @@ struct Text {
 
 impl Serialize for Latencies {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let hdr = self.filled().map_or(String::new(), hdr::encode);
-        let (min, max) = if self.is_empty() {
-            (0, 0)
-        } else {
-            (self.min, self.max)
+        let (hdr, min, max) = match self.is_empty() {
+            true => (String::new(), 0, 0),
+            false => (hdr::encode(&self.counts), self.min, self.max),
         };
         Text {
             count: self.count(),
@@ -254,14 +249,15 @@ impl TryFrom<Text> for Latencies {
                 Err(Contradiction("count"))
             };
         }
-        let histogram = hdr::decode(&hdr)?;
-        if histogram.len() != count {
+        let counts = hdr::decode(&hdr)?;
+        if counts.iter().sum::<u64>() != count {
             return Err(Contradiction("count"));
         }
-        if !histogram.equivalent(histogram.min(), min) {
+        let filled = |count: &u64| *count > 0;
+        if counts.iter().position(filled) != Some(hdr::index_of(min)) {
             return Err(Contradiction("min"));
         }
-        if !histogram.equivalent(histogram.max(), max) || max < min {
+        if counts.iter().rposition(filled) != Some(hdr::index_of(max)) || max < min {
             return Err(Contradiction("max"));
         }
         let bounds = u128::from(min) * u128::from(count)..=u128::from(max) * u128::from(count);
@@ -269,7 +265,8 @@ impl TryFrom<Text> for Latencies {
             return Err(Contradiction("sum"));
         }
         Ok(Latencies {
-            histogram: Some(Box::new(histogram)),
+            counts,
+            count,
             sum,
             min,
             max,

@@ -139,19 +139,32 @@ impl Broker {
     }
 
     /// Takes one input; effects are appended to `out`.
-    // Inlined for the sake of requests: a driver's request reaches its handler without being moved twice.
-    #[inline(always)]
     pub fn handle(&mut self, now: Time, input: Input, out: &mut Vec<Output>) {
-        self.begin(now, out);
         match input {
-            Input::Client { channel, request } => self.client(channel, request, out),
-            other => self.handle_other(other, out),
+            Input::Client { channel, request } => self.handle_request(now, channel, request, out),
+            other => {
+                self.begin(now, out);
+                self.handle_other(other, out);
+                self.serve(out);
+            }
         }
+    }
+
+    /// [`Broker::handle`] of [`Input::Client`], for a driver that has a request at hand: requests are large, and it spares two moves.
+    #[inline]
+    pub fn handle_request(
+        &mut self,
+        now: Time,
+        channel: ChannelId,
+        request: Request,
+        out: &mut Vec<Output>,
+    ) {
+        self.begin(now, out);
+        self.client(channel, request, out);
         self.serve(out);
     }
 
     /// Everything but requests.
-    #[inline(never)]
     fn handle_other(&mut self, input: Input, out: &mut Vec<Output>) {
         match input {
             Input::Opened { connection, window } => {
@@ -302,28 +315,34 @@ impl Broker {
             self.epochs = self.epochs.wrapping_add(1);
         }
         match request {
-            Request::ConfirmSelect => {
-                if let Some(channel) = connection.channel_mut(id.number) {
-                    if channel.transaction.is_some() {
-                        return self.fail_channel(id, 406, "the channel has transactions", out);
-                    }
-                    channel.confirms.get_or_insert_default();
-                }
-            }
             Request::Publish {
                 exchange,
                 mandatory,
                 message,
-            } => {
-                self.publish(id, exchange, mandatory, message, resumed, out);
+            } => self.publish(id, exchange, mandatory, message, resumed, out),
+            Request::Ack { delivery, multiple } => {
+                self.settle(id, delivery, multiple, consume::Settlement::Ack, out)
             }
+            other => self.request_other(id, other, resumed, out),
+        }
+    }
+
+    /// What is asked for less often.
+    #[inline(never)]
+    fn request_other(
+        &mut self,
+        id: ChannelId,
+        request: Request,
+        resumed: Option<QueueId>,
+        out: &mut Vec<Output>,
+    ) {
+        match request {
+            Request::Publish { .. } | Request::Ack { .. } => {}
+            Request::ConfirmSelect => self.select_confirms(id, out),
             Request::Consume(request) => self.consume(id, *request, out),
             Request::ChannelPrefetch { limit } => self.limit_channel(id, limit, out),
             Request::Get { queue, no_ack } => self.get(id, queue, no_ack, out),
             Request::Cancel { consumer } => self.cancel(id, consumer, out),
-            Request::Ack { delivery, multiple } => {
-                self.settle(id, delivery, multiple, consume::Settlement::Ack, out)
-            }
             Request::Nack {
                 delivery,
                 multiple,
@@ -351,6 +370,16 @@ impl Broker {
                 prefetch,
             } => self.join(id, group, consumer, prefetch, out),
         }
+    }
+
+    fn select_confirms(&mut self, id: ChannelId, out: &mut Vec<Output>) {
+        let Some(channel) = self.connections.channel_mut(id) else {
+            return;
+        };
+        if channel.transaction.is_some() {
+            return self.fail_channel(id, 406, "the channel has transactions", out);
+        }
+        channel.confirms.get_or_insert_default();
     }
 
     fn change_bindings(
@@ -445,7 +474,9 @@ impl Broker {
                     continue;
                 }
                 self.deliver(queue, out);
-                self.resume_parked(queue, out);
+                if !self.queues[queue.index()].parked.is_empty() {
+                    self.resume_parked(queue, out);
+                }
                 if !self.stalled.is_empty() {
                     self.resume_dead_letters(queue, out);
                 }

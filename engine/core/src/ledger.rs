@@ -51,25 +51,34 @@ impl<T> Ledger<T> {
     /// The value under `key`.
     #[inline]
     pub fn get(&self, key: u64) -> Option<&T> {
-        let at = self.find(key)?;
-        self.slots[at].1.as_ref()
+        match self.dense(key) {
+            Some(at) => self.slots[at].1.as_ref(),
+            None => self.slots[self.search(key)?].1.as_ref(),
+        }
     }
 
     /// The value under `key`, to change it.
+    // Either way to a slot indexes for itself, here and below: so the usual one finds its slot once.
     #[inline]
     pub fn get_mut(&mut self, key: u64) -> Option<&mut T> {
-        let at = self.find(key)?;
-        self.slots[at].1.as_mut()
+        match self.dense(key) {
+            Some(at) => self.slots[at].1.as_mut(),
+            None => {
+                let at = self.search(key)?;
+                self.slots[at].1.as_mut()
+            }
+        }
     }
 
     /// Takes the value under `key` out.
     #[inline]
     pub fn remove(&mut self, key: u64) -> Option<T> {
-        let at = self.find(key)?;
-        let value = if at == 0 {
-            self.slots.pop_front()?.1?
-        } else {
-            self.slots[at].1.take()?
+        let value = match self.dense(key) {
+            Some(at) => self.slots[at].1.take()?,
+            None => {
+                let at = self.search(key)?;
+                self.slots[at].1.take()?
+            }
         };
         self.live -= 1;
         self.tidy();
@@ -79,8 +88,13 @@ impl<T> Ledger<T> {
     /// Forgets the value under `key`, of which `look` tells what is still wanted: nothing is moved.
     #[inline]
     pub fn discard<R>(&mut self, key: u64, look: impl FnOnce(&T) -> R) -> Option<R> {
-        let at = self.find(key)?;
-        let value = &mut self.slots[at].1;
+        let value = match self.dense(key) {
+            Some(at) => &mut self.slots[at].1,
+            None => {
+                let at = self.search(key)?;
+                &mut self.slots[at].1
+            }
+        };
         let told = look(value.as_ref()?);
         *value = None;
         self.live -= 1;
@@ -144,19 +158,13 @@ impl<T> Ledger<T> {
         self.live = 0;
     }
 
+    /// Where `key` is if keys are dense from the first on, the usual case: at its distance from that.
     #[inline]
-    fn find(&self, key: u64) -> Option<usize> {
-        // Dense keys, the usual case: the distance from the first is the place.
+    fn dense(&self, key: u64) -> Option<usize> {
         let (first, _) = self.slots.front()?;
         let place = usize::try_from(key.checked_sub(*first)?).ok()?;
-        if self
-            .slots
-            .get(place)
-            .is_some_and(|(found, _)| *found == key)
-        {
-            return Some(place);
-        }
-        self.search(key)
+        let (found, _) = self.slots.get(place)?;
+        (*found == key).then_some(place)
     }
 
     #[cold]

@@ -244,6 +244,7 @@ impl Broker {
 /// Deliveries.
 impl Broker {
     /// Delivers from a queue as long as it has messages and takers.
+    #[inline]
     pub(super) fn deliver(&mut self, id: QueueId, out: &mut Vec<Output>) {
         if self.queues[id.index()].lanes.is_some() {
             return self.deliver_by_lanes(id, out);
@@ -262,6 +263,7 @@ impl Broker {
     }
 
     /// The same where not all consumers may take all messages.
+    #[inline(never)]
     fn deliver_by_lanes(&mut self, id: QueueId, out: &mut Vec<Output>) {
         while let Some((serial, seat)) = self.queues[id.index()].choose(&mut self.rng) {
             let queue = &mut self.queues[id.index()];

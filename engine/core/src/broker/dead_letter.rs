@@ -225,6 +225,7 @@ impl Broker {
     }
 
     /// Moves dead letters that waited for room in a queue, as far as there is some.
+    #[inline(never)]
     pub(super) fn resume_dead_letters(&mut self, target: QueueId, out: &mut Vec<Output>) {
         while let Some((source, otherwise)) = self
             .stalled

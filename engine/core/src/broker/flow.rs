@@ -181,6 +181,7 @@ impl Broker {
     }
 
     /// Raises or ends alarms, as resources are.
+    #[inline(never)]
     pub(super) fn check_alarms(&mut self, out: &mut Vec<Output>) {
         let Some(flow) = &mut self.flow else { return };
         let before = flow.alarm();
@@ -227,6 +228,7 @@ impl Broker {
 /// Parked publishes.
 impl Broker {
     /// Makes a connection wait for room in a queue; its requests pile up behind the publish.
+    #[inline(never)]
     pub(super) fn park(
         &mut self,
         id: ChannelId,

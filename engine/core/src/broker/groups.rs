@@ -154,6 +154,7 @@ impl Broker {
     }
 
     /// Proposes the places of cursors that have moved on.
+    #[inline(never)]
     pub(super) fn advance_cursors(&mut self, out: &mut Vec<Output>) {
         let mut advancing = std::mem::take(&mut self.streams.advancing);
         for (group, at) in advancing.drain(..) {

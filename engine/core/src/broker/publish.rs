@@ -194,6 +194,7 @@ impl Broker {
         })
     }
 
+    #[inline(never)]
     fn refuse(&mut self, id: ChannelId, queue: QueueId, tag: u64, out: &mut Vec<Output>) {
         self.observe(Event::Refused { tag, queue }, out);
         let confirms = self
@@ -221,6 +222,7 @@ impl Broker {
 /// The way into a queue.
 impl Broker {
     /// Proposes a copy for each target.
+    #[inline(never)]
     pub(super) fn place_all(
         &mut self,
         targets: &mut [QueueId],

@@ -108,6 +108,7 @@ impl Broker {
 /// Deliveries.
 impl Broker {
     /// Delivers from a stream as long as there are records and takers.
+    #[inline(never)]
     pub(super) fn serve_stream(&mut self, queue: QueueId, out: &mut Vec<Output>) {
         self.maintain(queue, out);
         for nth in 0.. {

@@ -45,6 +45,7 @@ impl Broker {
     }
 
     /// Fills in the publisher's address where a message asks for it. False if the channel does not consume replies, and is closed for that.
+    #[inline(never)]
     pub(super) fn fill_reply_to(
         &mut self,
         id: ChannelId,
@@ -72,6 +73,7 @@ impl Broker {
     }
 
     /// Hands an answer over if its routing key is the address of a channel that still takes answers.
+    #[inline(never)]
     pub(super) fn answer(&mut self, message: &Message, out: &mut Vec<Output>) -> bool {
         let Some(address) = Address::read(&message.routing_key) else {
             return false;

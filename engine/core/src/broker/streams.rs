@@ -74,6 +74,7 @@ pub(super) fn open(
 /// Records.
 impl Broker {
     /// Gives a newcomer its offset; the result is to be committed. All records of a durable stream are logged: there are no gaps.
+    #[inline(never)]
     pub(super) fn append(
         &mut self,
         queue: QueueId,

@@ -414,17 +414,17 @@ impl World {
             connection: self.brokerless.pipes[pipe].from,
             answered: true,
         });
-        self.observe(now, BrokerEvent::Routed { tag, copies: 1 });
+        self.observe(now, &BrokerEvent::Routed { tag, copies: 1 });
         self.check.entrusted(Tag(tag));
         self.observe(
             now,
-            BrokerEvent::Proposed {
+            &BrokerEvent::Proposed {
                 tag,
                 copy,
                 from: None,
             },
         );
-        self.observe(now, BrokerEvent::Enqueued { tag, copy });
+        self.observe(now, &BrokerEvent::Enqueued { tag, copy });
         self.node.publishing = None;
         self.brokerless.pipes[pipe]
             .waiting
@@ -497,7 +497,7 @@ impl World {
             true => Removal::Acked,
             false => Removal::Rejected,
         };
-        self.observe(now, BrokerEvent::Removed { tag, copy, reason });
+        self.observe(now, &BrokerEvent::Removed { tag, copy, reason });
         if let Some(sockets) = self.brokerless.of(queue) {
             sockets.in_flight -= 1;
         }

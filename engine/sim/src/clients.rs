@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use queuelab_core::{MessageCopy, QueueId, Request, Time};
+use queuelab_core::{ChannelId, ConnectionId, MessageCopy, QueueId, Request, Time};
 use queuelab_record::Outcomes;
 use queuelab_workload::{ConsumerAction, Delivery, Outcome, ProducerAction, Publish};
 
@@ -209,9 +209,9 @@ impl World {
     pub fn producer_acts(&mut self, producer: u32) {
         let connection = self.producer_connection(producer);
         let mut actions = std::mem::take(&mut self.producer_actions);
-        for action in actions.drain(..) {
-            match action {
-                ProducerAction::Publish(publish) => self.publish(producer, publish),
+        for action in &actions {
+            match *action {
+                ProducerAction::Publish(ref publish) => self.publish(producer, publish),
                 ProducerAction::Finished {
                     sequence,
                     intended,
@@ -225,6 +225,7 @@ impl World {
                 ProducerAction::Connect => self.connect(connection),
             }
         }
+        actions.clear();
         self.producer_actions = actions;
         self.mind_producer(producer);
     }
@@ -244,7 +245,7 @@ impl World {
     }
 
     #[inline]
-    fn publish(&mut self, producer: u32, publish: Publish) {
+    fn publish(&mut self, producer: u32, publish: &Publish) {
         let now = self.calendar.now();
         let slot = &self.producers[producer as usize];
         let group = slot.group as usize;
@@ -253,7 +254,7 @@ impl World {
         let (target, _) = &spec.to[publish.target as usize];
         let tag = Tag::new(producer as usize, publish.sequence);
         let (exchange, own_key) = self.layout.exchange_of(target);
-        let properties = plan.properties(slot.machine.member(), &publish);
+        let properties = plan.properties(slot.machine.member(), publish);
         self.check
             .sent(tag, publish.key, properties.as_ref(), publish.attempt > 0);
         let message = queuelab_core::Message {
@@ -295,7 +296,10 @@ impl World {
         self.send_up(
             connection,
             Up::Request {
-                channel: 1,
+                channel: ChannelId {
+                    connection: ConnectionId(connection),
+                    number: 1,
+                },
                 request,
                 stamps,
             },
@@ -381,7 +385,7 @@ impl World {
         let mut actions = std::mem::take(&mut self.consumer_actions);
         for at in 0..actions.len() {
             let goes_on = matches!(actions.get(at + 1), Some(ConsumerAction::Forward { .. }));
-            self.consumer_act(consumer, actions[at], goes_on);
+            self.consumer_act(consumer, &actions[at], goes_on);
         }
         actions.clear();
         self.consumer_actions = actions;
@@ -397,18 +401,18 @@ impl World {
 
     /// One of them; `goes_on` if the next one publishes on.
     #[inline]
-    fn consumer_act(&mut self, consumer: u32, action: ConsumerAction, goes_on: bool) {
+    fn consumer_act(&mut self, consumer: u32, action: &ConsumerAction, goes_on: bool) {
         let group = self.consumers[consumer as usize].group as usize;
         let connection = self.consumer_connection(consumer);
-        match action {
+        match *action {
             ConsumerAction::Served {
-                delivery,
+                ref delivery,
                 received,
                 started,
                 ended,
                 accepted,
             } => {
-                let copy = self.copy_of(group, &delivery);
+                let copy = self.copy_of(group, delivery);
                 let direct = self.brokerless.is(copy.queue.index());
                 if direct {
                     self.peer_served(copy, accepted);
@@ -418,7 +422,7 @@ impl World {
                     self.relays.settled(consumer, channel, delivery.delivery);
                 }
                 if accepted {
-                    self.served(consumer, &delivery, [received, started, ended], goes_on);
+                    self.served(consumer, delivery, [received, started, ended], goes_on);
                 }
                 if direct && !goes_on {
                     self.peer_goes_on(consumer, copy.queue.index(), delivery.tag);
@@ -525,7 +529,10 @@ impl World {
         self.send_up(
             connection,
             Up::Request {
-                channel,
+                channel: ChannelId {
+                    connection: ConnectionId(connection),
+                    number: channel,
+                },
                 request,
                 stamps,
             },
@@ -545,7 +552,7 @@ impl World {
             && let Some(journey) = self.journeys.get(copy)
         {
             let bytes = u64::from(journey.size) + queuelab_core::DELIVERY_OVERHEAD;
-            self.send_up(connection, Up::Writable { bytes });
+            self.send_up(connection, Up::Writable { connection, bytes });
         }
         if self.groups[group].relays {
             let intended = self

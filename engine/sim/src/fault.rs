@@ -282,7 +282,7 @@ impl World {
         });
         self.sender_goes(connection, true);
         if !self.brokerless.is_direct(connection) {
-            self.send_up(connection, Up::Close);
+            self.send_up(connection, Up::Close { connection });
         }
         held
     }

@@ -2,28 +2,44 @@
 
 use std::collections::VecDeque;
 
-use queuelab_core::{MessageCopy, Request, Time};
+use queuelab_core::{ChannelId, MessageCopy, Request, Time};
 use queuelab_scenario::Network;
 use queuelab_workload::{Sampler, Stream};
 
 use crate::kernel::LaneId;
 
-/// What travels from a client to the node.
+/// What travels from a client to the node. It names its connection, so that nothing is to be added where it waits.
 #[derive(Clone, Debug)]
 pub enum Up {
     /// Connect, for the so many-th time.
-    Open { attempt: u32 },
+    Open { connection: u32, attempt: u32 },
     /// The client is gone.
-    Close,
+    Close { connection: u32 },
     /// A request, with the stamps of a publish.
     Request {
-        channel: u16,
+        channel: ChannelId,
         request: Request,
         stamps: Stamps,
     },
     /// The client has read so many bytes.
-    Writable { bytes: u64 },
+    Writable { connection: u32, bytes: u64 },
 }
+
+impl Up {
+    /// The connection that it comes over.
+    #[inline]
+    pub fn connection(&self) -> u32 {
+        match self {
+            Up::Open { connection, .. }
+            | Up::Close { connection }
+            | Up::Writable { connection, .. } => *connection,
+            Up::Request { channel, .. } => channel.connection.0,
+        }
+    }
+}
+
+// A packet is moved from place to place: beyond this size each move is a call of `memcpy`.
+const _: () = assert!(size_of::<Up>() <= 128);
 
 /// What travels from the node to a client.
 #[derive(Clone, Copy, Debug)]

@@ -83,28 +83,13 @@ pub struct Publishing {
 /// An input that waits for a core.
 #[derive(Clone, Debug)]
 enum Arrival {
-    Open {
-        connection: u32,
-        attempt: u32,
-        /// What the client declares.
-        requests: u64,
-    },
-    Close {
-        connection: u32,
-    },
-    Request {
-        connection: u32,
-        channel: u16,
-        request: Request,
-        stamps: Stamps,
-    },
-    Writable {
-        connection: u32,
-        bytes: u64,
-    },
+    /// From a client.
+    Packet(Up),
     Log,
     Tick,
 }
+
+const _: () = assert!(size_of::<Arrival>() <= 128);
 
 impl Node {
     /// A node that has just started for the first time.
@@ -187,10 +172,10 @@ impl Node {
                 .chain(std::mem::take(&mut core.inbox))
         });
         for arrival in waiting {
-            if let Arrival::Request {
+            if let Arrival::Packet(Up::Request {
                 request: Request::Publish { message, .. },
                 ..
-            } = arrival
+            }) = arrival
             {
                 lost.push(message.tag);
             }
@@ -203,10 +188,7 @@ impl Node {
     fn core_of(&self, arrival: &Arrival) -> usize {
         match arrival {
             _ if self.cores.len() == 1 => 0,
-            Arrival::Open { connection, .. }
-            | Arrival::Close { connection }
-            | Arrival::Request { connection, .. }
-            | Arrival::Writable { connection, .. } => *connection as usize % self.cores.len(),
+            Arrival::Packet(packet) => packet.connection() as usize % self.cores.len(),
             Arrival::Log | Arrival::Tick => self
                 .cores
                 .iter()
@@ -214,54 +196,31 @@ impl Node {
                 .unwrap_or(0),
         }
     }
-
-    fn cost(&self, arrival: &Arrival) -> Span {
-        match arrival {
-            Arrival::Request {
-                request: Request::Publish { message, .. },
-                ..
-            } => self.cpu.publish + per_kib(self.cpu.per_kib, message.size()),
-            Arrival::Open { requests, .. } => self.cpu.ack * (1 + requests),
-            Arrival::Request { .. } | Arrival::Close { .. } => self.cpu.ack,
-            Arrival::Writable { .. } | Arrival::Log | Arrival::Tick => Span::ZERO,
-        }
-    }
 }
 
 impl World {
     /// A packet reaches the node.
     #[inline]
-    pub fn node_receives(&mut self, connection: u32, packet: Up) {
+    pub fn node_receives(&mut self, mut packet: Up) {
         let now = self.calendar.now();
         if self.node.broker.is_none() {
-            if let Up::Open { attempt } = packet {
+            if let Up::Open {
+                connection,
+                attempt,
+            } = packet
+            {
                 self.send_down(connection, now, Down::Refused { attempt });
             }
             return;
         }
-        let arrival = match packet {
-            Up::Open { attempt } => Arrival::Open {
-                connection,
-                attempt,
-                requests: 2 * self.declares(connection).len() as u64,
-            },
-            Up::Close => Arrival::Close { connection },
-            Up::Request {
-                channel,
-                request,
-                mut stamps,
-            } => {
-                stamps.received = now;
-                Arrival::Request {
-                    connection,
-                    channel,
-                    request,
-                    stamps,
-                }
-            }
-            Up::Writable { bytes } => Arrival::Writable { connection, bytes },
-        };
-        self.arrives(arrival);
+        if let Up::Request { stamps, .. } = &mut packet {
+            stamps.received = now;
+        }
+        if self.node.cpu_is_free {
+            self.handle_packet(packet);
+            return self.end_at_once();
+        }
+        self.waits(Arrival::Packet(packet));
     }
 
     /// The broker's deadline has come, unless it has moved.
@@ -296,15 +255,19 @@ impl World {
         self.arrives(Arrival::Log);
     }
 
-    #[inline]
     fn arrives(&mut self, arrival: Arrival) {
         if self.node.cpu_is_free {
-            // No batch ever forms: handling and flushing end at the instant at which they began.
             self.handle(arrival);
-            self.flush();
-            return self.look_for_emptiness();
+            return self.end_at_once();
         }
         self.waits(arrival);
+    }
+
+    /// Ends what a free CPU has begun. No batch ever forms: handling and flushing end at the instant at which they began.
+    #[inline]
+    fn end_at_once(&mut self) {
+        self.flush();
+        self.look_for_emptiness();
     }
 
     /// An input waits for its core, if that is not idle.
@@ -322,9 +285,27 @@ impl World {
         debug_assert!(slot.batch.is_empty());
         std::mem::swap(&mut slot.batch, &mut slot.inbox);
         slot.stage = Stage::Input;
-        let cost = self.node.cpu.per_batch + self.node.cost(&self.node.cores[core].batch[0]);
+        let cost = self.node.cpu.per_batch + self.cost(&self.node.cores[core].batch[0]);
         if !self.pay(core, Span::ZERO, cost) {
             self.run_core(core);
+        }
+    }
+
+    /// What an input costs the core that handles it.
+    #[inline]
+    fn cost(&self, arrival: &Arrival) -> Span {
+        let cpu = &self.node.cpu;
+        match arrival {
+            Arrival::Packet(Up::Request {
+                request: Request::Publish { message, .. },
+                ..
+            }) => cpu.publish + per_kib(cpu.per_kib, message.size()),
+            Arrival::Packet(Up::Request { .. } | Up::Close { .. }) => cpu.ack,
+            Arrival::Packet(Up::Open { connection, .. }) => {
+                let requests = 2 * self.declares(*connection).len() as u64;
+                cpu.ack * (1 + requests)
+            }
+            Arrival::Packet(Up::Writable { .. }) | Arrival::Log | Arrival::Tick => Span::ZERO,
         }
     }
 
@@ -346,7 +327,7 @@ impl World {
             };
             let slot = &mut self.node.cores[core];
             let cost = match (slot.stage, slot.batch.front()) {
-                (_, Some(_)) => self.node.cost(&self.node.cores[core].batch[0]),
+                (_, Some(_)) => self.cost(&self.node.cores[core].batch[0]),
                 (Stage::Flush, None) => {
                     if slot.inbox.is_empty() {
                         slot.stage = Stage::Idle;
@@ -358,7 +339,7 @@ impl World {
                     }
                     std::mem::swap(&mut slot.batch, &mut slot.inbox);
                     slot.stage = Stage::Input;
-                    self.node.cpu.per_batch + self.node.cost(&self.node.cores[core].batch[0])
+                    self.node.cpu.per_batch + self.cost(&self.node.cores[core].batch[0])
                 }
                 (_, None) => {
                     slot.stage = Stage::Flush;
@@ -513,75 +494,11 @@ impl World {
         self.flush();
     }
 
-    // Its two callers, one for a free CPU and one for another, have it inlined: arrivals are large.
-    #[inline(always)]
     fn handle(&mut self, arrival: Arrival) -> Span {
         let now = self.calendar.now();
         match arrival {
-            Arrival::Request {
-                connection,
-                channel,
-                request,
-                stamps,
-            } => {
-                let channel = ChannelId {
-                    connection: ConnectionId(connection),
-                    number: channel,
-                };
-                let publish = if let Request::Publish { message, .. } = &request {
-                    self.node.publishing = Some(Publishing {
-                        tag: message.tag,
-                        stamps,
-                        priority: message.priority(),
-                        connection,
-                        answered: false,
-                    });
-                    true
-                } else {
-                    false
-                };
-                self.input(now, Input::Client { channel, request });
-                let sending = self.emit();
-                if publish {
-                    self.park_current(now);
-                }
-                sending
-            }
-            other => self.handle_other(now, other),
-        }
-    }
-
-    /// Everything but requests.
-    #[inline(never)]
-    fn handle_other(&mut self, now: Time, arrival: Arrival) -> Span {
-        match arrival {
-            Arrival::Request { .. } => {}
-            Arrival::Open {
-                connection,
-                attempt,
-                ..
-            } => {
-                // The answer goes ahead of the deliveries that the new consumers get at once.
-                self.send_down(connection, now, Down::Connected { attempt });
-                return self.open(connection);
-            }
-            Arrival::Close { connection } => {
-                self.input(
-                    now,
-                    Input::Closed {
-                        connection: ConnectionId(connection),
-                    },
-                );
-                self.parked_vanish(connection);
-            }
-            Arrival::Writable { connection, bytes } => {
-                self.input(
-                    now,
-                    Input::Writable {
-                        connection: ConnectionId(connection),
-                        bytes,
-                    },
-                );
+            Arrival::Packet(packet) => {
+                return self.handle_packet(packet);
             }
             Arrival::Log => {
                 let (written, synced) = self.node.disk.progress();
@@ -595,6 +512,70 @@ impl World {
                 self.mind_deadline();
             }
         }
+        self.emit()
+    }
+
+    // Its two callers, one for a free CPU and one for another, have it inlined: packets are large.
+    #[inline(always)]
+    fn handle_packet(&mut self, packet: Up) -> Span {
+        let now = self.calendar.now();
+        match packet {
+            Up::Request {
+                channel,
+                request,
+                stamps,
+            } => {
+                let publish = if let Request::Publish { message, .. } = &request {
+                    self.node.publishing = Some(Publishing {
+                        tag: message.tag,
+                        stamps,
+                        priority: message.priority(),
+                        connection: channel.connection.0,
+                        answered: false,
+                    });
+                    true
+                } else {
+                    false
+                };
+                if let Some(broker) = &mut self.node.broker {
+                    broker.handle_request(now, channel, request, &mut self.node.outputs);
+                }
+                self.mind_deadline();
+                let sending = self.emit();
+                if publish {
+                    self.park_current(now);
+                }
+                sending
+            }
+            Up::Open {
+                connection,
+                attempt,
+            } => self.handle_open(now, connection, attempt),
+            Up::Close { connection } => {
+                let input = Input::Closed {
+                    connection: ConnectionId(connection),
+                };
+                self.input(now, input);
+                self.parked_vanish(connection);
+                self.emit()
+            }
+            Up::Writable { connection, bytes } => {
+                let connection = ConnectionId(connection);
+                self.handle_rare(now, Input::Writable { connection, bytes })
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn handle_open(&mut self, now: Time, connection: u32, attempt: u32) -> Span {
+        // The answer goes ahead of the deliveries that the new consumers get at once.
+        self.send_down(connection, now, Down::Connected { attempt });
+        self.open(connection)
+    }
+
+    #[inline(never)]
+    fn handle_rare(&mut self, now: Time, input: Input) -> Span {
+        self.input(now, input);
         self.emit()
     }
 
@@ -636,7 +617,6 @@ impl World {
         ConnectionId(self.connections.len() as u32)
     }
 
-    #[inline(always)]
     pub fn input(&mut self, now: Time, input: Input) {
         if let Some(broker) = &mut self.node.broker {
             broker.handle(now, input, &mut self.node.outputs);
@@ -661,30 +641,42 @@ impl World {
         // By reference: outputs are large, and most of them are only looked at.
         for output in &mut outputs {
             match output {
-                Output::Observe(event) => self.observe(now, *event),
-                Output::Client { channel, response } => {
-                    let packet = self.packet(now, *channel, response);
-                    if let Down::Deliver(delivered) = packet {
-                        let size = u64::from(delivered.size);
-                        sending += self.node.cpu.deliver + per_kib(self.node.cpu.per_kib, size);
+                Output::Observe(event) => self.observe(now, event),
+                Output::Client {
+                    channel,
+                    response:
+                        Response::Deliver {
+                            delivery,
+                            redelivered,
+                            copy,
+                            message,
+                            ..
+                        },
+                } => {
+                    let mut delivered = Delivered {
+                        channel: channel.number,
+                        redelivered: *redelivered,
+                        held: true,
+                        size: message.size() as u32,
+                        delivery: *delivery,
+                        tag: message.tag,
+                        copy: *copy,
+                    };
+                    let connection = channel.connection.0;
+                    let consumer = connection - self.producers.len() as u32;
+                    if self.relays_of(consumer) {
+                        self.relays
+                            .dispatched(consumer, channel.number, *delivery, message);
                     }
-                    self.send_down(channel.connection.0, now + sending, packet);
-                }
-                Output::Reading { connection, on } => {
-                    self.send_down(connection.0, now + sending, Down::Reading { on: *on });
+                    delivered.held = self.dispatched(now, connection, &delivered);
+                    let size = u64::from(delivered.size);
+                    sending += self.node.cpu.deliver + per_kib(self.node.cpu.per_kib, size);
+                    self.send_down(connection, now + sending, Down::Deliver(delivered));
                 }
                 Output::Persist { position, entry } => {
                     self.node.disk.append(*position, std::mem::take(entry));
                 }
-                Output::Sync { through } => {
-                    self.node.disk.write();
-                    if let Some(fsync) = self.node.disk.sync(now + sending, *through) {
-                        let incarnation = self.node.incarnation;
-                        self.calendar
-                            .after(sending + fsync, Event::Fsync { incarnation });
-                    }
-                }
-                Output::Release { before } => self.node.disk.release(*before),
+                other => self.emit_other(now, sending, other),
             }
         }
         outputs.clear();
@@ -694,34 +686,35 @@ impl World {
         sending
     }
 
-    /// A response as it travels to a simulated client.
+    /// Does what costs no CPU time of its own, once what comes before it is paid.
+    #[inline(never)]
+    fn emit_other(&mut self, now: Time, sending: Span, output: &mut Output) {
+        match output {
+            // The others stay where they are met.
+            Output::Observe(_) | Output::Persist { .. } => {}
+            Output::Client { channel, response } => {
+                let packet = self.packet(now, *channel, response);
+                self.send_down(channel.connection.0, now + sending, packet);
+            }
+            Output::Reading { connection, on } => {
+                self.send_down(connection.0, now + sending, Down::Reading { on: *on });
+            }
+            Output::Sync { through } => {
+                self.node.disk.write();
+                if let Some(fsync) = self.node.disk.sync(now + sending, *through) {
+                    let incarnation = self.node.incarnation;
+                    self.calendar
+                        .after(sending + fsync, Event::Fsync { incarnation });
+                }
+            }
+            Output::Release { before } => self.node.disk.release(*before),
+        }
+    }
+
+    /// A response as it travels to a simulated client, unless it is a delivery.
     #[inline]
     fn packet(&mut self, now: Time, channel: ChannelId, response: &Response) -> Down {
         match response {
-            Response::Deliver {
-                delivery,
-                redelivered,
-                copy,
-                message,
-                ..
-            } => {
-                let mut delivered = Delivered {
-                    channel: channel.number,
-                    redelivered: *redelivered,
-                    held: true,
-                    size: message.size() as u32,
-                    delivery: *delivery,
-                    tag: message.tag,
-                    copy: *copy,
-                };
-                let consumer = channel.connection.0 - self.producers.len() as u32;
-                if self.relays_of(consumer) {
-                    self.relays
-                        .dispatched(consumer, channel.number, *delivery, message);
-                }
-                delivered.held = self.dispatched(now, channel.connection.0, &delivered);
-                Down::Deliver(delivered)
-            }
             Response::Confirm {
                 sequence,
                 multiple,
@@ -756,7 +749,9 @@ impl World {
                 self.assigned(now, channel.connection.0, *generation, streams);
                 Down::Notice { bytes: 0 }
             }
-            Response::Consuming { .. }
+            // Deliveries leave by themselves.
+            Response::Deliver { .. }
+            | Response::Consuming { .. }
             | Response::Done
             | Response::Declared { .. }
             | Response::Blocked

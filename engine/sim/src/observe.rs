@@ -77,8 +77,8 @@ impl World {
     }
 
     #[inline]
-    pub fn observe(&mut self, now: Time, event: BrokerEvent) {
-        match event {
+    pub fn observe(&mut self, now: Time, event: &BrokerEvent) {
+        match *event {
             BrokerEvent::Routed { tag, copies } => {
                 self.answered(now, tag);
                 self.check.routed(Tag(tag), copies);
@@ -163,7 +163,7 @@ impl World {
                     queue.count_priority(journey.priority, true);
                 }
             }
-            event => self.observe_rare(now, event),
+            _ => self.observe_rare(now, *event),
         }
         self.active_at = now;
     }

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use queuelab_core::{Input, Ledger, MessageCopy, Properties, Request, Time};
+use queuelab_core::{
+    ChannelId, ConnectionId, Input, Ledger, MessageCopy, Properties, Request, Time,
+};
 use queuelab_scenario::{Scenario, Target};
 use queuelab_workload::Delivery;
 
@@ -495,7 +497,10 @@ impl World {
         self.send_up(
             connection,
             Up::Request {
-                channel,
+                channel: ChannelId {
+                    connection: ConnectionId(connection),
+                    number: channel,
+                },
                 request,
                 stamps,
             },

@@ -65,9 +65,9 @@ fn group_commit(
     let of_consumers = |fault: &Fault| {
         matches!(
             fault.kind,
-            FaultKind::ConsumerCrash(_)
+            FaultKind::ConsumerCrash { .. }
                 | FaultKind::SlowConsumer { .. }
-                | FaultKind::PauseConsumer(_)
+                | FaultKind::PauseConsumer { .. }
         )
     };
     let known = station.queue.durability == Durability::Fsync

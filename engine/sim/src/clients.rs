@@ -101,6 +101,7 @@ impl World {
         self.trace.digest(tag, delivery);
         // What has happened to the copy since it was dispatched (its lease may have ended) is no fault of the delivery's.
         let mut held = held;
+        self.tell_received(consumer, &delivered);
         let mut attempt = 0;
         if self.journeys.is_stream(queue) {
             (attempt, held) = self.record_arrives(consumer, connection, copy);
@@ -284,6 +285,7 @@ impl World {
             self.retried.entry(tag.0).or_default();
         }
         self.trace.digest(tag.0, publish.intended.0);
+        self.tell_sent(tag, &publish);
         let connection = self.producer_connection(producer);
         if let Some(queue) = direct {
             return self.push(connection, queue, message, stamps, None);
@@ -328,6 +330,7 @@ impl World {
             Outcome::Dropped => outcomes.dropped_by_producer += 1,
         }
         let tag = Tag::new(producer as usize, sequence);
+        self.tell_outcome(tag, outcome);
         if outcome != Outcome::Dropped {
             self.check.outcome(now, tag, outcome == Outcome::Confirmed);
         }
@@ -504,6 +507,7 @@ impl World {
         let channel = self.channel_of(group, subscription);
         let at = slot.subscriptions + u32::from(channel) - 1;
         self.check.settled(at as usize, delivery, multiple);
+        self.tell_settled(consumer, delivery, matches!(request, Request::Ack { .. }));
         if self.relays.any() {
             self.relays.settled(consumer, channel, delivery);
         }

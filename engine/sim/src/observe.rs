@@ -78,6 +78,7 @@ impl World {
 
     #[inline]
     pub fn observe(&mut self, now: Time, event: &BrokerEvent) {
+        self.tell_event(event);
         match *event {
             BrokerEvent::Routed { tag, copies } => {
                 self.answered(now, tag);

@@ -648,6 +648,7 @@ impl World {
                     body: body(size),
                     properties: None,
                 });
+                self.tell_loaded(tag);
                 let taken = !self.check.was_refused(tag);
                 self.check.outcome(Time::ZERO, tag, taken);
             }

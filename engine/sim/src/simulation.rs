@@ -8,11 +8,13 @@ use queuelab_record::{
     PhaseInfo, PriorityRecord, ProducerRecord, QueueRecord, RunRecord, SCHEMA_VERSION,
     ScenarioInfo, Trust,
 };
-use queuelab_scenario::{Profile, Scenario};
+use queuelab_scenario::{Fault, Profile, Scenario};
 
+use crate::history::{History, Line};
 use crate::journey::State;
 use crate::metrics::QueueMetrics;
-use crate::plan::Plan;
+use crate::outcome::{Broken, Violation, is_expected};
+use crate::plan::{Operation, Plan};
 use crate::topology::streams_of;
 use crate::verdict;
 use crate::world::World;
@@ -24,6 +26,17 @@ pub struct Options {
     pub seed: u64,
     /// Whether checkers watch the run.
     pub check: bool,
+}
+
+/// What is watched while a run goes on. It changes nothing of the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Watch {
+    /// Nothing but the measurements.
+    Nothing,
+    /// The invariants too.
+    Checks,
+    /// The invariants, and what happens in words.
+    Story,
 }
 
 /// A line for the event log of a screen.
@@ -45,13 +58,17 @@ pub struct Simulation {
 impl Simulation {
     /// A run at time zero.
     pub fn new(scenario: Arc<Scenario>, options: Options) -> Simulation {
-        Simulation::planned(scenario, &Plan::seeded(options.seed), options.check)
+        let watch = match options.check {
+            true => Watch::Checks,
+            false => Watch::Nothing,
+        };
+        Simulation::planned(scenario, &Plan::seeded(options.seed), watch)
     }
 
     /// A run at time zero of what a plan leaves of a scenario.
-    pub fn planned(scenario: Arc<Scenario>, plan: &Plan, check: bool) -> Simulation {
+    pub fn planned(scenario: Arc<Scenario>, plan: &Plan, watch: Watch) -> Simulation {
         Simulation {
-            world: World::new(scenario, plan, check),
+            world: World::new(scenario, plan, watch),
             ended: false,
         }
     }
@@ -119,6 +136,50 @@ impl Simulation {
             ("messages that are checked", world.check.unfinished()),
             ("groups of messages", groups.sum()),
         ]
+    }
+
+    /// The first violation of each invariant in each queue that the scenario does not mean to show.
+    pub fn violations(&self) -> Vec<Violation> {
+        let (scenario, layout) = (&self.world.scenario, &self.world.layout);
+        let firsts = self.world.check.firsts();
+        let violations = firsts.map(|(name, place, text)| Violation {
+            broken: Broken::Invariant {
+                name: name.into(),
+                queue: layout.name(scenario, place.queue),
+            },
+            at: place.now,
+            tag: place.tag.map(|tag| tag.0),
+            text: text.into(),
+        });
+        let unexpected = |violation: &Violation| match &violation.broken {
+            Broken::Invariant { name, queue } => !is_expected(scenario, name, queue),
+            Broken::Panic { .. } => true,
+        };
+        violations.filter(unexpected).collect()
+    }
+
+    /// How many pairs of invariant and queue are violated so far.
+    pub fn broken(&self) -> usize {
+        self.world.check.broken()
+    }
+
+    /// What happened so far, with [`Watch::Story`].
+    pub fn history(&self) -> &[Line] {
+        let history = self.world.history.as_deref();
+        history.map_or(&[], History::lines)
+    }
+
+    /// The operations that have taken place so far, in order, with [`Watch::Story`].
+    pub fn operations(&self) -> &[Operation] {
+        let history = self.world.history.as_deref();
+        history.map_or(&[], History::operations)
+    }
+
+    /// The faults that have begun so far, each as a fault at a fixed instant.
+    pub fn activations(&self) -> Vec<Fault> {
+        let now = self.now();
+        let faults = self.world.scenario.faults.iter();
+        faults.filter(|fault| fault.at <= now).cloned().collect()
     }
 
     /// Lines logged since the last call: phases, faults, restarts.

@@ -15,6 +15,7 @@ use queuelab_workload::{
 
 use crate::brokerless::Brokerless;
 use crate::check::{Check, Tag};
+use crate::history::History;
 use crate::journey::Journeys;
 use crate::kernel::Calendar;
 use crate::metrics::Metrics;
@@ -22,7 +23,7 @@ use crate::network::{Client, Connection, Costs, Down, Pipe, Up};
 use crate::node::{Node, Publishing};
 use crate::plan::{Mask, Plan};
 use crate::relay::Relays;
-use crate::simulation::LogLine;
+use crate::simulation::{LogLine, Watch};
 use crate::topology::Layout;
 use crate::trace::Trace;
 
@@ -97,6 +98,8 @@ pub struct World {
     /// Index into `faults` of each active fault of the scenario.
     pub active: BTreeMap<u32, usize>,
     pub log: Vec<LogLine>,
+    /// Kept where somebody asks for it.
+    pub history: Option<Box<History>>,
     pub cpu_sampled: Span,
     pub disk_sampled: Span,
     pub cpu_series: Vec<f64>,
@@ -161,7 +164,7 @@ pub struct GroupSlot {
 
 impl World {
     /// A world at time zero, with all clients connected.
-    pub fn new(scenario: Arc<Scenario>, plan: &Plan, check: bool) -> World {
+    pub fn new(scenario: Arc<Scenario>, plan: &Plan, watch: Watch) -> World {
         let scenario = plan.apply(&scenario);
         let seed = plan.seed;
         let layout = Layout::new(&scenario);
@@ -249,7 +252,7 @@ impl World {
             end,
             window,
             check: Check::new(
-                check,
+                watch != Watch::Nothing,
                 &scenario,
                 &layout,
                 // Those who publish on follow, and who fills queues before the run.
@@ -279,6 +282,7 @@ impl World {
             faults: Vec::new(),
             active: BTreeMap::new(),
             log: Vec::new(),
+            history: (watch == Watch::Story).then(Box::default),
             cpu_sampled: Span::ZERO,
             disk_sampled: Span::ZERO,
             cpu_series: Vec::new(),
@@ -377,6 +381,7 @@ impl World {
 
     /// Says something to whoever watches.
     pub fn say(&mut self, text: String) {
+        self.tell_all(&text);
         if self.log.len() < LOG_LINES {
             self.log.push(LogLine {
                 at: self.calendar.now(),

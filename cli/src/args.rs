@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use queuelab_core::Span;
 
 use crate::terminal::ColorChoice;
 
@@ -34,6 +35,12 @@ pub(crate) enum Command {
     /// Watch a scenario in the terminal as it runs: pause, step, change the speed.
     #[command(after_help = WATCH)]
     Watch(Watch),
+    /// Look for violations of invariants in many seeds; make one small, explain it and save it.
+    #[command(after_help = HUNT)]
+    Hunt(Hunt),
+    /// See a violation again that `queuelab hunt` has saved.
+    #[command(after_help = REPLAY)]
+    Replay(Replay),
     /// Say what queueing theory predicts of scenarios, without running them.
     #[command(after_help = PREDICT)]
     Predict(Predict),
@@ -108,6 +115,50 @@ pub(crate) struct Watch {
     pub(crate) scenario: String,
     #[command(flatten)]
     pub(crate) variation: Variation,
+}
+
+/// `queuelab hunt`
+#[derive(Debug, Args)]
+pub(crate) struct Hunt {
+    /// Names of shipped scenarios (see `queuelab list`) or paths of TOML files.
+    #[arg(required = true, value_name = "SCENARIO")]
+    pub(crate) scenarios: Vec<String>,
+    /// How many seeds to try of each scenario.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub(crate) seeds: u64,
+    /// The first seed; the others follow it.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = seed)]
+    pub(crate) first_seed: u64,
+    /// Stop after so much real time, seeds left or not: 10m.
+    #[arg(long = "for", value_name = "TIME", value_parser = queuelab_scenario::parse_duration)]
+    pub(crate) time: Option<Span>,
+    /// In each seed, other faults: a random choice of those that the scenario's budget allows, at random strengths.
+    #[arg(long)]
+    pub(crate) swarm: bool,
+    /// Cut each run to about so many messages.
+    #[arg(long, value_name = "N", default_value_t = 20_000)]
+    pub(crate) messages: u64,
+    /// Override a value of the scenario: consumer.workers.count=8. Can be given several times.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Folder for what is found.
+    #[arg(long, value_name = "DIR", default_value = "out")]
+    pub(crate) out: PathBuf,
+    /// What to print on standard output: text for people, json for programs.
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        default_value = "text",
+        hide_possible_values = true
+    )]
+    pub(crate) format: Format,
+}
+
+/// `queuelab replay`
+#[derive(Debug, Args)]
+pub(crate) struct Replay {
+    /// A file that `queuelab hunt` has written.
+    pub(crate) capsule: PathBuf,
 }
 
 /// `queuelab predict`
@@ -218,6 +269,30 @@ const WATCH: &str = "\
 Examples:
   queuelab watch flash-sale
   queuelab watch hello --seed 8 --set producer.sender.rate=90/s";
+
+const HUNT: &str = "\
+Examples:
+  queuelab hunt broker-crash --seeds 500
+  queuelab hunt hello flash-sale --swarm --seeds 2000 --for 10m
+  queuelab hunt hello --swarm --set consumer.workers.count=2
+  queuelab hunt my-design.toml --first-seed 1000 --messages 5000 --format json
+
+A violation is an invariant that does not hold and that the scenario does not mean to show, or an
+assertion of the broker that fails. The run is cut down, as long as the same thing goes wrong:
+its end, faults, messages, counts. What is left is explained and saved to DIR. Other
+expectations, such as latencies, play no part. Seeds run on all cores, with the same result on
+any number of them.
+
+Exit status: 0 none found, 1 violations, 2 wrong usage or bad input, 3 nothing was compared.";
+
+const REPLAY: &str = "\
+Examples:
+  queuelab replay out/broker-crash-17-no-loss-orders.json
+
+The story is printed if the violation is there again; if events differ from those that were
+saved, the first one that does, then and now.
+
+Exit status: 1 the violation, or another one, is there; 0 none is; 2 wrong usage or bad input.";
 
 const PREDICT: &str = "\
 Examples:

@@ -8,18 +8,23 @@
 )]
 
 mod args;
+mod capsule;
 mod catalogue;
 mod check;
 mod closing;
 mod folder;
 mod generate;
+mod hunt;
 mod layout;
 mod machine;
 mod outcome;
+mod panics;
 mod predict;
 mod progress;
+mod replay;
 mod run;
 mod start;
+mod story;
 mod summary;
 mod terminal;
 mod watch;

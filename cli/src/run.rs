@@ -12,7 +12,7 @@ use crate::args::{Format, Run};
 use crate::outcome::Status;
 use crate::summary::{self, Context, Files};
 use crate::terminal::{self, ColorChoice};
-use crate::{closing, folder, machine, predict, progress};
+use crate::{closing, folder, machine, panics, predict, progress};
 
 /// Runs scenarios one after the other.
 ///
@@ -90,7 +90,10 @@ fn carry_out(plan: &Plan, args: &Run, color: bool) -> anyhow::Result<(RunRecord,
         check: !args.no_check,
     };
     let mut simulation = Simulation::new(plan.scenario.clone(), options);
-    let wall = progress::drive(&mut simulation, &plan.scenario.name, args.quiet);
+    let of = (plan.typed.as_str(), plan.seed);
+    let wall = panics::caught(&mut simulation, of, |simulation| {
+        progress::drive(simulation, &plan.scenario.name, args.quiet)
+    })?;
     let mut record = simulation.record();
     record.predictions = predict::records(&plan.scenario);
     let environment = environment(wall.as_secs_f64());

@@ -8,7 +8,7 @@ use clap::{CommandFactory, FromArgMatches};
 use crate::args::{Cli, Command};
 use crate::outcome::Status;
 use crate::terminal::{self, ColorChoice};
-use crate::{catalogue, check, generate, predict, run, watch};
+use crate::{catalogue, check, generate, hunt, panics, predict, replay, run, watch};
 
 /// Does what `arguments` (with the program's name first) say.
 pub(crate) fn start(arguments: Vec<OsString>) -> ExitCode {
@@ -23,7 +23,10 @@ pub(crate) fn start(arguments: Vec<OsString>) -> ExitCode {
     };
     let status = act(cli).unwrap_or_else(|error| {
         terminal::complain(&rendered(&error, color.stderr()));
-        Status::Refused
+        match error.is::<panics::Failed>() {
+            true => Status::Unmet,
+            false => Status::Refused,
+        }
     });
     ExitCode::from(status)
 }
@@ -37,6 +40,8 @@ fn act(cli: Cli) -> anyhow::Result<Status> {
         }
         Some(Command::Run(args)) => run::run(&args, color),
         Some(Command::Watch(args)) => watch::watch(&args),
+        Some(Command::Hunt(args)) => hunt::hunt(&args, color),
+        Some(Command::Replay(args)) => replay::replay(&args, color),
         Some(Command::Predict(args)) => predict::predict(&args, color),
         Some(Command::List(args)) => catalogue::list(&args),
         Some(Command::Show(args)) => catalogue::show(&args),

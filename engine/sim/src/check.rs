@@ -3,20 +3,26 @@
 //! Memory is bounded by what is unfinished: a message is forgotten once its producer knows its outcome and none of its
 //! copies is left.
 
+mod deliveries;
+mod durable;
+mod routing;
 mod rules;
+mod stall;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use queuelab_core::{GroupKind, Ledger, MessageCopy, Properties, QueueId, Span, Time};
 use queuelab_record::{InvariantRecord, Verdict};
-use queuelab_scenario::{Claim, Scenario};
+use queuelab_scenario::{Claim, Scenario, Target};
 
 use crate::journey::{Journey, State};
 use crate::topology::Layout;
+use durable::{Awaited, Durable};
 use rules::Rules;
+use stall::Stall;
 
 /// The names of the invariants, as `expect` writes them, in the order of [`Invariant`].
-pub const INVARIANTS: [&str; 12] = [
+pub const INVARIANTS: [&str; 19] = [
     "no-loss",
     "no-phantom",
     "conservation",
@@ -29,6 +35,13 @@ pub const INVARIANTS: [&str; 12] = [
     "lease",
     "single-reader",
     "priority-order",
+    "confirm-durable",
+    "redelivered-flag",
+    "requeue-order",
+    "ack-asked",
+    "no-duplicate",
+    "key-partition",
+    "no-stall",
 ];
 
 /// How many of them every run is judged by; the others only where there was something to compare, or somebody asks.
@@ -61,6 +74,20 @@ pub enum Invariant {
     SingleReader,
     /// Nothing is delivered while a message of higher priority is ready.
     PriorityOrder,
+    /// At the moment of a confirm the log is as far as the message's queues ask.
+    ConfirmDurable,
+    /// What was delivered before says so.
+    RedeliveredFlag,
+    /// What came back is delivered before what came after it.
+    RequeueOrder,
+    /// Nothing is removed as acknowledged that the consumer that had it did not acknowledge.
+    AckAsked,
+    /// A queue that knows messages again holds no message twice.
+    NoDuplicate,
+    /// Messages of one key go to one partition.
+    KeyPartition,
+    /// A queue with ready messages, and a consumer that holds nothing, delivers.
+    NoStall,
 }
 
 /// All checkers of one run.
@@ -69,7 +96,7 @@ pub struct Check {
     enabled: bool,
     messages: Vec<Ledger<Message>>,
     sent: Vec<u64>,
-    unacked: Vec<Ledger<()>>,
+    unacked: Vec<Ledger<MessageCopy>>,
     rules: Vec<Rules>,
     /// The last first delivery of a producer's messages with one key: by queue, reader, producer and key.
     order: BTreeMap<(u32, u32, usize, u32), u64>,
@@ -82,6 +109,14 @@ pub struct Check {
     asked: [bool; INVARIANTS.len()],
     tallies: [Tally; INVARIANTS.len()],
     broken: usize,
+    durable: Durable,
+    /// By queue: copies that came back and are ready.
+    back: Vec<BTreeSet<u64>>,
+    /// The group of each producer all of whose messages go to queues by their keys.
+    group_of: Vec<Option<u32>>,
+    /// The partition of each key: by queue of the scenario, producer group and key.
+    homes: BTreeMap<(u32, u32, u32), u32>,
+    stalls: Vec<Stall>,
 }
 
 /// What is known of a message while it is unfinished.
@@ -108,6 +143,10 @@ struct Message {
     lost_in: Option<u32>,
     /// A queue that did not take it.
     refused_by: Option<u32>,
+    /// How far the log has to be before it may be confirmed.
+    awaited: Awaited,
+    /// The queue that knows it again, and since when.
+    home: Option<(u32, Time)>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -163,6 +202,14 @@ impl Check {
             .map(|group| matches!(group.kind, GroupKind::Partitioned { .. }));
         let mut check = Check::with_rules(enabled, rules.collect(), producers, subscriptions);
         check.partitioned = partitioned.collect();
+        check.group_of =
+            (0..)
+                .zip(&scenario.producers)
+                .fold(Vec::new(), |mut of, (group, spec)| {
+                    let by_key = spec.to.iter().all(|(to, _)| matches!(to, Target::Queue(_)));
+                    of.extend((0..spec.count).map(|_| by_key.then_some(group)));
+                    of
+                });
         check.asked = INVARIANTS.map(|invariant| {
             scenario.expectations.iter().any(|expectation| {
                 matches!(&expectation.claim, Claim::Invariant { name, .. } if name == invariant)
@@ -177,6 +224,7 @@ impl Check {
         producers: usize,
         subscriptions: usize,
     ) -> Check {
+        let queues = rules.len();
         let tally = Tally {
             by_queue: vec![0; rules.len()],
             ..Tally::default()
@@ -199,6 +247,11 @@ impl Check {
             asked: [false; INVARIANTS.len()],
             tallies: std::array::from_fn(|_| tally.clone()),
             broken: 0,
+            durable: Durable::new(producers),
+            back: vec![BTreeSet::new(); queues],
+            group_of: Vec::new(),
+            homes: BTreeMap::new(),
+            stalls: vec![Stall::default(); queues],
         }
     }
 
@@ -395,13 +448,14 @@ impl Check {
         subscription: usize,
         delivery: u64,
         prefetch: u32,
-        queue: usize,
+        copy: MessageCopy,
     ) {
         if !self.enabled {
             return;
         }
         let unacked = &mut self.unacked[subscription];
-        unacked.push(delivery, ());
+        unacked.push(delivery, copy);
+        let queue = copy.queue.index();
         let held = unacked.len();
         self.tallies[Invariant::PrefetchBound as usize].compared += 1;
         if prefetch > 0 && held > prefetch as usize {
@@ -411,19 +465,29 @@ impl Check {
         }
     }
 
-    /// A consumer settles a delivery, or all up to it.
+    /// A consumer settles a delivery, or all up to it; `each` takes the copies.
     #[inline]
-    pub fn settled(&mut self, subscription: usize, delivery: u64, multiple: bool) {
+    pub fn settled(
+        &mut self,
+        subscription: usize,
+        delivery: u64,
+        multiple: bool,
+        mut each: impl FnMut(MessageCopy),
+    ) {
         if !self.enabled {
             return;
         }
         let unacked = &mut self.unacked[subscription];
-        if multiple {
-            while unacked.front().is_some_and(|(tag, ())| tag <= delivery) {
-                unacked.pop_front();
+        if !multiple {
+            if let Some(copy) = unacked.remove(delivery) {
+                each(copy);
             }
-        } else {
-            unacked.remove(delivery);
+            return;
+        }
+        while unacked.front().is_some_and(|(tag, _)| tag <= delivery) {
+            if let Some((_, copy)) = unacked.pop_front() {
+                each(copy);
+            }
         }
     }
 
@@ -887,11 +951,11 @@ mod tests {
             ..Rules::default()
         });
         for delivery in 1..=3 {
-            check.held(NOW, 0, delivery, 2, 0);
+            check.held(NOW, 0, delivery, 2, COPY);
         }
         assert_eq!(violations(&check, Invariant::PrefetchBound), 1);
-        check.settled(0, 2, true);
-        check.held(NOW, 0, 4, 2, 0);
+        check.settled(0, 2, true, |_| {});
+        check.held(NOW, 0, 4, 2, COPY);
         assert_eq!(violations(&check, Invariant::PrefetchBound), 1);
         check.depth(NOW, 0, 5);
         check.depth(NOW, 0, 6);

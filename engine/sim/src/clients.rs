@@ -120,7 +120,7 @@ impl World {
         self.check.received(now, Tag(tag), copy, held);
         if !self.groups[group].auto_ack && !self.brokerless.is(queue) {
             let bound = self.groups[group].bound;
-            self.check.held(now, at, delivery, bound, queue);
+            self.check.held(now, at, delivery, bound, copy);
         }
         let (subscription, partition) = self.subscription_of(group, channel, queue);
         let delivery = Delivery {
@@ -506,8 +506,17 @@ impl World {
         let group = slot.group as usize;
         let channel = self.channel_of(group, subscription);
         let at = slot.subscriptions + u32::from(channel) - 1;
-        self.check.settled(at as usize, delivery, multiple);
-        self.tell_settled(consumer, delivery, matches!(request, Request::Ack { .. }));
+        let acked = matches!(request, Request::Ack { .. });
+        let holder = self.consumer_connection(consumer);
+        let journeys = &mut self.journeys;
+        self.check.settled(at as usize, delivery, multiple, |copy| {
+            if let Some(journey) = journeys.get_mut(copy)
+                && journey.holder == holder
+            {
+                journey.acked = acked;
+            }
+        });
+        self.tell_settled(consumer, delivery, acked);
         if self.relays.any() {
             self.relays.settled(consumer, channel, delivery);
         }

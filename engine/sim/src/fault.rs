@@ -104,6 +104,7 @@ impl World {
             self.vanished(tag);
         }
         self.check.forget_assignments();
+        self.check.forget_returns();
         for alarm in &mut self.alarms {
             alarm.until = alarm.until.min(now);
         }
@@ -186,6 +187,12 @@ impl World {
                     total += 1;
                     self.check.lost(now, tag, copy, "a crash");
                     self.consumed(journey.tag);
+                }
+            }
+            for serial in &kept {
+                let copy = copy(*serial);
+                if let Some(journey) = self.journeys.get_mut(copy) {
+                    journey.in_vain = log.in_vain.get(&copy).copied().unwrap_or_default();
                 }
             }
             // What was delayed waits on, as the disk has it.
@@ -403,6 +410,8 @@ fn first(clients: Clients) -> Option<u32> {
 struct LogContents {
     /// Enqueued and not removed, with their messages' tags.
     holds: BTreeMap<MessageCopy, u64>,
+    /// Unsuccessful deliveries.
+    in_vain: BTreeMap<MessageCopy, u32>,
     removed: BTreeSet<MessageCopy>,
     /// Of the removed ones, those that went on as dead letters.
     moved: BTreeSet<MessageCopy>,
@@ -438,7 +447,12 @@ impl LogContents {
                             log.removed.insert(copy);
                         }
                     }
-                    Command::Return { .. } | Command::Advance { .. } | Command::Declare { .. } => {}
+                    Command::Return {
+                        copy, deliveries, ..
+                    } => {
+                        log.in_vain.insert(*copy, *deliveries);
+                    }
+                    Command::Advance { .. } | Command::Declare { .. } => {}
                 }
             }
         }

@@ -42,6 +42,10 @@ pub struct Journey {
     pub came_back: bool,
     /// How often it was dispatched, as a dead letter's predecessors too: no two attempts draw the same chance.
     pub attempts: u32,
+    /// Unsuccessful deliveries, by the queue's last count.
+    pub in_vain: u32,
+    /// The consumer that has it has acknowledged it.
+    pub acked: bool,
     /// Bytes of the body, as dispatched last.
     pub size: u32,
     /// The connection that it was dispatched to last.
@@ -194,6 +198,8 @@ impl Journey {
             moved: false,
             came_back: false,
             attempts: 0,
+            in_vain: 0,
+            acked: false,
             size: 0,
             holder: NOBODY,
             delivery: (0, 0),

@@ -18,6 +18,7 @@ mod node;
 mod observe;
 mod outcome;
 mod plan;
+mod planted;
 mod relay;
 mod shrink;
 mod simulation;
@@ -30,6 +31,8 @@ mod world;
 pub use history::Line;
 pub use outcome::{Broken, Outcome, Violation, attempt, panicked};
 pub use plan::{Knob, Mask, Operation, Plan};
+#[cfg(feature = "planted-bugs")]
+pub use planted::{Bug, Seen};
 pub use shrink::{Failure, Shrunk, shrink};
 pub use simulation::{LogLine, Options, Simulation, Watch};
 pub use swarm::swarm;

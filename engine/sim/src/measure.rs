@@ -31,6 +31,9 @@ impl World {
             (broker.in_flight(QueueId(queue)), age(oldest))
         });
         self.metrics.end_window(now, samples);
+        if self.check.enabled() {
+            self.look_for_stalls();
+        }
         let window = self.window.0 as f64;
         let share = |until: Span, before: &mut Span| {
             let share = (until - *before).0 as f64 / window;
@@ -58,6 +61,41 @@ impl World {
             self.calendar
                 .schedule((now + self.window).min(self.end), Event::Window);
         }
+    }
+
+    /// Looks at whether queues deliver that could.
+    fn look_for_stalls(&mut self) {
+        let now = self.calendar.now();
+        for queue in 0..self.layout.len() {
+            let could = self.could_deliver(queue);
+            let counts = &self.metrics.queues[queue].counts;
+            self.check.delivers(now, queue, could, counts.delivered);
+        }
+    }
+
+    /// Whether a queue has ready messages that nothing keeps from a consumer that is there and holds none of it.
+    fn could_deliver(&self, queue: usize) -> bool {
+        let of = self.layout.queue_of(queue);
+        let policy = &self.scenario.queues[of].policy;
+        let Some(broker) = &self.node.broker else {
+            return false;
+        };
+        let id = QueueId(queue as u32);
+        let plain = policy.stream.is_none() && !policy.groups && self.active.is_empty();
+        if !plain || broker.ready(id) == 0 || broker.in_flight(id) > 0 {
+            return false;
+        }
+        self.consumers.iter().enumerate().any(|(number, slot)| {
+            let group = &self.scenario.consumers[slot.group as usize];
+            let connection = self.consumer_connection(number as u32);
+            let asks = group.pull.is_none() && group.selector.is_none();
+            group.from.contains(&of)
+                && asks
+                && !self.groups[slot.group as usize].auto_ack
+                && self.connections[connection as usize].live
+                && slot.crashes == 0
+                && slot.pauses == 0
+        })
     }
 
     pub fn end_phase(&mut self) {

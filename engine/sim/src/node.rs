@@ -15,6 +15,8 @@ use queuelab_workload::Stream;
 
 use crate::disk::Disk;
 use crate::network::{Client, Delivered, Down, Stamps, Up};
+use crate::plan::Plan;
+use crate::planted::Planted;
 use crate::relay::RELAY_CHANNEL;
 use crate::topology::{self, Layout};
 use crate::world::{AUTO_ACK_WINDOW, Event, World};
@@ -47,6 +49,7 @@ pub struct Node {
     opening: bool,
     /// What consumers of each group want.
     selectors: Vec<Option<Arc<Selector>>>,
+    planted: Planted,
 }
 
 /// A core: what it works on.
@@ -93,7 +96,8 @@ const _: () = assert!(size_of::<Arrival>() <= 128);
 
 impl Node {
     /// A node that has just started for the first time.
-    pub fn new(scenario: &Scenario, layout: &Layout, seed: u64) -> Node {
+    pub fn new(scenario: &Scenario, layout: &Layout, plan: &Plan) -> Node {
+        let seed = plan.seed;
         let selectors = scenario.consumers.iter().map(|group| {
             // The language has read it already.
             let selector = group.selector.as_deref().map(Selector::parse);
@@ -118,6 +122,7 @@ impl Node {
             tick_at: Time::MAX,
             opening: false,
             selectors: selectors.collect(),
+            planted: Planted::of(plan),
         };
         node.boot(scenario, layout, Time::ZERO, Recovered::default());
         node
@@ -138,11 +143,19 @@ impl Node {
     }
 
     /// Starts the broker on what the disk kept.
-    pub fn boot(&mut self, scenario: &Scenario, layout: &Layout, now: Time, recovered: Recovered) {
+    pub fn boot(
+        &mut self,
+        scenario: &Scenario,
+        layout: &Layout,
+        now: Time,
+        mut recovered: Recovered,
+    ) {
         let seed = Stream::new(self.seed, "broker", 0)
             .at(u64::from(self.incarnation))
             .next_u64();
-        let config = topology::broker_config(scenario, layout, self.incarnation);
+        let mut config = topology::broker_config(scenario, layout, self.incarnation);
+        self.planted
+            .boots(self.incarnation, &mut config, &mut recovered);
         let mut broker = Broker::new(config, recovered, seed);
         broker.handle(now, Input::Clock(topology::wall(now)), &mut self.outputs);
         self.broker = Some(broker);
@@ -405,6 +418,7 @@ impl World {
                 if spec.transaction.is_some() {
                     self.opens_with(id, 1, Request::TransactionSelect);
                 } else if spec.confirm.is_some() {
+                    self.check.opened(connection);
                     self.opens_with(id, 1, Request::ConfirmSelect);
                 }
             }
@@ -526,6 +540,9 @@ impl World {
                 stamps,
             } => {
                 let publish = if let Request::Publish { message, .. } = &request {
+                    if self.confirms(channel.connection.0) {
+                        self.check.published(channel.connection.0, message.tag);
+                    }
                     self.node.publishing = Some(Publishing {
                         tag: message.tag,
                         stamps,
@@ -537,7 +554,9 @@ impl World {
                 } else {
                     false
                 };
-                if let Some(broker) = &mut self.node.broker {
+                if let Some(request) = self.node.planted.request(now, channel, request)
+                    && let Some(broker) = &mut self.node.broker
+                {
                     broker.handle_request(now, channel, request, &mut self.node.outputs);
                 }
                 self.mind_deadline();
@@ -564,6 +583,13 @@ impl World {
                 self.handle_rare(now, Input::Writable { connection, bytes })
             }
         }
+    }
+
+    /// Whether a connection is a producer's that asks for confirms.
+    #[inline]
+    fn confirms(&self, connection: u32) -> bool {
+        let slot = self.producers.get(connection as usize);
+        slot.is_some_and(|slot| slot.confirms)
     }
 
     #[inline(never)]
@@ -617,7 +643,10 @@ impl World {
         ConnectionId(self.connections.len() as u32)
     }
 
-    pub fn input(&mut self, now: Time, input: Input) {
+    pub fn input(&mut self, now: Time, mut input: Input) {
+        if !self.node.planted.input(now, &mut input) {
+            return;
+        }
         if let Some(broker) = &mut self.node.broker {
             broker.handle(now, input, &mut self.node.outputs);
         }
@@ -637,6 +666,7 @@ impl World {
     fn emit_all(&mut self) -> Span {
         let now = self.calendar.now();
         let mut outputs = std::mem::take(&mut self.node.outputs);
+        self.node.planted.outputs(now, &mut outputs);
         let mut sending = Span::ZERO;
         // By reference: outputs are large, and most of them are only looked at.
         for output in &mut outputs {
@@ -674,6 +704,7 @@ impl World {
                     self.send_down(connection, now + sending, Down::Deliver(delivered));
                 }
                 Output::Persist { position, entry } => {
+                    self.check.persisted(*position, entry);
                     self.node.disk.append(*position, std::mem::take(entry));
                 }
                 other => self.emit_other(now, sending, other),
@@ -719,12 +750,19 @@ impl World {
                 sequence,
                 multiple,
                 accepted,
-            } => Down::Confirm {
-                channel: channel.number,
-                sequence: *sequence,
-                multiple: *multiple,
-                accepted: *accepted,
-            },
+            } => {
+                if channel.number == 1 {
+                    let of = (channel.connection.0, *sequence, *multiple);
+                    let log = self.node.disk.progress();
+                    self.check.confirms(now, of, *accepted, log);
+                }
+                Down::Confirm {
+                    channel: channel.number,
+                    sequence: *sequence,
+                    multiple: *multiple,
+                    accepted: *accepted,
+                }
+            }
             Response::Returned { message } => Down::Notice {
                 bytes: message.size(),
             },

@@ -42,6 +42,9 @@ impl World {
         if let Some(journey) = self.journeys.get_mut(copy) {
             held = !matches!(journey.state, State::Proposed | State::Removed);
             self.check.dispatched(now, copy, journey);
+            self.check.flagged(now, copy, journey, redelivered);
+            self.check.in_turn(now, Tag(journey.tag), copy);
+            journey.acked = false;
             if !queue.priorities.is_empty() {
                 let level = queue.level_of(journey.priority);
                 queue.priorities[level].delivered += 1;
@@ -127,7 +130,10 @@ impl World {
             } => {
                 self.touch(copy.queue);
                 self.check.returned(now, copy, deliveries);
+                self.check.came_back(copy);
                 if let Some(journey) = self.journeys.get_mut(copy) {
+                    self.check.counted(now, copy, journey, deliveries);
+                    journey.in_vain = deliveries;
                     journey.state = State::Ready;
                     journey.ready = now;
                     journey.holder = NOBODY;
@@ -175,6 +181,7 @@ impl World {
         match event {
             BrokerEvent::Delayed { copy, .. } => {
                 self.touch(copy.queue);
+                self.check.no_longer_back(copy);
                 let queue = &mut self.metrics.queues[copy.queue.index()];
                 if let Some(journey) = self.journeys.get_mut(copy)
                     && journey.state == State::Ready
@@ -246,7 +253,7 @@ impl World {
         let slot = consumer.and_then(|consumer| self.consumers.get(consumer as usize));
         if let Some(slot) = slot.filter(|_| channel > 0) {
             let at = slot.subscriptions + u32::from(channel) - 1;
-            self.check.settled(at as usize, delivery, false);
+            self.check.settled(at as usize, delivery, false, |_| {});
         }
     }
 
@@ -327,6 +334,9 @@ impl World {
     #[inline]
     fn proposed(&mut self, now: Time, tag: u64, copy: MessageCopy, from: Option<MessageCopy>) {
         self.check.begun(Tag(tag), from.is_some());
+        if from.is_none() {
+            self.check.routed_to(now, Tag(tag), copy);
+        }
         let source = from.and_then(|from| self.journeys.get(from));
         let journey = match source {
             Some(source) => source.moved(now),
@@ -372,6 +382,7 @@ impl World {
             Removal::Retired => queue.retired += 1,
         }
         self.check.ended(Tag(tag));
+        self.check.no_longer_back(copy);
         let Some(journey) = self.journeys.get_mut(copy) else {
             if let Removal::DeadLettered(_) = reason {
                 self.check.dead_lettered(now, copy, false);
@@ -400,6 +411,10 @@ impl World {
                 .and_then(|consumer| self.consumers.get(consumer as usize))
                 .is_some_and(|slot| self.groups[slot.group as usize].auto_ack)
         };
+        if reason == Removal::Acked {
+            let automatic = acks_by_itself(journey.holder);
+            self.check.acked(now, copy, journey, automatic);
+        }
         // A service comes after the acknowledgement if that is automatic; a copy that a crash brought back has one more.
         let being_served =
             reason == Removal::Acked && (!journey.served || acks_by_itself(journey.holder));

@@ -27,6 +27,10 @@ pub struct Plan {
     /// Values that differ from the scenario's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub knobs: Vec<Knob>,
+    /// A bug that a test plants.
+    #[cfg(feature = "planted-bugs")]
+    #[serde(skip)]
+    pub bug: Option<crate::planted::Bug>,
 }
 
 /// One arrival: which producer of all, and which of its messages.

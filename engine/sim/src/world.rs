@@ -114,6 +114,8 @@ pub struct ProducerSlot {
     pub machine: Producer,
     pub group: u32,
     pub closed: bool,
+    /// It asks for confirms, outside of transactions.
+    pub confirms: bool,
     pub scheduled: Time,
 }
 
@@ -195,6 +197,7 @@ impl World {
                     machine,
                     group: group as u32,
                     closed: matches!(spec.arrivals, Arrivals::Closed { .. }),
+                    confirms: spec.confirm.is_some() && spec.transaction.is_none(),
                     scheduled: Time::MAX,
                 });
             }
@@ -271,7 +274,7 @@ impl World {
             groups,
             connections,
             network: Costs::new(&scenario.cluster.network),
-            node: Node::new(&scenario, &layout, seed),
+            node: Node::new(&scenario, &layout, plan),
             journeys: Journeys::new((0..layout.len()).map(|queue| {
                 let queue = &scenario.queues[layout.queue_of(queue)];
                 queue.policy.stream.is_some()

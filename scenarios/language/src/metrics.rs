@@ -428,6 +428,34 @@ pub const INVARIANTS: &[Invariant] = &[
         name: "priority-order",
         about: "nothing is delivered while a message of higher priority is ready",
     },
+    Invariant {
+        name: "confirm-durable",
+        about: "at the moment of a confirm the log is as far as the durability of the message's queues asks",
+    },
+    Invariant {
+        name: "redelivered-flag",
+        about: "what was delivered before is marked as redelivered",
+    },
+    Invariant {
+        name: "requeue-order",
+        about: "what came back is delivered before what came after it, where the queue requeues in place",
+    },
+    Invariant {
+        name: "ack-asked",
+        about: "nothing is removed as acknowledged that the consumer that had it did not acknowledge",
+    },
+    Invariant {
+        name: "no-duplicate",
+        about: "a queue that deduplicates does not take a message again whose first copy is still there",
+    },
+    Invariant {
+        name: "key-partition",
+        about: "messages of one key go to one partition",
+    },
+    Invariant {
+        name: "no-stall",
+        about: "a queue with ready messages and a consumer that holds nothing delivers within 5 s",
+    },
 ];
 
 /// The unit of the metric `name`; `None` if there is no such metric.

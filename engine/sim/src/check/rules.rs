@@ -1,6 +1,6 @@
 //! What is claimed of each queue.
 
-use queuelab_core::{GroupKind, Requeue, Span};
+use queuelab_core::{Durability, GroupKind, Requeue, Span};
 use queuelab_scenario::{Claim, Queue, Scenario};
 
 use crate::topology::Layout;
@@ -18,6 +18,14 @@ pub struct Rules {
     pub limit: Option<u32>,
     /// Higher priorities go first, whoever consumes.
     pub by_priority: bool,
+    /// When its commands count.
+    pub durability: Durability,
+    /// What comes back goes before what came after it.
+    pub returns_first: bool,
+    /// The queue of the scenario, and which of its partitions this is, if it has several.
+    pub partition: Option<(u32, u32)>,
+    /// For how long it knows messages again.
+    pub deduplicates: Option<Span>,
 }
 
 impl Rules {
@@ -31,6 +39,9 @@ impl Rules {
             .iter()
             .filter(|group| group.from.contains(&of));
         let selects = consumers.any(|group| group.selector.is_some());
+        let mut producers = scenario.producers.iter();
+        let delays = producers.any(|producer| producer.properties.delay.is_some());
+        let partitions = layout.partitions(of);
         Rules {
             bound: layout
                 .share(queue, spec.max_length)
@@ -40,6 +51,19 @@ impl Rules {
             limit: policy.delivery_limit,
             // Groups and selectors keep messages from consumers that others may go to.
             by_priority: policy.max_priority > 0 && !policy.groups && !selects,
+            durability: spec.durability,
+            returns_first: policy.requeue == Requeue::Original
+                && policy.max_priority == 0
+                && policy.retry_delay.is_none()
+                && policy.stream.is_none()
+                && !(policy.groups || selects || policy.dead_letter_at_least_once)
+                && !(spec.brokerless || delays),
+            partition: (partitions.len() > 1)
+                .then_some((of as u32, (queue - partitions.start) as u32)),
+            // A small memory forgets before its time.
+            deduplicates: (policy.deduplicate.as_ref())
+                .filter(|memory| memory.capacity >= LARGE)
+                .map(|memory| memory.window),
         }
     }
 }
@@ -83,3 +107,6 @@ fn asked_for_order(scenario: &Scenario, name: &str) -> bool {
             if invariant == "order-per-key" && of.as_deref().is_none_or(|of| of == name))
     })
 }
+
+/// A memory of so many messages holds all that a run sends within its window, more likely than not.
+const LARGE: u32 = 10_000;

@@ -1,0 +1,128 @@
+//! A confirm implies that the message is durable: looked at in the broker and on the disk, at the moment of the confirm.
+
+use queuelab_core::{Command, Durability, Entry, Ledger, LogPosition, Time};
+
+use super::{Check, Invariant, Place, Tag};
+
+/// What confirms stand for.
+#[derive(Clone, Debug, Default)]
+pub struct Durable {
+    /// By connection of a producer that asks for confirms: how many publishes its channel has had, and those without an answer.
+    channels: Vec<Channel>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Channel {
+    publishes: u64,
+    open: Ledger<Tag>,
+}
+
+/// How far the log has to be before a message may be confirmed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Awaited {
+    /// In a queue.
+    queue: u32,
+    /// In the operating system's hands up to here.
+    written: LogPosition,
+    /// On the platter up to here.
+    synced: LogPosition,
+}
+
+impl Durable {
+    /// For so many connections of producers.
+    pub fn new(connections: usize) -> Durable {
+        Durable {
+            channels: vec![Channel::default(); connections],
+        }
+    }
+}
+
+impl Check {
+    /// A connection has a new channel, whose confirms count from 1.
+    pub fn opened(&mut self, connection: u32) {
+        if let Some(channel) = self.durable.channels.get_mut(connection as usize) {
+            *channel = Channel::default();
+        }
+    }
+
+    /// The broker takes up a publish that is to be confirmed.
+    #[inline]
+    pub fn published(&mut self, connection: u32, tag: u64) {
+        if let Some(channel) = self.durable.channels.get_mut(connection as usize) {
+            channel.publishes += 1;
+            channel.open.push(channel.publishes, Tag(tag));
+        }
+    }
+
+    /// An entry is on its way to the log.
+    #[inline]
+    pub fn persisted(&mut self, position: LogPosition, entry: &Entry) {
+        if !self.enabled {
+            return;
+        }
+        for command in entry.commands() {
+            if let Command::Enqueue { copy, message, .. } = command {
+                let queue = copy.queue.0;
+                let synced = match self.rules[copy.queue.index()].durability {
+                    Durability::None => continue,
+                    Durability::Fsync => position,
+                    // The others promise no more than the operating system's memory.
+                    _ => LogPosition(0),
+                };
+                let written = position;
+                self.update(Tag(message.tag), |message| {
+                    message.awaited = Awaited {
+                        queue,
+                        written,
+                        synced: synced.max(message.awaited.synced),
+                    };
+                });
+            }
+        }
+    }
+
+    /// A confirm leaves the broker, with the log as far as `written` and `synced`.
+    #[inline]
+    pub fn confirms(
+        &mut self,
+        now: Time,
+        (connection, sequence, multiple): (u32, u64, bool),
+        accepted: bool,
+        (written, synced): (LogPosition, LogPosition),
+    ) {
+        let confirmed = |check: &mut Check, tag: Option<Tag>| {
+            if let Some(tag) = tag.filter(|_| accepted) {
+                check.is_durable(now, tag, written, synced);
+            }
+        };
+        let Some(channel) = self.durable.channels.get_mut(connection as usize) else {
+            return;
+        };
+        if !multiple {
+            let tag = channel.open.remove(sequence);
+            return confirmed(self, tag);
+        }
+        while let Some(channel) = self.durable.channels.get_mut(connection as usize)
+            && (channel.open.front()).is_some_and(|(first, _)| first <= sequence)
+        {
+            let tag = channel.open.pop_front().map(|(_, tag)| tag);
+            confirmed(self, tag);
+        }
+    }
+
+    fn is_durable(&mut self, now: Time, tag: Tag, written: LogPosition, synced: LogPosition) {
+        let messages = self.messages.get(tag.producer());
+        let Some(message) = messages.and_then(|messages| messages.get(tag.sequence())) else {
+            return;
+        };
+        let awaited = message.awaited;
+        let place = Place::of(now, awaited.queue as usize, tag);
+        let durable = awaited.written <= written && awaited.synced <= synced;
+        self.compare(Invariant::ConfirmDurable, place, durable, || {
+            format!(
+                "at {now}: {tag} was confirmed before its place in the log, {}, was safe: written up to {}, synced up to {}",
+                awaited.written.0.max(awaited.synced.0), written.0, synced.0
+            )
+        });
+    }
+}

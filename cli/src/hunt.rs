@@ -363,10 +363,7 @@ fn json_of(hunts: &[Hunted], args: &Hunt) -> Value {
 /// What a run tells the shrinker if it fails in the same way.
 fn failure(outcome: &Outcome, broken: &Broken) -> Option<Failure> {
     let violation = outcome.like(broken)?;
-    let culprit = violation.tag.map(|tag| Operation {
-        producer: (tag >> 40) as u32,
-        sequence: tag & ((1 << 40) - 1),
-    });
+    let culprit = violation.tag.map(Operation::of_tag);
     Some(Failure {
         at: violation.at,
         operations: outcome.operations.clone(),

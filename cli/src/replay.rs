@@ -1,5 +1,6 @@
 //! `queuelab replay`: a violation again.
 
+use anyhow::bail;
 use queuelab_scenario::Scenario;
 use queuelab_sim::{Line, Outcome, Violation, Watch, attempt};
 
@@ -18,6 +19,9 @@ use crate::terminal::{self, ColorChoice};
 pub(crate) fn replay(args: &Replay, color: ColorChoice) -> anyhow::Result<Status> {
     let capsule = Capsule::read(&args.capsule)?;
     let scenario = capsule.scenario.open()?;
+    if let Some(misfit) = capsule.plan.misfit(&scenario) {
+        bail!("failed to replay {}: {misfit}", args.capsule.display());
+    }
     let broken = &capsule.expected.broken;
     let outcome = quietly(|| attempt(&scenario, &capsule.plan, Watch::Story, Some(broken)));
     let painter = Painter {

@@ -68,6 +68,8 @@ fn help_explains_every_command_with_examples() {
     for command in [
         "run",
         "watch",
+        "hunt",
+        "replay",
         "predict",
         "list",
         "show",

@@ -79,7 +79,7 @@ impl World {
     pub fn tell_sent(&mut self, tag: Tag, publish: &Publish) {
         if let Some(history) = &mut self.history {
             if publish.attempt == 0 {
-                history.operations.push(operation(tag));
+                history.operations.push(Operation::of_tag(tag.0));
             }
             let again = if publish.attempt > 0 { " again" } else { "" };
             let text = format!("sent{again}, {} bytes", publish.size);
@@ -90,7 +90,7 @@ impl World {
     /// A message is in its queue before the run.
     pub fn tell_loaded(&mut self, tag: Tag) {
         if let Some(history) = &mut self.history {
-            history.operations.push(operation(tag));
+            history.operations.push(Operation::of_tag(tag.0));
             self.tell(Some(tag.0), "was there before the run".into());
         }
     }
@@ -185,13 +185,6 @@ impl World {
         let group = self.consumers[consumer as usize].group as usize;
         let member = consumer - self.groups[group].first;
         format!("{}/{member}", self.scenario.consumers[group].name)
-    }
-}
-
-fn operation(tag: Tag) -> Operation {
-    Operation {
-        producer: tag.producer() as u32,
-        sequence: tag.sequence(),
     }
 }
 

@@ -6,8 +6,10 @@
 use std::sync::Arc;
 
 use queuelab_core::Time;
-use queuelab_scenario::{Fault, Scenario};
+use queuelab_scenario::{Fault, FaultKind, Queues, Scenario, Whose};
 use serde::{Deserialize, Serialize};
+
+use crate::check::Tag;
 
 /// How to run a scenario. The default is the scenario as it is, with seed 0.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -22,7 +24,7 @@ pub struct Plan {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep: Option<Mask>,
     /// The faults, instead of the scenario's.
-    #[serde(skip)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub faults: Option<Vec<Fault>>,
     /// Values that differ from the scenario's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -100,10 +102,49 @@ impl Plan {
         Arc::new(scenario)
     }
 
+    /// What of the plan a scenario does not have, in words, if there is something.
+    pub fn misfit(&self, scenario: &Scenario) -> Option<String> {
+        let (producers, consumers) = (scenario.producers.len(), scenario.consumers.len());
+        let strays = |fault: &&Fault| match fault.kind.clients().map(|clients| clients.of) {
+            Some(Whose::Producer(group)) => group >= producers,
+            Some(Whose::Consumer(group)) => group >= consumers,
+            _ => match fault.kind {
+                FaultKind::Purge { queues }
+                | FaultKind::Delete { queues }
+                | FaultKind::SetDurability { queues, .. } => {
+                    matches!(queues, Queues::Queue(queue) if queue >= scenario.queues.len())
+                }
+                _ => false,
+            },
+        };
+        if let Some(fault) = self.faults.iter().flatten().find(strays) {
+            return Some(format!(
+                "fault {} is of a group or queue that is not there",
+                fault.name
+            ));
+        }
+        let stray = self.knobs.iter().find(|knob| match knob {
+            Knob::Consumers { group, .. } | Knob::Prefetch { group, .. } => *group >= consumers,
+            Knob::Window { group, .. } => *group >= producers,
+        });
+        stray.map(|knob| format!("{knob:?} is of a group that is not there"))
+    }
+
     /// When the run of a scenario ends.
     pub fn end(&self, scenario: &Scenario) -> Time {
         let end = scenario.end();
         self.horizon.map_or(end, |horizon| horizon.min(end))
+    }
+}
+
+impl Operation {
+    /// The operation that a message's tag names.
+    pub fn of_tag(tag: u64) -> Operation {
+        let tag = Tag(tag);
+        Operation {
+            producer: tag.producer() as u32,
+            sequence: tag.sequence(),
+        }
     }
 }
 

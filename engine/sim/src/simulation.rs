@@ -8,7 +8,7 @@ use queuelab_record::{
     PhaseInfo, PriorityRecord, ProducerRecord, QueueRecord, RunRecord, SCHEMA_VERSION,
     ScenarioInfo, Trust,
 };
-use queuelab_scenario::{Fault, Profile, Scenario};
+use queuelab_scenario::{Fault, Profile, Scenario, When};
 
 use crate::history::{History, Line};
 use crate::journey::State;
@@ -179,7 +179,8 @@ impl Simulation {
     pub fn activations(&self) -> Vec<Fault> {
         let now = self.now();
         let faults = self.world.scenario.faults.iter();
-        faults.filter(|fault| fault.at <= now).cloned().collect()
+        let begun = |fault: &&Fault| matches!(fault.when, When::At(at) if at <= now);
+        faults.filter(begun).cloned().collect()
     }
 
     /// Lines logged since the last call: phases, faults, restarts.

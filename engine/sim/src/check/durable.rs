@@ -1,6 +1,6 @@
 //! A confirm implies that the message is durable: looked at in the broker and on the disk, at the moment of the confirm.
 
-use queuelab_core::{Command, Durability, Entry, Ledger, LogPosition, Time};
+use queuelab_core::{Command, Durability, Entry, Ledger, LogPosition, Message, Time};
 
 use super::{Check, Invariant, Place, Tag};
 
@@ -37,6 +37,12 @@ impl Durable {
     }
 }
 
+/// A dead letter is an entry of its own, that no confirm waits for.
+fn died(message: &Message) -> bool {
+    let properties = message.properties.as_deref();
+    properties.is_some_and(|properties| !properties.deaths.is_empty())
+}
+
 impl Check {
     /// A connection has a new channel, whose confirms count from 1.
     pub fn opened(&mut self, connection: u32) {
@@ -61,7 +67,9 @@ impl Check {
             return;
         }
         for command in entry.commands() {
-            if let Command::Enqueue { copy, message, .. } = command {
+            if let Command::Enqueue { copy, message, .. } = command
+                && !died(message)
+            {
                 let queue = copy.queue.0;
                 let synced = match self.rules[copy.queue.index()].durability {
                     Durability::None => continue,

@@ -91,7 +91,7 @@ mod tests {
     #[test]
     fn a_story_follows_its_message() {
         let scenario = queuelab_scenario::open("hello", &[]).unwrap();
-        let line = |at, tag, text: &str| Line(Time(at * 1_000), tag, text.into());
+        let line = |at: u64, tag, text: &str| Line(Time(at * 1_000), tag, text.into());
         let lines = [
             line(1, Some(3), "sent, 10 bytes"),
             line(2, Some(4), "sent, 10 bytes"),

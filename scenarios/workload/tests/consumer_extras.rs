@@ -328,12 +328,12 @@ fn poison_fails_whoever_serves_it_and_how_often() {
 }
 
 #[test]
-fn a_member_leaves_in_peace_and_comes_back() {
+fn a_member_leaves_in_peace_with_what_it_has_begun_and_comes_back() {
     check(
         Spec {
             churn: Some(Churn {
                 every: Distribution::Constant(millis(15)),
-                away: Distribution::Constant(millis(5)),
+                away: Distribution::Constant(millis(10)),
                 crash: false,
                 declare: false,
             }),
@@ -343,20 +343,23 @@ fn a_member_leaves_in_peace_and_comes_back() {
             },
             ..consumer()
         },
-        "0 deliver a1 a2
-         15 reset
-         16 deliver a3
-         21 connected
-         21 deliver a2
-         30 reset
-         35 crash",
+        "0 deliver a1 a2 a3
+         20 reset
+         21 deliver a4
+         26 connected
+         26 deliver a3
+         36 reset
+         40 crash",
         expect![[r#"
             10  served a1: waited 0s, took 10 ms
-            15  ack a1
-            15  leave
-            20  connect!
-            30  leave
-            35  connect!
+            20  served a2: waited 10 ms, took 10 ms
+            20  ack ..a2
+            20  leave
+            25  connect!
+            36  served a3: waited 0s, took 10 ms
+            36  ack a3
+            36  leave
+            40  connect!
         "#]],
     );
 }

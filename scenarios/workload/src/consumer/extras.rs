@@ -198,7 +198,7 @@ impl Consumer {
         let dues = [
             service,
             extras.renew,
-            extras.gives_up,
+            extras.gives_up.filter(|_| extras.leaving.is_none()),
             extras.asking.wake,
             capped.then_some(extras.next_start),
             departure.filter(|due| *due < Time::MAX),

@@ -71,6 +71,8 @@ pub fn scenario(seconds: u64) -> Scenario {
         consumers: Vec::new(),
         groups: Vec::new(),
         faults: Vec::new(),
+        budget: FaultBudget::default(),
+        heal: None,
         until: None,
     }
 }

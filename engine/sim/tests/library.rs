@@ -140,11 +140,11 @@ library! {
     idle_consumers: "idle-consumers", expect!["85fa29f326c95160"];
     batch_linger: "batch-linger", expect!["9f283d38e32f9fad"];
     bursts: "bursts", expect!["2adaacf4ca0feebd"];
-    credit_flow: "credit-flow", expect![""];
-    idempotent_producer: "idempotent-producer", expect![""];
-    retention: "retention", expect![""];
-    temporary_queue: "temporary-queue", expect![""];
-    visibility_timeout: "visibility-timeout", expect![""];
+    credit_flow: "credit-flow", expect!["344b06e1f1a3a55a"];
+    idempotent_producer: "idempotent-producer", expect!["a1e793b717f9e722"];
+    retention: "retention", expect!["825efd295800eda6"];
+    temporary_queue: "temporary-queue", expect!["61a29c4150afdb34"];
+    visibility_timeout: "visibility-timeout", expect!["d625c63c89f46a3c"];
     closed_users: "closed-users", expect!["01ae9c691497c6e0"];
     diurnal: "diurnal", expect!["d19bb0512ad6e189"];
     flash_sale: "flash-sale", expect!["5515cea2925391fc"];
@@ -189,7 +189,7 @@ library! {
     nats_ack_wait: "nats-ack-wait", expect!["70acfc76c795fda7"];
     one_workload: "one-workload", expect!["4f2b5ffeae27c19d"];
     rabbitmq_power_loss: "rabbitmq-power-loss", expect!["1fd336a7b19fada3"];
-    redis_list_crash: "redis-list-crash", expect!["79f7bc55113a701f"];
+    redis_list_crash: "redis-list-crash", expect!["73db36ec7baa037c"];
     redis_stream_claim: "redis-stream-claim", expect!["cf6855435bca3446"];
     zeromq_slow_peer: "zeromq-slow-peer", expect!["e3d918420d1a58c5"];
     sqs_visibility: "sqs-visibility", expect!["f8cc0a4066843d92"];

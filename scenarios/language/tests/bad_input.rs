@@ -2182,11 +2182,27 @@ fn without_a_broker() {
     let cases = [
         (
             &[beyond, ("true\n", "true\npartitions = 2\n")][..],
-            expect![[r#""#]],
+            expect![[r#"
+                error: a queue without a broker has no bindings, partitions, backlog or dead letters
+                 --> bad.toml:4:8
+                  |
+                4 | name = "jobs"
+                  |        ^^^^^^
+                  |
+                  = help: leave them out, or choose another `design`
+            "#]],
         ),
         (
             &[beyond, ("true\n", "true\nbacklog = 5\n")],
-            expect![[r#""#]],
+            expect![[r#"
+                error: a queue without a broker has no bindings, partitions, backlog or dead letters
+                 --> bad.toml:4:8
+                  |
+                4 | name = "jobs"
+                  |        ^^^^^^
+                  |
+                  = help: leave them out, or choose another `design`
+            "#]],
         ),
         (
             &[
@@ -2194,40 +2210,107 @@ fn without_a_broker() {
                 ("true\n", "true\ndead_letter = \"dead\"\n"),
                 ("[[producer]]", "[[queue]]\nname = \"dead\"\n[[producer]]"),
             ],
-            expect![[r#""#]],
+            expect![[r#"
+                error: a queue without a broker has no bindings, partitions, backlog or dead letters
+                 --> bad.toml:4:8
+                  |
+                4 | name = "jobs"
+                  |        ^^^^^^
+                  |
+                  = help: leave them out, or choose another `design`
+            "#]],
         ),
         (
             &[(
                 "[[producer]]",
                 "[[queue]]\nname = \"kept\"\ndead_letter = \"jobs\"\n[[producer]]",
             )],
-            expect![[r#""#]],
+            expect![[r#"
+                error: its dead letters would go to a queue without a broker
+                 --> bad.toml:8:8
+                  |
+                8 | name = "kept"
+                  |        ^^^^^^
+                  |
+                  = help: name a queue at the broker as `dead_letter`
+
+                error: the dead-letter target `jobs` blocks when it is full, but a dead letter cannot wait
+                 --> bad.toml:9:15
+                  |
+                9 | dead_letter = "jobs"
+                  |               ^^^^^^
+                  |
+                  = help: give `jobs` another `overflow`
+            "#]],
         ),
-        (&[("rate", "confirm = true\nrate")], expect![[r#""#]]),
+        (
+            &[("rate", "confirm = true\nrate")],
+            expect![[r#"
+            error: without a broker nobody confirms, and a producer has either peers or a broker
+             --> bad.toml:9:6
+              |
+            9 | to = "jobs"
+              |      ^^^^^^
+              |
+              = help: leave `confirm`, `transaction` and `retry` out, and give other targets a producer of their own
+        "#]],
+        ),
         (
             &[
                 ("to = \"jobs\"", "to = [\"jobs\", \"kept\"]"),
                 ("[[producer]]", "[[queue]]\nname = \"kept\"\n[[producer]]"),
             ],
-            expect![[r#""#]],
+            expect![[r#"
+                error: without a broker nobody confirms, and a producer has either peers or a broker
+                  --> bad.toml:11:6
+                   |
+                11 | to = ["jobs", "kept"]
+                   |      ^^^^^^^^^^^^^^^^
+                   |
+                   = help: leave `confirm`, `transaction` and `retry` out, and give other targets a producer of their own
+            "#]],
         ),
         (
             &[
                 ("from = \"jobs\"", "from = [\"jobs\", \"kept\"]"),
                 ("[[producer]]", "[[queue]]\nname = \"kept\"\n[[producer]]"),
             ],
-            expect![[r#""#]],
+            expect![[r#"
+                error: a consumer has either peers or a broker
+                  --> bad.toml:16:8
+                   |
+                16 | from = ["jobs", "kept"]
+                   |        ^^^^^^^^^^^^^^^^
+                   |
+                   = help: write ack = "auto" without `pull`, fewer members, and a consumer of its own for the broker's queues
+            "#]],
         ),
         (
             &[beyond, ("count = 4", "count = 4\nack = \"manual\"")],
-            expect![[r#""#]],
+            expect![[r#"
+                error: without a broker nothing is acknowledged or asked for
+                  --> bad.toml:15:8
+                   |
+                15 | from = "jobs"
+                   |        ^^^^^^
+                   |
+                   = help: write ack = "auto" without `pull`, fewer members, and a consumer of its own for the broker's queues
+            "#]],
         ),
         (
             &[
                 ("rate", "count = 1_000\nrate"),
                 ("count = 4", "count = 101"),
             ],
-            expect![[r#""#]],
+            expect![[r#"
+                error: more than 100,000 pipes between senders and receivers
+                  --> bad.toml:15:8
+                   |
+                15 | from = "jobs"
+                   |        ^^^^^^
+                   |
+                   = help: write ack = "auto" without `pull`, fewer members, and a consumer of its own for the broker's queues
+            "#]],
         ),
     ];
     for (replacements, expected) in cases {

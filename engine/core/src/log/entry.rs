@@ -10,8 +10,8 @@ use crate::interface::{Command, Entry, Times};
 use crate::message::{Death, DeathRecord, Message, ProducerSequence, Properties, Value};
 use crate::time::{Span, WallTime};
 
-/// Appends an entry: 0 and a command, or 1 more than their number and the commands.
-pub(super) fn put_entry(out: &mut Vec<u8>, entry: &Entry) {
+/// Appends an entry as the body of its record: 0 and a command, or 1 more than their number and the commands.
+pub fn put_entry(out: &mut Vec<u8>, entry: &Entry) {
     match entry {
         Entry::One(command) => {
             put_int(out, 0);
@@ -26,8 +26,8 @@ pub(super) fn put_entry(out: &mut Vec<u8>, entry: &Entry) {
     }
 }
 
-/// The entry that these bytes are, all of them; `None` if they are none.
-pub(super) fn read_entry(bytes: &Bytes) -> Option<Entry> {
+/// The entry that these bytes are, all of them; `None` if they are none. Keys, bodies and headers share their memory.
+pub fn read_entry(bytes: &Bytes) -> Option<Entry> {
     let reader = &mut Reader::new(bytes);
     let entry = match reader.int()? {
         0 => Entry::One(read_command(reader)?),

@@ -4,7 +4,9 @@ mod crashes;
 mod damage;
 mod entries;
 mod files;
+mod fuzz;
 mod rig;
+mod targets;
 
 use bytes::Bytes;
 use queuelab_core::log::*;

@@ -1,6 +1,7 @@
 //! The broker: inputs in, outputs out.
 
 mod commit;
+mod compact;
 mod consume;
 mod dead_letter;
 mod flow;
@@ -22,6 +23,7 @@ use std::collections::VecDeque;
 use rand::SeedableRng as _;
 
 use self::commit::{Log, Origin, Transaction};
+use self::compact::Compaction;
 use self::dead_letter::{Move, Stalled};
 use self::flow::Flow;
 use self::streams::Streams;
@@ -51,6 +53,7 @@ pub struct Broker {
     /// Dead-letter moves whose targets have not all committed.
     moves: Slab<Move>,
     log: Log,
+    compaction: Compaction,
     flow: Option<Box<Flow>>,
     transaction: Transaction,
     /// Commits of clients' transactions that wait for the log.
@@ -116,6 +119,7 @@ impl Broker {
             answers: 0,
             observe: config.observe,
             router,
+            compaction: Compaction::new(&queues),
             queues,
             connections: Connections::default(),
             consumers: Slab::default(),
@@ -217,6 +221,7 @@ impl Broker {
         }
         if self.log.release_is_due() {
             self.refresh_marks(out);
+            self.compact(out);
         }
         if let Some(through) = self.log.sync() {
             append(out, || Output::Sync { through });
@@ -229,13 +234,7 @@ impl Broker {
         }
         // With nobody allowed to publish, few entries come: a full disk is looked after at once.
         if self.log.release_is_due() || self.disk_is_short() {
-            let marks = self.oldest_mark();
-            let oldest = self
-                .queues
-                .iter_mut()
-                .filter_map(Queue::oldest_position)
-                .chain(marks)
-                .min();
+            let oldest = self.oldest_position();
             out.extend(
                 self.log
                     .release(oldest)

@@ -54,7 +54,7 @@ pub(crate) struct Queue {
     proposed_bytes: u64,
     /// Bytes of all messages in it.
     pub(crate) held_bytes: u64,
-    /// No slot with a smaller serial is in the log.
+    /// No slot with a smaller serial is in the log, but for copies.
     oldest_logged: u64,
     /// What deliveries may take, if that is limited.
     pub(crate) leases: Option<Box<Leases>>,
@@ -82,6 +82,8 @@ pub(crate) struct Slot {
     pub(crate) position: LogPosition,
     pub(crate) deliveries: u32,
     pub(crate) redelivered: bool,
+    /// Its entry in the log is a copy: it is younger than its serial says.
+    pub(crate) copied: bool,
     pub(crate) state: State,
     /// What most messages do without.
     pub(crate) timing: Option<Box<Timing>>,
@@ -219,6 +221,7 @@ impl Queue {
                 position,
                 deliveries: 0,
                 redelivered: false,
+                copied: false,
                 state: State::Proposed,
                 timing: Timing::new(times),
             },
@@ -385,7 +388,39 @@ impl Queue {
         gone
     }
 
-    /// The log's first place that this queue needs.
+    /// How many messages it holds, in whatever state.
+    pub(crate) fn held(&self) -> u64 {
+        match &self.stream {
+            Some(_) => self.ready,
+            None => self.slots.len() as u64,
+        }
+    }
+
+    /// Serials of messages that the log has before a place, but for copies; those that are not logged at all among them.
+    pub(crate) fn logged_before(&self, end: LogPosition) -> impl Iterator<Item = u64> {
+        let slots = self.slots.iter_from(self.oldest_logged);
+        let slots = slots.take_while(move |(_, slot)| slot.copied || slot.position < end);
+        let logged = slots.filter(|(_, slot)| slot.logged() && !slot.copied);
+        logged.map(|(serial, _)| serial)
+    }
+
+    /// Serials and places of messages whose entry in the log is a copy.
+    pub(crate) fn copies(&self) -> impl Iterator<Item = (u64, LogPosition)> {
+        let copies = self.slots.iter().filter(|(_, slot)| slot.copied);
+        copies.map(|(serial, slot)| (serial, slot.position))
+    }
+
+    /// The log has a message at another place from now on; false if the message is gone.
+    pub(crate) fn replace_entry(&mut self, serial: u64, position: LogPosition) -> bool {
+        let Some(slot) = self.slots.get_mut(serial) else {
+            return false;
+        };
+        slot.position = position;
+        slot.copied = true;
+        true
+    }
+
+    /// The log's first place that this queue needs, but for copies.
     pub(crate) fn oldest_position(&mut self) -> Option<LogPosition> {
         let deletion = (self.deleted_at > LogPosition(0)).then_some(self.deleted_at);
         if let Some(stream) = &self.stream {
@@ -393,7 +428,7 @@ impl Queue {
         }
         while let Some((serial, slot)) = self.slots.at_or_after(self.oldest_logged) {
             self.oldest_logged = serial;
-            if slot.logged() {
+            if slot.logged() && !slot.copied {
                 return Some(deletion.map_or(slot.position, |at| at.min(slot.position)));
             }
             self.oldest_logged += 1;

@@ -56,6 +56,11 @@ pub(super) enum Effect {
     Delete {
         copy: MessageCopy,
     },
+    /// The log has a message again, at `position`.
+    Copied {
+        copy: MessageCopy,
+        position: LogPosition,
+    },
     /// The log says at `position` again that a queue was deleted.
     StayDeleted {
         copy: MessageCopy,
@@ -90,6 +95,7 @@ impl Effect {
             | Effect::Advance { copy, .. }
             | Effect::Leave { copy, .. }
             | Effect::Repeat { copy, .. }
+            | Effect::Copied { copy, .. }
             | Effect::StayDeleted { copy, .. }
             | Effect::Delete { copy } => *copy,
         }
@@ -149,6 +155,12 @@ impl Log {
         self.needs_sync |= needs_sync;
         let position = self.last;
         append(out, || Output::Persist { position, entry });
+    }
+
+    /// Appends; the effect waits for the disk, whatever its queue asks for.
+    pub(super) fn persist_synced(&mut self, entry: Entry, effect: Effect, out: &mut Vec<Output>) {
+        self.persist(entry, true, out);
+        self.unsynced.push_back((self.last, effect));
     }
 
     /// Up to where the log is written, and synced.
@@ -342,6 +354,7 @@ impl Broker {
             }
             Effect::Repeat { origin, .. } => self.resolve(origin, out),
             Effect::Delete { copy } => self.finish_delete(copy, out),
+            Effect::Copied { copy, position } => self.apply_copied(copy, position),
             Effect::StayDeleted { copy, position } => {
                 let queue = &mut self.queues[copy.queue.index()];
                 if !queue.exists {

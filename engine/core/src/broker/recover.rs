@@ -17,6 +17,7 @@ struct Survivor {
     times: Times,
     /// Where it stands if not at its serial.
     place: Option<(u64, u64)>,
+    copied: bool,
 }
 
 /// Replays a log into empty queues; the result announces what survived. Commands for queues that are unknown or no longer durable, and
@@ -58,14 +59,19 @@ pub(super) fn recover(
             let survivors = &mut survivors[copy.queue.index()];
             match command.clone() {
                 Command::Enqueue { message, times, .. } if queue.stream.is_none() => {
-                    next_serials[copy.queue.index()] = copy.serial.saturating_add(1);
-                    survivors.entry(copy.serial).or_insert(Survivor {
+                    // Serials grow; what is out of order was logged again.
+                    let next = &mut next_serials[copy.queue.index()];
+                    let copied = copy.serial < *next;
+                    *next = copy.serial.saturating_add(1).max(*next);
+                    let survivor = Survivor {
                         position,
                         deliveries: 0,
                         message,
                         times,
                         place: None,
-                    });
+                        copied,
+                    };
+                    survivors.insert(copy.serial, survivor);
                 }
                 Command::Remove { .. } => drop(survivors.remove(&copy.serial)),
                 Command::Return {
@@ -131,6 +137,7 @@ impl Survivor {
             position: self.position,
             deliveries: self.deliveries,
             redelivered: true,
+            copied: self.copied,
             state: State::Proposed,
             timing,
         }

@@ -52,7 +52,7 @@ pub(crate) fn recover_mutated(data: &[u8]) {
         if bytes.len() < HEADER {
             continue;
         }
-        let place = usize::from(change[1]) * 8 % (bytes.len() - HEADER + 1) & !7;
+        let place = (usize::from(change[1]) * 8 % (bytes.len() - HEADER + 1)) & !7;
         let field = place + usize::from(change[2] & 63).min(bytes.len() - place - 1);
         match change[2] >> 6 {
             0 => bytes.truncate(field),
@@ -74,8 +74,11 @@ pub(crate) fn recover_mutated(data: &[u8]) {
     look(&segments, [&slots[0], &slots[1]]);
 }
 
-/// Three segments and two checkpoints, in two lives.
-fn valid_log() -> (Vec<(u32, Vec<u8>)>, [Vec<u8>; 2]) {
+/// Segments with their numbers, and the checkpoint slots.
+type Directory = (Vec<(u32, Vec<u8>)>, [Vec<u8>; 2]);
+
+/// A few segments, whose head has moved.
+fn valid_log() -> Directory {
     let mut files: Vec<(u32, Vec<u8>)> = Vec::new();
     let mut slots = [Vec::new(), Vec::new()];
     let mut keep = |operations: Vec<FileOperation>| {

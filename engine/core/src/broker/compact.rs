@@ -1,0 +1,154 @@
+//! The log stays in proportion to what it is needed for.
+//!
+//! The log's head goes as far as the oldest entry that something still needs. One message that nobody takes would hold everything behind it;
+//! so when most of the log is not needed, the messages at its head are logged again at its end. Such a copy is an ordinary entry, and the log
+//! stays a queue: what comes later replaces what was before, whatever else lies between. The place of the original counts until the copy is
+//! synced, also in queues that don't wait for that.
+
+use std::collections::BTreeMap;
+
+use super::Broker;
+use super::commit::Effect;
+use crate::config::Requeue;
+use crate::id::{LogPosition, MessageCopy, QueueId};
+use crate::interface::{Command, Entry, Output, Times};
+use crate::queue::{Queue, Slot, State};
+
+/// What was logged again.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Compaction {
+    /// Copies that are not synced.
+    pending: u32,
+    /// Messages whose entry is a copy, by its place; some have left, or were copied once more.
+    copied: BTreeMap<LogPosition, MessageCopy>,
+}
+
+impl Compaction {
+    /// As recovery found it.
+    pub(super) fn new(queues: &[Queue]) -> Compaction {
+        let queues = (0..).map(QueueId).zip(queues);
+        let copied = queues.flat_map(|(queue, state)| {
+            let copies = state.copies();
+            copies.map(move |(serial, position)| (position, MessageCopy { queue, serial }))
+        });
+        Compaction {
+            pending: 0,
+            copied: copied.collect(),
+        }
+    }
+
+    /// The first copy that is needed.
+    fn oldest(&mut self, queues: &[Queue]) -> Option<LogPosition> {
+        loop {
+            let entry = self.copied.first_entry()?;
+            let (position, copy) = (*entry.key(), *entry.get());
+            let slot = queues[copy.queue.index()].slot(copy.serial);
+            if slot.is_some_and(|slot| slot.position == position) {
+                return Some(position);
+            }
+            entry.remove();
+        }
+    }
+}
+
+impl Broker {
+    /// The log's first place that is needed.
+    pub(super) fn oldest_position(&mut self) -> Option<LogPosition> {
+        let marks = self.oldest_mark();
+        let copied = self.compaction.oldest(&self.queues);
+        let queues = self.queues.iter_mut().filter_map(Queue::oldest_position);
+        queues.chain(marks).chain(copied).min()
+    }
+
+    /// Logs messages at the head again, if that lets go of much more than it costs: with at most a quarter of the log needed, the first half
+    /// of it goes for at most a quarter's copies.
+    pub(super) fn compact(&mut self, out: &mut Vec<Output>) {
+        if self.compaction.pending > 0 {
+            return;
+        }
+        let Some(oldest) = self.oldest_position() else {
+            return;
+        };
+        let span = self.log.next().0 - oldest.0;
+        let needed: u64 = self.queues.iter().map(Queue::held).sum();
+        if span < SPARSE_ENTRIES || span / 4 < needed {
+            return;
+        }
+        let end = LogPosition(oldest.0 + span / 2);
+        let again = self.compaction.copied.range(..end);
+        let mut copies: Vec<MessageCopy> = again.map(|(_, copy)| *copy).collect();
+        for (queue, state) in (0..).map(QueueId).zip(&self.queues) {
+            let serials = state.logged_before(end);
+            copies.extend(serials.map(|serial| MessageCopy { queue, serial }));
+        }
+        for copy in copies.into_iter().take(COPIES_PER_CALL) {
+            self.log_again(copy, end, out);
+        }
+    }
+
+    fn log_again(&mut self, copy: MessageCopy, before: LogPosition, out: &mut Vec<Output>) {
+        let queue = &self.queues[copy.queue.index()];
+        let slot = queue.slot(copy.serial);
+        let Some(slot) = slot.filter(|slot| slot.position < before && slot.can_be_copied(queue))
+        else {
+            return;
+        };
+        let times = slot
+            .timing
+            .as_ref()
+            .map_or(Times::ANY, |timing| timing.times);
+        let enqueue = Command::Enqueue {
+            copy,
+            message: slot.message.clone(),
+            times,
+        };
+        let entry = match slot.deliveries {
+            0 => Entry::One(enqueue),
+            deliveries => {
+                let due = times.due;
+                let back = Command::Return {
+                    copy,
+                    deliveries,
+                    due,
+                };
+                Entry::Many([enqueue, back].into())
+            }
+        };
+        self.compaction.pending += 1;
+        let position = self.log.next();
+        let effect = Effect::Copied { copy, position };
+        self.log.persist_synced(entry, effect, out);
+    }
+
+    /// A copy is on the disk: the original may go.
+    pub(super) fn apply_copied(&mut self, copy: MessageCopy, position: LogPosition) {
+        self.compaction.pending -= 1;
+        if self.queues[copy.queue.index()].replace_entry(copy.serial, position) {
+            self.compaction.copied.insert(position, copy);
+        }
+    }
+}
+
+impl Slot {
+    /// Nothing about it is on its way to the log, and the log can say all that there is to say. (A place among those that came back is not
+    /// logged, but follows from the order of the entries: a copy would change it.)
+    fn can_be_copied(&self, queue: &Queue) -> bool {
+        let settled = match self.state {
+            State::Ready | State::Placed | State::Delayed | State::InFlight | State::Stalled => {
+                true
+            }
+            State::Proposed | State::Settling | State::Leaving => false,
+        };
+        let placed = self
+            .timing
+            .as_ref()
+            .is_some_and(|timing| timing.place.is_some());
+        settled && (queue.config.policy.requeue == Requeue::Original || !placed)
+    }
+}
+
+/// A shorter log is left alone.
+const SPARSE_ENTRIES: u64 = 1 << 16;
+
+/// So many messages are logged again at a time.
+const COPIES_PER_CALL: usize = 1_024;

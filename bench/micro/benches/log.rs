@@ -6,7 +6,9 @@ use std::hint::black_box;
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use queuelab_core::log::{Encoder, SegmentImage, put_entry, read_entry, recover};
-use queuelab_core::{Command, Entry, ExchangeId, LogPosition, Message, MessageCopy, QueueId, Times};
+use queuelab_core::{
+    Command, Entry, ExchangeId, LogPosition, Message, MessageCopy, QueueId, Times,
+};
 
 /// Publishes with bodies of `size` bytes.
 fn entries(size: usize) -> Vec<Entry> {

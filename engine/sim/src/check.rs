@@ -206,7 +206,9 @@ impl Check {
             (0..)
                 .zip(&scenario.producers)
                 .fold(Vec::new(), |mut of, (group, spec)| {
-                    let by_key = spec.to.iter().all(|(to, _)| matches!(to, Target::Queue(_)));
+                    // Without keys messages go round the partitions.
+                    let by_key = !matches!(spec.message_key, queuelab_scenario::Keys::None)
+                        && spec.to.iter().all(|(to, _)| matches!(to, Target::Queue(_)));
                     of.extend((0..spec.count).map(|_| by_key.then_some(group)));
                     of
                 });

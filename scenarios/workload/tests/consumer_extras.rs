@@ -353,7 +353,7 @@ fn a_member_leaves_in_peace_with_what_it_has_begun_and_comes_back() {
         expect![[r#"
             10  served a1: waited 0s, took 10 ms
             20  served a2: waited 10 ms, took 10 ms
-            20  ack ..a2
+            20  ack a2 multiple
             20  leave
             25  connect!
             36  served a3: waited 0s, took 10 ms

@@ -75,7 +75,8 @@ struct Ground<'a> {
     scenario: Arc<Scenario>,
     /// The scenario cut to so many messages: when it ends.
     horizon: Option<Time>,
-    swarm: bool,
+    /// With other faults in each seed: the scenario cut to its horizon, which says when they may strike.
+    swarm: Option<Scenario>,
 }
 
 /// What the seeds showed.
@@ -110,11 +111,14 @@ struct Hunted {
 
 impl<'a> Ground<'a> {
     fn new(typed: &'a str, scenario: Arc<Scenario>, args: &Hunt) -> Ground<'a> {
+        let horizon = cut(&scenario, args.messages);
         Ground {
             typed,
-            horizon: cut(&scenario, args.messages),
+            horizon,
+            swarm: args
+                .swarm
+                .then(|| clipped(&scenario, horizon.unwrap_or(Time::MAX))),
             scenario,
-            swarm: args.swarm,
         }
     }
 
@@ -122,10 +126,7 @@ impl<'a> Ground<'a> {
     fn plan(&self, seed: u64) -> Plan {
         Plan {
             horizon: self.horizon,
-            faults: self.swarm.then(|| {
-                let end = self.horizon.unwrap_or(self.scenario.end());
-                swarm(&self.scenario, seed, end)
-            }),
+            faults: (self.swarm.as_ref()).map(|scenario| swarm(scenario, seed)),
             ..Plan::seeded(seed)
         }
     }
@@ -405,6 +406,16 @@ fn cut(scenario: &Arc<Scenario>, messages: u64) -> Option<Time> {
         (simulation.sent() >= messages).then(|| simulation.now())
     };
     quietly(|| std::panic::catch_unwind(run)).unwrap_or(None)
+}
+
+/// The scenario, with phases up to an instant only.
+fn clipped(scenario: &Scenario, end: Time) -> Scenario {
+    let mut scenario = scenario.clone();
+    scenario.phases.retain(|phase| phase.from < end);
+    for phase in &mut scenario.phases {
+        phase.until = phase.until.min(end);
+    }
+    scenario
 }
 
 fn operations(plan: &Plan, failure: &Failure) -> u64 {

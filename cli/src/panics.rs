@@ -86,3 +86,30 @@ static HOOK: Once = Once::new();
 thread_local! {
     static QUIET: Cell<bool> = const { Cell::new(false) };
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_becomes_an_error_in_plain_words() {
+        let scenario = queuelab_scenario::open("hello", &[]).unwrap();
+        let options = queuelab_sim::Options {
+            seed: 7,
+            check: true,
+        };
+        let mut simulation = Simulation::new(scenario.into(), options);
+        let failed = caught(&mut simulation, ("hello", 7), |simulation| {
+            simulation.run_until(Time(2_000_000_000));
+            assert_eq!(simulation.sent(), 0, "nothing is sent");
+        });
+        let text = failed.unwrap_err().to_string();
+        assert!(text.starts_with("hello, seed 7: an assertion"), "{text}");
+        assert!(text.contains("failed at 2s: "), "{text}");
+        assert!(text.contains("nothing is sent"), "{text}");
+        assert!(
+            text.ends_with("queuelab hunt hello --first-seed 7 --seeds 1"),
+            "{text}"
+        );
+    }
+}

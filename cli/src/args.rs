@@ -274,7 +274,7 @@ const HUNT: &str = "\
 Examples:
   queuelab hunt broker-crash --seeds 500
   queuelab hunt hello flash-sale --swarm --seeds 2000 --for 10m
-  queuelab hunt hello --swarm --set consumer.workers.count=2
+  queuelab hunt hello --swarm --set consumer.receiver.count=2
   queuelab hunt my-design.toml --first-seed 1000 --messages 5000 --format json
 
 A violation is an invariant that does not hold and that the scenario does not mean to show, or an

@@ -248,11 +248,11 @@ impl Hunted {
             (0, _) => ("✓", Style::Green),
         };
         let head = format!(
-            "{sign} {}: {} from {} on, {:.1} hours of virtual time, {} messages, {} comparisons",
+            "{sign} {}: {} from {} on, {} of virtual time, {} messages, {} comparisons",
             self.name,
             counted(tally.seeds, "seed"),
             args.first_seed,
-            tally.hours(),
+            Span::from_secs(tally.simulated as u64),
             grouped(tally.messages),
             grouped(tally.compared),
         );

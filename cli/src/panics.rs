@@ -105,7 +105,7 @@ mod tests {
         });
         let text = failed.unwrap_err().to_string();
         assert!(text.starts_with("hello, seed 7: an assertion"), "{text}");
-        assert!(text.contains("failed at 2s: "), "{text}");
+        assert!(text.contains("failed at 2 s: "), "{text}");
         assert!(text.contains("nothing is sent"), "{text}");
         assert!(
             text.ends_with("queuelab hunt hello --first-seed 7 --seeds 1"),

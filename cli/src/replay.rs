@@ -47,7 +47,7 @@ fn report(
     let same = difference.is_none() && outcome.trace_hash == capsule.trace_hash;
     let (style, word) = match (found, outcome.violations.first()) {
         (Some(_), _) if same => (Style::Red, "reproduced".to_string()),
-        (Some(_), _) => (Style::Red, "reproduced, on another way".to_string()),
+        (Some(_), _) => (Style::Red, "reproduced, in another way".to_string()),
         (None, Some(other)) => (
             Style::Red,
             format!("not reproduced; this is wrong instead: {}", other.broken),

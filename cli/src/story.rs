@@ -27,12 +27,15 @@ pub(crate) fn story(scenario: &Scenario, violation: &Violation, lines: &[Line]) 
     let width = told.iter().map(|line| instant(line.at()).chars().count());
     let width = width.max().unwrap_or_default();
     let mut story: Vec<String> = Vec::new();
+    let mut named = false;
     for (number, line) in told.iter().enumerate() {
         if left_out > 0 && number == LONGEST / 3 {
             story.push(format!("{:>width$}  … {left_out} lines", ""));
         }
         let subject = match line.tag() {
-            Some(tag) if several || number == 0 => format!("{}: ", message(scenario, tag)),
+            Some(tag) if several || !std::mem::replace(&mut named, true) => {
+                format!("{}: ", message(scenario, tag))
+            }
             Some(_) => "it: ".into(),
             None => String::new(),
         };
@@ -74,9 +77,10 @@ fn instant(at: Time) -> String {
     format!("{:.6}s", at.as_secs_f64())
 }
 
-/// Faults, restarts and phases, not what becomes of single deliveries.
+/// Faults and restarts, not what becomes of single deliveries.
 fn is_event(line: &Line) -> bool {
-    line.tag().is_none() && !line.text().contains("its delivery")
+    let told = ["its delivery", "phase "];
+    line.tag().is_none() && !told.iter().any(|told| line.text().contains(told))
 }
 
 /// Lines of a story.
@@ -93,6 +97,7 @@ mod tests {
         let scenario = queuelab_scenario::open("hello", &[]).unwrap();
         let line = |at: u64, tag, text: &str| Line(Time(at * 1_000), tag, text.into());
         let lines = [
+            line(0, None, "phase run"),
             line(1, Some(3), "sent, 10 bytes"),
             line(2, Some(4), "sent, 10 bytes"),
             line(3, Some(3), "confirmed: its producer relies on it"),

@@ -99,7 +99,7 @@ fn a_violation_is_made_small_told_and_replayed() {
     assert_ne!(capsule, other);
     fs::write(&path, other).expect("written");
     let text = stdout(&queuelab(&folder, "1", command).code(1));
-    assert!(text.contains("reproduced, on another way"), "{text}");
+    assert!(text.contains("reproduced, in another way"), "{text}");
     assert!(text.contains("is in tasks\n    now:"), "{text}");
 
     // Without its fault nothing goes wrong.

@@ -303,6 +303,9 @@ pub enum Output {
     Observe(Event),
 }
 
+// What is larger moves by a call of memcpy.
+const _: () = assert!(size_of::<Entry>() <= 128);
+
 /// One atomic record of the log: the commands of one or more queues.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry {
@@ -390,15 +393,13 @@ pub enum Command {
     },
 }
 
-/// When a message may be delivered: from `due` on, before `expires`.
+/// When a message may be delivered: from `due` on, before `expires`. A stream's records are due from when they entered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Times {
     /// Not earlier; zero: at once.
     pub due: WallTime,
     /// Not from here on.
     pub expires: WallTime,
-    /// When it entered. Only streams keep it (zero elsewhere).
-    pub entered: WallTime,
 }
 
 impl Times {
@@ -406,7 +407,6 @@ impl Times {
     pub const ANY: Times = Times {
         due: WallTime::ZERO,
         expires: WallTime::MAX,
-        entered: WallTime::ZERO,
     };
 }
 

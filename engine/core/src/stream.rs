@@ -400,7 +400,7 @@ impl Trace {
                 let record = Record {
                     serial: copy.serial,
                     message: message.clone(),
-                    entered: times.entered,
+                    entered: times.due,
                     position,
                 };
                 self.records.insert(offset, record);

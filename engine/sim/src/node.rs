@@ -508,12 +508,11 @@ impl World {
         self.flush();
     }
 
+    #[inline(always)]
     fn handle(&mut self, arrival: Arrival) -> Span {
         let now = self.calendar.now();
         match arrival {
-            Arrival::Packet(packet) => {
-                return self.handle_packet(packet);
-            }
+            Arrival::Packet(packet) => return self.handle_packet(packet),
             Arrival::Log => {
                 let (written, synced) = self.node.disk.progress();
                 self.input(now, Input::Log { written, synced });
@@ -540,7 +539,7 @@ impl World {
                 stamps,
             } => {
                 let publish = if let Request::Publish { message, .. } = &request {
-                    if self.confirms(channel.connection.0) {
+                    if self.check.enabled() && self.confirms(channel.connection.0) {
                         self.check.published(channel.connection.0, message.tag);
                     }
                     self.node.publishing = Some(Publishing {

@@ -96,7 +96,7 @@ impl Broker {
         let copy = MessageCopy { queue, serial };
         self.observe(Event::Proposed { tag, copy, from }, out);
         let times = Times {
-            entered,
+            due: entered,
             ..Times::ANY
         };
         let command = for_log.map(|message| Command::Enqueue {

@@ -121,8 +121,7 @@ mod has {
     pub(super) const PROPERTIES: u8 = 2;
     pub(super) const DUE: u8 = 4;
     pub(super) const EXPIRES: u8 = 8;
-    pub(super) const ENTERED: u8 = 16;
-    pub(super) const ALL: u8 = 31;
+    pub(super) const ALL: u8 = 15;
 }
 
 fn flag(on: bool, flag: u8) -> u8 {
@@ -134,8 +133,7 @@ fn put_message(out: &mut Vec<u8>, message: &Message, times: &Times) {
         flag(message.persistent, has::PERSISTENT)
             | flag(message.properties.is_some(), has::PROPERTIES)
             | flag(times.due != WallTime::ZERO, has::DUE)
-            | flag(times.expires != WallTime::MAX, has::EXPIRES)
-            | flag(times.entered != WallTime::ZERO, has::ENTERED),
+            | flag(times.expires != WallTime::MAX, has::EXPIRES),
     );
     out.extend_from_slice(&message.tag.to_le_bytes());
     // The default exchange, which is the last one, in one byte.
@@ -144,7 +142,6 @@ fn put_message(out: &mut Vec<u8>, message: &Message, times: &Times) {
     for (instant, absent) in [
         (times.due, WallTime::ZERO),
         (times.expires, WallTime::MAX),
-        (times.entered, WallTime::ZERO),
     ] {
         if instant != absent {
             put_int(out, instant.0);
@@ -174,7 +171,6 @@ fn read_message(reader: &mut Reader<'_>) -> Option<(Message, Times)> {
     let times = Times {
         due: instant(has::DUE, WallTime::ZERO)?,
         expires: instant(has::EXPIRES, WallTime::MAX)?,
-        entered: instant(has::ENTERED, WallTime::ZERO)?,
     };
     let properties = match flags & has::PROPERTIES {
         0 => None,

@@ -72,7 +72,6 @@ impl Queue {
                 .map_or(WallTime::ZERO, |delay| now + delay),
             // With no time to live at all it lives in this very instant.
             expires: ttl.map_or(WallTime::MAX, |ttl| now + ttl.max(Span(1))),
-            entered: WallTime::ZERO,
         }
     }
 

@@ -80,7 +80,6 @@ fn command(random: &mut Random) -> Command {
             times: Times {
                 due: WallTime(random.maybe(Random::int).unwrap_or(0)),
                 expires: WallTime(random.maybe(Random::int).unwrap_or(u64::MAX)),
-                entered: WallTime(random.maybe(Random::int).unwrap_or(0)),
             },
         },
     }

@@ -238,7 +238,6 @@ impl Model {
                 wall + delay
             },
             expires: ttl.map_or(WallTime::MAX, |ttl| wall + ttl.max(Span(1))),
-            entered: WallTime::ZERO,
         }
     }
 

@@ -1,6 +1,6 @@
 //! Numbers as a person reads them.
 
-use queuelab_core::{Durability, Time};
+use queuelab_core::Time;
 use queuelab_record::grouped;
 
 /// Three significant figures, or all before the point: `4,012`, `20.5`, `0.05`.
@@ -45,15 +45,6 @@ pub(crate) fn clock(time: Time, exact: bool) -> String {
         (0, 0) => format!("{rest}.{fraction}s"),
         (0, minutes) => format!("{minutes}m{rest:02}.{fraction}s"),
         (hours, minutes) => format!("{hours}h{minutes:02}m{rest:02}.{fraction}s"),
-    }
-}
-
-/// `fsync`
-pub(crate) fn durability(durability: Durability) -> &'static str {
-    match durability {
-        Durability::None => "memory",
-        Durability::Os => "os",
-        Durability::Fsync => "fsync",
     }
 }
 

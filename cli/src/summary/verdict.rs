@@ -1,5 +1,7 @@
 //! The answer, the expectations and the verdict.
 
+use std::collections::BTreeSet;
+
 use queuelab_core::Time;
 use queuelab_record::{Judgement, RunRecord, Verdict, grouped, percent};
 
@@ -198,7 +200,6 @@ fn faults(page: &Page<'_>) -> Vec<String> {
 
 /// What the figures rest on.
 fn trust(record: &RunRecord) -> Vec<String> {
-    use queuelab_core::Durability;
     let names = |durability| {
         let queues = record
             .queues
@@ -206,15 +207,11 @@ fn trust(record: &RunRecord) -> Vec<String> {
             .filter(|queue| queue.durability == durability);
         queues.map(|queue| queue.name.as_str()).collect::<Vec<_>>()
     };
-    let kinds = [
-        (Durability::Fsync, "fsync"),
-        (Durability::Os, "os"),
-        (Durability::None, "memory"),
-    ];
-    let used: Vec<(&str, Vec<&str>)> = kinds
-        .map(|(durability, word)| (word, names(durability)))
+    let kinds: BTreeSet<_> = record.queues.iter().map(|queue| queue.durability).collect();
+    let used: Vec<(String, Vec<&str>)> = kinds
         .into_iter()
-        .filter(|(_, queues)| !queues.is_empty())
+        .rev()
+        .map(|durability| (durability.to_string(), names(durability)))
         .collect();
     let durability = match used.as_slice() {
         [(word, _)] => word.to_string(),

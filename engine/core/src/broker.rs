@@ -4,6 +4,7 @@ mod commit;
 mod compact;
 mod consume;
 mod dead_letter;
+mod failure;
 mod flow;
 mod groups;
 mod identity;
@@ -33,7 +34,9 @@ use crate::balance::Rng;
 use crate::channel::{Connections, Consumer};
 use crate::config::{Binding, BrokerConfig};
 use crate::id::{ChannelId, ConnectionId, ExchangeId, GroupId, MessageCopy, QueueId};
-use crate::interface::{Event, GroupView, Input, Output, QueueView, Recovered, Request, Response};
+use crate::interface::{
+    Event, GroupView, Input, LogFailure, Output, QueueView, Recovered, Request, Response,
+};
 use crate::queue::Queue;
 use crate::route::Router;
 use crate::slab::Slab;
@@ -77,6 +80,8 @@ pub struct Broker {
     /// Emptied lists of targets, to be used again.
     target_lists: Vec<Vec<QueueId>>,
     incarnation: u32,
+    /// Why nothing is done any more.
+    failed: Option<LogFailure>,
     /// How many direct replies were handed over.
     answers: u64,
     streams: Streams,
@@ -116,6 +121,7 @@ impl Broker {
         let held = queues.iter().map(|queue| queue.held_bytes).sum();
         Broker {
             incarnation: config.incarnation,
+            failed: None,
             answers: 0,
             observe: config.observe,
             router,
@@ -170,7 +176,11 @@ impl Broker {
 
     /// Everything but requests.
     fn handle_other(&mut self, input: Input, out: &mut Vec<Output>) {
+        if self.failed.is_some() {
+            return;
+        }
         match input {
+            Input::LogFailed(failure) => self.fail(failure, out),
             Input::Opened { connection, window } => {
                 self.close_connection(connection, out);
                 self.connections.open(connection, window);
@@ -253,6 +263,11 @@ impl Broker {
     #[inline]
     pub fn deadline(&self) -> Option<Time> {
         (self.timers.next != Time::MAX).then_some(self.timers.next)
+    }
+
+    /// Why it does nothing any more, if it doesn't.
+    pub fn failure(&self) -> Option<LogFailure> {
+        self.failed
     }
 
     /// The state of a group.

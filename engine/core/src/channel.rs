@@ -33,6 +33,12 @@ impl Connections {
         self.open.get_mut(id.index())?.take()
     }
 
+    /// The connections that are open.
+    pub(crate) fn all(&self) -> impl Iterator<Item = ConnectionId> {
+        let numbered = (0..).zip(&self.open);
+        numbered.filter_map(|(id, open)| open.is_some().then_some(ConnectionId(id)))
+    }
+
     /// The connections that have published, as far as that is noted.
     pub(crate) fn publishers(&self) -> Vec<ConnectionId> {
         let published = |open: &Option<Connection>| open.as_ref().is_some_and(|it| it.published);

@@ -284,7 +284,7 @@ pub enum Offset {
     Since(WallTime),
 }
 
-/// When a queue's commands take effect. An ordering: a later variant outlives more.
+/// When a queue's commands take effect. An ordering: a later variant outlives more (of two intervals nothing is said by that).
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -295,8 +295,25 @@ pub enum Durability {
     None,
     /// When the operating system has the entry: survives a crash of the process, not a power loss.
     Os,
+    /// When the operating system has the entry, which is synced within this time: a power loss takes what came since the last sync
+    /// at most. The broker's one log is shared, so the shortest interval that waits counts for all.
+    Interval(Span),
     /// When the disk has the entry.
     Fsync,
+}
+
+impl std::fmt::Display for Durability {
+    /// As scenarios and summaries write it: `memory`, `os`, `interval(100ms)`, `fsync`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Durability::None => f.write_str("memory"),
+            Durability::Os => f.write_str("os"),
+            Durability::Interval(every) => {
+                write!(f, "interval({})", every.to_string().replace(' ', ""))
+            }
+            Durability::Fsync => f.write_str("fsync"),
+        }
+    }
 }
 
 /// What a full queue does with one more message.

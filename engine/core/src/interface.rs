@@ -49,6 +49,10 @@ pub enum Input {
         /// The disk has all entries up to here.
         synced: LogPosition,
     },
+    /// The log can no longer be relied on. The broker closes its connections, confirms nothing more and ignores what follows: whether
+    /// entries that were not synced are on the disk is known to a restart only. An fsync that failed is never tried again: what it
+    /// was to write may be gone although the next one succeeds.
+    LogFailed(LogFailure),
     /// The wall clock's reading: at the start, and when the clock steps. Until the first, wall time is the broker's own time.
     Clock(WallTime),
     /// How many bytes are free on the disk, when that has changed notably.
@@ -56,6 +60,30 @@ pub enum Input {
         /// Free bytes.
         free: u64,
     },
+}
+
+/// What went wrong with the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LogFailure {
+    /// A write reported an error.
+    Write,
+    /// A write found no space.
+    Full,
+    /// An fsync reported an error.
+    Sync,
+    /// A read reported an error.
+    Read,
+}
+
+impl std::fmt::Display for LogFailure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            LogFailure::Write => "failed to write to the log: input/output error",
+            LogFailure::Full => "failed to write to the log: no space left on device",
+            LogFailure::Sync => "failed to sync the log: input/output error",
+            LogFailure::Read => "failed to read from the log: input/output error",
+        })
+    }
 }
 
 /// What a client can ask for.
@@ -255,6 +283,13 @@ pub enum Response {
     Blocked,
     /// The alarm is over (on channel 0).
     Unblocked,
+    /// The connection is closed, as nothing that it could ask for will be done (on channel 0).
+    ConnectionClosed {
+        /// 541 internal error.
+        code: u16,
+        /// For a person.
+        reason: &'static str,
+    },
     /// The channel is closed for a client's error, with AMQP's reply code; what it held is requeued. A later request reopens the number.
     ChannelClosed {
         /// 403 access refused, 404 not found, 406 precondition failed, 530 not allowed.

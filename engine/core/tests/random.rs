@@ -338,8 +338,12 @@ fn time_policies() -> impl Strategy<Value = QueuePolicy> {
 }
 
 fn queue_options() -> impl Strategy<Value = QueueConfig> {
-    let durability =
-        prop::sample::select(vec![Durability::None, Durability::Os, Durability::Fsync]);
+    let durability = prop::sample::select(vec![
+        Durability::None,
+        Durability::Os,
+        Durability::Interval(Span(20)),
+        Durability::Fsync,
+    ]);
     let overflow = prop::sample::select(vec![
         Overflow::DropHead,
         Overflow::RejectPublish,

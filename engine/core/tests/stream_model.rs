@@ -88,8 +88,12 @@ fn steps() -> impl Strategy<Value = Step> {
 }
 
 fn configs() -> impl Strategy<Value = BrokerConfig> {
-    let durability =
-        prop::sample::select(vec![Durability::None, Durability::Os, Durability::Fsync]);
+    let durability = prop::sample::select(vec![
+        Durability::None,
+        Durability::Os,
+        Durability::Interval(Span::from_millis(7)),
+        Durability::Fsync,
+    ]);
     let retention = (
         prop::option::weighted(0.4, 2..8u64),
         prop::option::weighted(0.3, 2..8u64),

@@ -22,6 +22,7 @@ pub struct Disk {
     fsync: Sampler,
     bandwidth: Option<f64>,
     stream: Stream,
+    writeback: Writeback,
     /// How much it holds, if that is bounded, and what the log takes of it.
     capacity: Option<u64>,
     used: u64,
@@ -51,6 +52,7 @@ impl Disk {
             fsync: Sampler::new(&costs.fsync),
             bandwidth: costs.bandwidth,
             stream,
+            writeback: Writeback::new(costs.writeback),
             capacity: costs.capacity,
             used: 0,
             told: None,
@@ -73,9 +75,12 @@ impl Disk {
 
     /// Hands the buffer to the operating system; true if there was anything in it.
     #[inline]
-    pub fn write(&mut self) -> bool {
+    pub fn write(&mut self, now: Time) -> bool {
         let news = self.written < self.appended;
         self.written = self.appended;
+        if news && now >= self.writeback.next {
+            self.writeback.note(now, self.written);
+        }
         news
     }
 
@@ -146,7 +151,11 @@ impl Disk {
 
     /// The process dies, or (`power`) the machine: what was not written, or not synced, is gone. Returns how many entries.
     pub fn crash(&mut self, now: Time, power: bool) -> u64 {
-        let survives = if power { self.synced } else { self.written };
+        let survives = match power {
+            true => self.synced.max(self.writeback.reached(now)),
+            false => self.written,
+        };
+        self.writeback.clear();
         let before = self.entries.len();
         while self
             .entries
@@ -199,6 +208,55 @@ impl Disk {
     }
 }
 
+/// What the operating system puts on the disk by itself: everything that was written a while ago. It is looked up when the
+/// power fails, and costs nothing before.
+#[derive(Clone, Debug)]
+struct Writeback {
+    after: Span,
+    /// Up to where the log was written at some instants, so many that the last one that counts is at most a sixteenth too old.
+    marks: VecDeque<(Time, LogPosition)>,
+    /// Before this instant no mark is needed.
+    next: Time,
+}
+
+impl Writeback {
+    fn new(after: Span) -> Writeback {
+        Writeback {
+            after,
+            marks: VecDeque::new(),
+            next: Time::ZERO,
+        }
+    }
+
+    fn note(&mut self, now: Time, written: LogPosition) {
+        while self
+            .marks
+            .get(1)
+            .is_some_and(|(at, _)| *at + self.after <= now)
+        {
+            self.marks.pop_front();
+        }
+        self.marks.push_back((now, written));
+        self.next = now + Span(self.after.0 / 16);
+    }
+
+    /// Up to where the log is on the disk whether or not anybody asked for it.
+    fn reached(&self, now: Time) -> LogPosition {
+        let old = self
+            .marks
+            .iter()
+            .rev()
+            .find(|(at, _)| *at + self.after <= now);
+        old.map_or(LogPosition(0), |(_, written)| *written)
+    }
+
+    /// What was not on the disk is gone, or has just been synced.
+    fn clear(&mut self) {
+        self.marks.clear();
+        self.next = Time::ZERO;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -210,6 +268,7 @@ mod tests {
             fsync: Distribution::Constant(Span::from_millis(5)),
             bandwidth: None,
             capacity: None,
+            writeback: Span::from_secs(30),
         };
         Disk::new(&costs, Stream::new(1, "disk", 0))
     }
@@ -229,13 +288,13 @@ mod tests {
     fn what_comes_during_an_fsync_waits_for_the_next_one() {
         let mut disk = disk();
         append(&mut disk, 1..=2);
-        assert!(disk.write());
+        assert!(disk.write(Time(0)));
         assert_eq!(
             disk.sync(Time(0), LogPosition(2)),
             Some(Span::from_millis(5))
         );
         append(&mut disk, 3..=3);
-        disk.write();
+        disk.write(Time(0));
         assert_eq!(disk.sync(Time(1), LogPosition(3)), None);
         assert_eq!(disk.sync_done(Time(5_000_000)), Some(Span::from_millis(5)));
         assert_eq!(disk.progress(), (LogPosition(3), LogPosition(2)));
@@ -247,11 +306,11 @@ mod tests {
     fn a_crash_keeps_what_was_written_and_a_power_loss_what_was_synced() {
         let mut disk = disk();
         append(&mut disk, 1..=1);
-        disk.write();
+        disk.write(Time(0));
         disk.sync(Time(0), LogPosition(1));
         disk.sync_done(Time(5_000_000));
         append(&mut disk, 2..=2);
-        disk.write();
+        disk.write(Time(0));
         append(&mut disk, 3..=3);
         let survivors = |power| {
             let mut disk = disk.clone();
@@ -260,5 +319,20 @@ mod tests {
         };
         assert_eq!(survivors(false), (1, LogPosition(2)));
         assert_eq!(survivors(true), (2, LogPosition(1)));
+    }
+
+    #[test]
+    fn the_operating_system_writes_back_what_is_old() {
+        let mut disk = disk();
+        let second = |second| Time(second * 1_000_000_000);
+        for position in 1..=60 {
+            append(&mut disk, position..=position);
+            disk.write(second(position));
+        }
+        // Marks are up to two seconds apart, and what was written 30 seconds ago or before is safe.
+        let gone = disk.clone().crash(second(60), true);
+        assert!((30..=32).contains(&gone), "{gone}");
+        assert_eq!(disk.clone().crash(second(60), false), 0);
+        assert_eq!(disk.clone().crash(second(200), true), 0);
     }
 }

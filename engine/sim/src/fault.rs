@@ -235,7 +235,7 @@ impl World {
         };
         let awaited = match self.scenario.queues[self.layout.queue_of(queue)].durability {
             Durability::None => false,
-            Durability::Os => !power,
+            Durability::Os | Durability::Interval(_) => !power,
             Durability::Fsync => true,
         };
         if awaited && !self.scenario.consumers.iter().any(auto_ack) {

@@ -116,7 +116,7 @@ impl Node {
             has_os_queues: scenario
                 .queues
                 .iter()
-                .any(|queue| queue.durability == Durability::Os),
+                .any(|queue| matches!(queue.durability, Durability::Os | Durability::Interval(_))),
             publishing: None,
             touched: Vec::new(),
             tick_at: Time::MAX,
@@ -609,7 +609,7 @@ impl World {
         let now = self.calendar.now();
         let mut sending = self.flush_broker(now);
         // The operating system has it: queues that wait for no more than that go on.
-        while self.node.disk.write() && self.node.has_os_queues {
+        while self.node.disk.write(now) && self.node.has_os_queues {
             let (written, synced) = self.node.disk.progress();
             self.input(now, Input::Log { written, synced });
             sending += self.emit();
@@ -730,7 +730,7 @@ impl World {
                 self.send_down(connection.0, now + sending, Down::Reading { on: *on });
             }
             Output::Sync { through } => {
-                self.node.disk.write();
+                self.node.disk.write(now);
                 if let Some(fsync) = self.node.disk.sync(now + sending, *through) {
                     let incarnation = self.node.incarnation;
                     self.calendar

@@ -385,6 +385,7 @@ fn queue(dice: &mut Dice, text: &mut String, queue: u64, queues: u64) {
     let kind = dice.pick(&[
         "kind = \"memory\"",
         "durability = \"os\"",
+        "durability = \"interval(20ms)\"",
         "durability = \"fsync\"",
         "durability = \"fsync\"",
     ]);
@@ -643,7 +644,7 @@ fn losses(scenario: &Scenario, record: &RunRecord) {
         .any(|producer| !producer.persistent);
     let may_lose = |durability: Durability| match durability {
         Durability::None => crashes,
-        Durability::Os => power_losses || transient && crashes,
+        Durability::Os | Durability::Interval(_) => power_losses || transient && crashes,
         Durability::Fsync => transient && crashes,
     };
     // What a weaker queue moves on as a dead letter is lost on its way.

@@ -220,6 +220,8 @@ pub struct Disk {
     pub bandwidth: Option<f64>,
     /// Bytes that the log may take; `None` is unlimited. What is free of it is what the disk alarm looks at.
     pub capacity: Option<u64>,
+    /// How long written bytes wait at most before the operating system puts them on the disk by itself (Linux' dirty_expire_centisecs).
+    pub writeback: Span,
 }
 
 /// The network between clients and node.
@@ -264,7 +266,7 @@ pub enum ExchangeType {
 pub struct Queue {
     /// Its name.
     pub name: String,
-    /// `kind = "memory"` is `Durability::None`; a durable one has `Os` or `Fsync`.
+    /// `kind = "memory"` is `Durability::None`; a durable one has another.
     pub durability: Durability,
     /// Bindings to declared exchanges.
     pub bind: Vec<Binding>,

@@ -98,7 +98,7 @@ const COLUMNS: [Column; 8] = [
         title: "durable",
         width: 7,
         need: 1,
-        value: |_, queue| text::durability(queue.durability).into(),
+        value: |_, queue| queue.durability.to_string(),
     },
     Column {
         title: "ready",

@@ -2,10 +2,12 @@
 
 use std::collections::VecDeque;
 
+use super::timers::Watch;
 use super::{Broker, append};
 use crate::config::Durability;
 use crate::id::{ChannelId, GroupId, LogPosition, MessageCopy};
 use crate::interface::{Command, Entry, Event, Output, Removal};
+use crate::time::{Span, Time};
 
 /// What a command does when it is committed.
 #[derive(Clone, Copy, Debug)]
@@ -128,6 +130,8 @@ pub(super) struct Log {
     released: LogPosition,
     /// `last` at the last look for a head to release.
     looked: LogPosition,
+    /// When what waits for its interval is synced; never while nothing does.
+    sync_at: Time,
 }
 
 impl Log {
@@ -141,6 +145,7 @@ impl Log {
             needs_sync: false,
             released: LogPosition(1),
             looked: last,
+            sync_at: Time::MAX,
         }
     }
 
@@ -161,6 +166,14 @@ impl Log {
     pub(super) fn persist_synced(&mut self, entry: Entry, effect: Effect, out: &mut Vec<Output>) {
         self.persist(entry, true, out);
         self.unsynced.push_back((self.last, effect));
+    }
+
+    /// Nothing waits for it any more, and nothing will be asked of it.
+    pub(super) fn abandon(&mut self) {
+        *self = Log {
+            released: self.released,
+            ..Log::new(self.last)
+        };
     }
 
     /// Up to where the log is written, and synced.
@@ -225,7 +238,7 @@ impl Log {
     fn wait_in_turn(&mut self, durability: Durability, effect: Effect) -> Option<Effect> {
         let waiting = match durability {
             Durability::None => return Some(effect),
-            Durability::Os => &mut self.unwritten,
+            Durability::Os | Durability::Interval(_) => &mut self.unwritten,
             Durability::Fsync => &mut self.unsynced,
         };
         let Some((position, _)) = waiting.back() else {
@@ -242,23 +255,49 @@ const RELEASE_ENTRIES: u64 = 1024;
 impl Broker {
     /// Adds to the transaction. `command` is for the log: absent for what does not outlive the process.
     pub(super) fn propose(&mut self, effect: Effect, command: Option<Command>) {
-        let queue = &self.queues[effect.copy().queue.index()];
+        let durability = self.queues[effect.copy().queue.index()].config.durability;
         self.transaction.effects.push((effect, command.is_some()));
         if let Some(command) = command {
-            self.transaction.needs_sync |= queue.config.durability == Durability::Fsync;
+            self.transaction.needs_sync |= self.syncs_at_once(durability);
             self.transaction.commands.push(command);
         }
     }
 
     /// Logs a command that took effect already.
     pub(super) fn commit_done(&mut self, command: Command, out: &mut Vec<Output>) {
-        let queue = &self.queues[command.copy().queue.index()];
-        let needs_sync = queue.config.durability == Durability::Fsync;
+        let durability = self.queues[command.copy().queue.index()].config.durability;
+        let needs_sync = self.syncs_at_once(durability);
         if self.transaction.held {
             self.transaction.needs_sync |= needs_sync;
             return self.transaction.commands.push(command);
         }
         self.log.persist(Entry::One(command), needs_sync, out);
+    }
+
+    /// Whether an entry of a queue has to be synced at the batch's end; if its interval's end will do, that is seen to.
+    #[inline(always)]
+    fn syncs_at_once(&mut self, durability: Durability) -> bool {
+        if let Durability::Interval(every) = durability {
+            self.sync_within(every);
+        }
+        durability == Durability::Fsync
+    }
+
+    #[inline(never)]
+    fn sync_within(&mut self, every: Span) {
+        let at = self.timers.now + every;
+        if at < self.log.sync_at {
+            self.log.sync_at = at;
+            self.timers.watch(at, Watch::Sync);
+        }
+    }
+
+    /// An interval is over: the batch's end syncs.
+    pub(super) fn sync_is_due(&mut self, at: Time) {
+        if self.log.sync_at == at {
+            self.log.sync_at = Time::MAX;
+            self.log.needs_sync = true;
+        }
     }
 
     /// Ends the transaction: its commands become one entry, its effects wait for it or apply at once.
@@ -308,7 +347,9 @@ impl Broker {
     fn enact(&mut self, effect: Effect, logged: bool, out: &mut Vec<Output>) {
         let durability = self.queues[effect.copy().queue.index()].config.durability;
         match (logged, durability) {
-            (true, Durability::Os) => self.log.unwritten.push_back((self.log.last, effect)),
+            (true, Durability::Os | Durability::Interval(_)) => {
+                self.log.unwritten.push_back((self.log.last, effect))
+            }
             (true, Durability::Fsync) => self.log.unsynced.push_back((self.log.last, effect)),
             (_, Durability::None) => self.apply(effect, out),
             _ => {

@@ -46,6 +46,7 @@ pub(super) enum Watch {
     Retention(QueueId),
     Rebalance(GroupId),
     Locks(GroupId),
+    Sync,
 }
 
 enum Due {
@@ -147,6 +148,7 @@ impl Broker {
                 Some(Due::Watch(_, Watch::Retention(queue))) => self.retention_is_due(queue),
                 Some(Due::Watch(_, Watch::Rebalance(group))) => self.rebalance_is_due(group, out),
                 Some(Due::Watch(_, Watch::Locks(group))) => self.locks_are_due(group, out),
+                Some(Due::Watch(at, Watch::Sync)) => self.sync_is_due(at),
                 None => break,
             }
         }

@@ -3,6 +3,7 @@
 mod composition;
 mod consumers;
 mod dead_letters;
+mod durability;
 mod publishing;
 #[path = "../support/mod.rs"]
 mod support;

@@ -176,7 +176,7 @@ impl Rig {
 /// `CHANNEL replies [CONSUMER] [acked]` (consumes direct replies), `CHANNEL ask QUEUE TAG` (publishes with `reply_to`),
 /// `CHANNEL join GROUP [CONSUMER [PREFETCH]]`, `CHANNEL renew TAG`, `CHANNEL consume … from=OFFSET`, `at MILLISECONDS`,
 /// `CHANNEL declare|purge|delete QUEUE`, `flush`, `pass SPAN` (with a tick at each deadline), `sleep SPAN` (without ticks), `clock SPAN`,
-/// `open CONNECTION WINDOW`, `close CONNECTION`, `writable CONNECTION BYTES`, `disk FREE`, `written [PLACE]`, `synced [PLACE]`, `crash`,
+/// `open CONNECTION WINDOW`, `close CONNECTION`, `writable CONNECTION BYTES`, `disk FREE`, `fails` (the log), `written [PLACE]`, `synced [PLACE]`, `crash`,
 /// `power-loss`. A channel is a number for channel 1 of that connection, or `CONNECTION.NUMBER`.
 pub(crate) fn run(config: BrokerConfig, script: &str) -> String {
     let mut rig = Rig::new(config);
@@ -279,6 +279,7 @@ impl Rig {
                 let free = number(1).unwrap();
                 return self.handle(Input::Disk { free });
             }
+            "fails" => return self.handle(Input::LogFailed(LogFailure::Sync)),
             "at" => return self.wait_until(Time::ZERO + Span::from_millis(number(1).unwrap())),
             "written" => return self.progress(place(self.last), self.synced),
             "synced" => return self.progress(place(self.last), place(self.last)),
@@ -613,7 +614,8 @@ fn print(config: &BrokerConfig, output: &Output, text: &mut String) {
                 Response::Blocked => "blocked".into(),
                 Response::Unblocked => "unblocked".into(),
                 Response::TransactionFailed => "transaction failed".into(),
-                Response::ChannelClosed { code, reason } => format!("closed {code}: {reason}"),
+                Response::ChannelClosed { code, reason }
+                | Response::ConnectionClosed { code, reason } => format!("closed {code}: {reason}"),
                 other => format!("{other:?}"),
             };
             let (connection, number) = (channel.connection.0, channel.number);

@@ -38,6 +38,8 @@ pub(crate) struct Model {
     unwritten: Vec<(LogPosition, Effect)>,
     unsynced: Vec<(LogPosition, Effect)>,
     needs_sync: bool,
+    /// When what waits for its interval is synced.
+    sync_at: Option<Time>,
     commands: Vec<Command>,
     effects: Vec<(Effect, bool)>,
     /// More is to come before the commands are committed.
@@ -253,6 +255,7 @@ impl Model {
             unwritten: Vec::new(),
             unsynced: Vec::new(),
             needs_sync: false,
+            sync_at: None,
             commands: Vec::new(),
             effects: Vec::new(),
             held: false,
@@ -335,6 +338,8 @@ impl Model {
                 }
             }
             Input::Clock(wall) => self.clock.set(wall),
+            // A log that fails is the end, which a script shows.
+            Input::LogFailed(_) => {}
             Input::Disk { free } => self.disk_free = free,
             Input::Log { written, synced } => {
                 (self.written, self.synced) = (written, synced);
@@ -1086,9 +1091,16 @@ impl Model {
         let commands = std::mem::take(&mut self.commands);
         if !commands.is_empty() {
             self.last.0 += 1;
-            self.needs_sync |= commands.iter().any(|command| {
-                self.config.queues[command.copy().queue.index()].durability == Durability::Fsync
-            });
+            for command in &commands {
+                match self.config.queues[command.copy().queue.index()].durability {
+                    Durability::Fsync => self.needs_sync = true,
+                    Durability::Interval(every) => {
+                        let at = self.clock.now + every;
+                        self.sync_at = Some(self.sync_at.map_or(at, |before| before.min(at)));
+                    }
+                    Durability::None | Durability::Os => {}
+                }
+            }
             let entry = match <[Command; 1]>::try_from(commands) {
                 Ok([command]) => Entry::One(command),
                 Err(commands) => Entry::Many(commands.into()),
@@ -1105,7 +1117,7 @@ impl Model {
                     self.apply(effect);
                     continue;
                 }
-                Durability::Os => &mut self.unwritten,
+                Durability::Os | Durability::Interval(_) => &mut self.unwritten,
                 Durability::Fsync => &mut self.unsynced,
             };
             match (logged, waiting.last()) {

@@ -155,7 +155,7 @@ pub(super) const DESIGNS: &[DesignInfo] = &[
         name: "kafka",
         system: "Apache Kafka topics",
         summary: "A partitioned log that is read without being emptied; each partition has one reader per group; order holds per key.",
-        durability: "An acknowledgement means that the page cache has the message: it survives a crash of the process, not a power loss. Kafka relies on replicas for the rest, and a topic has one by default.",
+        durability: "An acknowledgement means that the page cache has the message: it survives a crash of the process; a power loss takes what the operating system had not put on the disk, half a minute's worth (`cluster.disk.writeback`). Kafka relies on replicas for the rest, and a topic has one by default.",
         needs: None,
         choices: &[
             fixed(
@@ -264,7 +264,7 @@ pub(super) const DESIGNS: &[DesignInfo] = &[
         name: "redis-stream",
         system: "Redis streams (XADD, XREADGROUP, XACK)",
         summary: "A log in one piece, shared record by record by the members of a group; what a member holds stays with it until it acknowledges or another one claims it.",
-        durability: "queuelab's `os`: it survives a crash of the process, not a power loss. So does Redis with appendonly = yes, up to the last second (appendfsync everysec); as shipped, without the append-only file, Redis loses what came after the last snapshot. A member whose connection ends gives up its entries at once here; in Redis they stay pending until they are claimed.",
+        durability: "As Redis with appendonly = yes: it survives a crash of the process, and a power loss up to the last second (appendfsync everysec). As shipped, without the append-only file, Redis loses what came after the last snapshot. A member whose connection ends gives up its entries at once here; in Redis they stay pending until they are claimed.",
         needs: None,
         choices: &[
             fixed(
@@ -277,7 +277,7 @@ pub(super) const DESIGNS: &[DesignInfo] = &[
             fixed(
                 "queue",
                 "durability",
-                "\"os\"",
+                "\"interval(1s)\"",
                 "appendfsync everysec: written at once, synced each second",
                 "https://redis.io/docs/latest/operate/oss_and_stack/management/persistence/",
             ),
@@ -445,7 +445,7 @@ pub(super) const DESIGNS: &[DesignInfo] = &[
         name: "nats-jetstream",
         system: "NATS JetStream",
         summary: "A log whose consumers share it record by record; what is not acknowledged within 30 seconds comes back, without limit; message ids are remembered for two minutes.",
-        durability: "queuelab's `os`: it survives a crash of the process, not a power loss. JetStream confirms before it syncs, too; its sync_interval of 2 minutes bounds what a power loss takes, queuelab's `os` does not, so that queuelab may lose more. A client whose connection ends gives up what it holds at once here; in JetStream that waits for AckWait.",
+        durability: "A confirm comes before the sync: it survives a crash of the process; a power loss takes what came since the last sync, at most sync_interval's 2 minutes (and no more than the operating system leaves unwritten, `cluster.disk.writeback`). A client whose connection ends gives up what it holds at once here; in JetStream that waits for AckWait.",
         needs: None,
         choices: &[
             fixed(
@@ -458,7 +458,7 @@ pub(super) const DESIGNS: &[DesignInfo] = &[
             free(
                 "queue",
                 "durability",
-                "\"os\"",
+                "\"interval(2m)\"",
                 "sync_interval: 2 minutes; \"always\" is `fsync`",
                 "https://docs.nats.io/nats-concepts/jetstream",
             ),

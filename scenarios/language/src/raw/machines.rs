@@ -71,6 +71,8 @@ pub(crate) struct RawDisk {
     pub(crate) bandwidth: Option<Bandwidth>,
     /// Bytes that the log may take; what is free of it is what `limits.disk_free` looks at. Absent: unlimited.
     pub(crate) capacity: Option<At<SizeText>>,
+    /// How long written data wait before the operating system puts them on the disk by itself. Default "30s", as on Linux.
+    pub(crate) writeback: Option<Duration>,
 }
 
 /// The network between clients and node.

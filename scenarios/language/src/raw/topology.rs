@@ -1,12 +1,17 @@
 //! Exchanges, queues, and where messages go.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::LazyLock;
 
-use schemars::JsonSchema;
+use queuelab_core::Span;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
+use serde::de::{self, Deserializer, Visitor};
 
 use crate::shape::{At, Count, Duration, Named, Number, Scalar, SizeText, shapes};
+use crate::units::{parse_duration, short};
 
 /// An exchange.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -303,15 +308,61 @@ pub(crate) enum RawQueueKind {
     Stream,
 }
 
-/// When a message counts as stored.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-#[schemars(rename = "Durability")]
+/// When a message counts as stored: `"os"`, `"interval(100ms)"` or `"fsync"`.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum RawDurability {
     /// When the operating system has it: survives a crash of the process, not a power loss.
     Os,
+    /// The same, and the log is synced within this time.
+    Interval(Span),
     /// When the disk has it.
     Fsync,
+}
+
+impl<'de> Deserialize<'de> for RawDurability {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl Visitor<'_> for Text {
+            type Value = RawDurability;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("\"os\", \"interval(100ms)\" or \"fsync\"")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<RawDurability, E> {
+                parse_durability(text).map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_any(Text)
+    }
+}
+
+fn parse_durability(text: &str) -> Result<RawDurability, String> {
+    let interval = text.strip_prefix("interval(");
+    match (text, interval.and_then(|rest| rest.strip_suffix(')'))) {
+        ("os", _) => Ok(RawDurability::Os),
+        ("fsync", _) => Ok(RawDurability::Fsync),
+        (_, Some(every)) => match parse_duration(every)? {
+            Span::ZERO => Err("an interval cannot be 0: write \"fsync\"".into()),
+            every => Ok(RawDurability::Interval(every)),
+        },
+        _ => Err(format!(
+            "`{}` is not a durability; they are \"os\", \"interval(100ms)\" and \"fsync\"",
+            short(text)
+        )),
+    }
+}
+
+impl JsonSchema for RawDurability {
+    fn schema_name() -> Cow<'static, str> {
+        "Durability".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "When a message counts as stored: when the operating system has it (os), the same with a sync at intervals, or when the disk has it (fsync).",
+            "type": "string",
+            "pattern": r"^(os|fsync|interval\([0-9][^)]*\))$",
+            "examples": ["fsync", "os", "interval(100ms)"]
+        })
+    }
 }
 
 /// What a full queue does with one more message.

@@ -45,6 +45,7 @@ pub(super) fn cluster(check: &mut Check<'_>, raw: &RawCluster) -> Cluster {
                 .map_or(defaults.disk.fsync, |given| distribution(check, given)),
             bandwidth: bandwidth(raw.disk.bandwidth, defaults.disk.bandwidth),
             capacity: size(check, "capacity", &raw.disk.capacity),
+            writeback: span(raw.disk.writeback, defaults.disk.writeback),
         },
         network: Network {
             clients: raw
@@ -104,6 +105,9 @@ pub(super) fn size(check: &mut Check<'_>, key: &str, given: &Option<At<SizeText>
     Some(given.value.0)
 }
 
+/// Linux' dirty_expire_centisecs.
+const WRITEBACK: Span = Span::from_secs(30);
+
 impl Cluster {
     /// A cluster with the costs of `profile`.
     pub fn of(profile: Profile) -> Cluster {
@@ -125,6 +129,7 @@ impl Cluster {
                     fsync: free,
                     bandwidth: None,
                     capacity: None,
+                    writeback: WRITEBACK,
                 },
                 network: Network {
                     clients,
@@ -147,6 +152,7 @@ impl Cluster {
                     fsync: lognormal(Span::from_millis(1), Span::from_millis(8)),
                     bandwidth: Some(500e6),
                     capacity: None,
+                    writeback: WRITEBACK,
                 },
                 network: Network {
                     clients,

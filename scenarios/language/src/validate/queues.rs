@@ -46,6 +46,7 @@ fn queue(
         (RawQueueKind::Durable | RawQueueKind::Stream, given) => {
             match given.as_ref().map(|given| given.value) {
                 Some(RawDurability::Os) => Durability::Os,
+                Some(RawDurability::Interval(every)) => Durability::Interval(every),
                 Some(RawDurability::Fsync) | None => Durability::Fsync,
             }
         }

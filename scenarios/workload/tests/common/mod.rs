@@ -52,6 +52,7 @@ pub fn scenario(seconds: u64) -> Scenario {
                 fsync: free.clone(),
                 bandwidth: None,
                 capacity: None,
+                writeback: Span::from_secs(30),
             },
             network: Network {
                 clients: free,

@@ -26,6 +26,7 @@ enum Due {
     /// A lease, by its queue and by its place in the list.
     Lease(Time, QueueId, usize),
     Unused(Time, QueueId),
+    Sync(Time),
 }
 
 impl Clock {
@@ -55,6 +56,10 @@ impl Model {
                 Due::Copy(_, name) => self.copy_is_due(name),
                 Due::Lease(_, _, at) => self.end_lease(at),
                 Due::Unused(_, queue) => self.delete(queue),
+                Due::Sync(_) => {
+                    self.sync_at = None;
+                    self.needs_sync = true;
+                }
             }
         }
     }
@@ -90,7 +95,11 @@ impl Model {
     }
 
     fn watches(&self) -> Vec<(Time, Due)> {
-        let mut watches = Vec::new();
+        let mut watches: Vec<_> = self
+            .sync_at
+            .map(|at| (at, Due::Sync(at)))
+            .into_iter()
+            .collect();
         for (at, lease) in self.leases.iter().enumerate() {
             let copies = &self.queues[lease.copy.queue.index()].copies;
             let held = copies

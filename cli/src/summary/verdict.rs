@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use queuelab_core::Time;
 use queuelab_record::{Judgement, RunRecord, Verdict, grouped, percent};
 
-use super::{INDENT, Page};
+use super::{INDENT, LABEL, Page};
 use crate::layout::{Align, Cell, Painter, Style, chain, table, wrap};
 
 /// The answer in a sentence or two: what is not met first, then the author's words or ours.
@@ -195,6 +195,12 @@ fn faults(page: &Page<'_>) -> Vec<String> {
     if more > 0 {
         lines.push(format!("and {more} more"));
     }
+    let stopped = page.record.nodes.iter().filter_map(|node| {
+        let reason = node.stopped.as_ref()?;
+        Some(format!("{} is down: {reason}", node.name))
+    });
+    let width = page.context.width.saturating_sub(LABEL);
+    lines.extend(stopped.flat_map(|line| wrap(&line, width)));
     page.labelled("faults", lines)
 }
 

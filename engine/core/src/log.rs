@@ -37,6 +37,7 @@ mod writer;
 
 use std::fmt;
 
+pub use self::checkpoint::checkpoint;
 pub use self::entry::{put_entry, read_entry};
 pub use self::error::{Damage, LogError, Proof, Wrong};
 pub use self::index::EntryPlace;

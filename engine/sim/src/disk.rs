@@ -1,10 +1,23 @@
-//! A node's disk: one log of typed entries, written at once, synced in groups.
+//! A node's disk: one log of typed entries, written at once, synced in groups, and everything that can go wrong with it.
+//!
+//! Entries stay typed. Only a crash, damage or a restart needs bytes: then [`image`] encodes the log with the broker's own codec, does to
+//! the bytes what the disk does to them, and asks the broker's own recovery what is left.
+
+mod image;
+mod trouble;
+mod writeback;
 
 use std::collections::VecDeque;
 
-use queuelab_core::{Entry, LogPosition, Recovered, Span, Time};
-use queuelab_scenario::Disk as DiskCosts;
+use queuelab_core::{Entry, LogFailure, LogPosition, Recovered, Span, Time};
+use queuelab_scenario::{Disk as DiskCosts, Unsynced};
 use queuelab_workload::{Sampler, Stream};
+
+pub use self::image::Harm;
+use self::image::History;
+pub use self::trouble::Trouble;
+use self::trouble::Verdict;
+use self::writeback::Writeback;
 
 /// The log of one node, and the disk below it.
 ///
@@ -16,8 +29,12 @@ pub struct Disk {
     appended: LogPosition,
     written: LogPosition,
     synced: LogPosition,
+    /// Up to where the platter really has it: behind `synced` where an fsync lied.
+    platter: LogPosition,
     wanted: LogPosition,
     syncing: Option<(LogPosition, Time)>,
+    /// The time of the fsync under way is over, and the disk stands still.
+    late: bool,
     bytes_unsynced: u64,
     fsync: Sampler,
     bandwidth: Option<f64>,
@@ -30,6 +47,17 @@ pub struct Disk {
     told: Option<u64>,
     /// fsync takes so many times as long: a fault.
     pub factor: f64,
+    /// The faults that are on, besides that.
+    trouble: Option<Box<Trouble>>,
+    /// Why nothing more can be appended.
+    failure: Option<LogFailure>,
+    history: History,
+    /// The power may fail in this run: what it could take away is kept.
+    keeps_doubtful: bool,
+    /// The log at rest is no longer what it was when the process died.
+    altered: bool,
+    /// Why recovery refuses what is on the disk: nothing that happens by itself makes that good.
+    refusal: Option<String>,
     /// fsyncs completed.
     pub fsyncs: u64,
     /// Entries that they synced.
@@ -38,16 +66,37 @@ pub struct Disk {
     pub busy: Span,
 }
 
+/// What became of an fsync whose time is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Synced {
+    /// It is done; the next one takes so long, if one starts at once.
+    Done(Option<Span>),
+    /// It reported an error: see [`Disk::failure`].
+    Failed,
+    /// The disk stands still: it will be done when [`Disk::go_on`] says so.
+    Late,
+}
+
+/// What a disk held at some instant.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    entries: VecDeque<(LogPosition, Entry)>,
+    written: LogPosition,
+    history: History,
+}
+
 impl Disk {
-    /// An empty disk.
-    pub fn new(costs: &DiskCosts, stream: Stream) -> Disk {
+    /// An empty disk; `keeps_doubtful` if the power may fail.
+    pub fn new(costs: &DiskCosts, keeps_doubtful: bool, stream: Stream) -> Disk {
         Disk {
             entries: VecDeque::new(),
             appended: LogPosition(0),
             written: LogPosition(0),
             synced: LogPosition(0),
+            platter: LogPosition(0),
             wanted: LogPosition(0),
             syncing: None,
+            late: false,
             bytes_unsynced: 0,
             fsync: Sampler::new(&costs.fsync),
             bandwidth: costs.bandwidth,
@@ -57,6 +106,12 @@ impl Disk {
             used: 0,
             told: None,
             factor: 1.0,
+            trouble: None,
+            failure: None,
+            history: History::default(),
+            keeps_doubtful,
+            altered: false,
+            refusal: None,
             fsyncs: 0,
             entries_synced: 0,
             busy: Span::ZERO,
@@ -73,15 +128,67 @@ impl Disk {
         self.entries.push_back((position, entry));
     }
 
-    /// Hands the buffer to the operating system; true if there was anything in it.
+    /// Hands the buffer to the operating system; true if it took something. If it did not take all, [`Disk::failure`] says why.
     #[inline]
     pub fn write(&mut self, now: Time) -> bool {
-        let news = self.written < self.appended;
-        self.written = self.appended;
-        if news && now >= self.writeback.next {
-            self.writeback.note(now, self.written);
+        if self.written == self.appended {
+            return false;
         }
-        news
+        if self.trouble.is_some() || self.capacity.is_some() || self.failure.is_some() {
+            return self.write_if_possible(now);
+        }
+        self.written = self.appended;
+        self.writeback.note(now, self.written);
+        true
+    }
+
+    #[inline(never)]
+    fn write_if_possible(&mut self, now: Time) -> bool {
+        if self.failure.is_some() {
+            return false;
+        }
+        let verdict = self
+            .trouble
+            .as_mut()
+            .map(|trouble| trouble.write(self.written));
+        let before = self.written;
+        match verdict.unwrap_or_default() {
+            Verdict::Fails(failure) => self.failure = Some(failure),
+            Verdict::Misdirected(draw) => {
+                let first = self.entries.front().map_or(before, |(first, _)| *first);
+                let lost = LogPosition(before.0 + 1);
+                self.history.misdirect(lost, first, before, draw);
+                self.written = self.appended;
+            }
+            Verdict::Succeeds | Verdict::Lies => self.written = self.appended,
+        }
+        if self.failure.is_none() && self.capacity.is_some_and(|capacity| self.used > capacity) {
+            self.written = self.fits(before);
+            self.failure = Some(LogFailure::Full);
+        }
+        self.writeback.note(now, self.written);
+        self.written > before
+    }
+
+    /// The last entry after `written` for which there is space.
+    fn fits(&self, written: LogPosition) -> LogPosition {
+        let capacity = self.capacity.unwrap_or(u64::MAX);
+        let mut used = self.used;
+        let mut last = self.appended;
+        for (position, entry) in self.entries.iter().rev() {
+            if used <= capacity || *position <= written {
+                break;
+            }
+            used -= entry.size();
+            last = LogPosition(position.0 - 1);
+        }
+        last.max(written)
+    }
+
+    /// Why nothing more can be appended: the log is to be given up, and opened again by a restart.
+    #[inline]
+    pub fn failure(&self) -> Option<LogFailure> {
+        self.failure
     }
 
     /// Asks for everything up to `through` on the platter. Returns how long the fsync takes, if one starts now.
@@ -90,20 +197,35 @@ impl Disk {
         self.start(now)
     }
 
-    /// The fsync under way is done. Returns how long the next takes, if one starts at once.
-    pub fn sync_done(&mut self, now: Time) -> Option<Span> {
+    /// The time of the fsync under way is over.
+    pub fn sync_done(&mut self, now: Time) -> Synced {
+        if self.is_stalled() {
+            self.late = true;
+            return Synced::Late;
+        }
         let (through, since) = self
             .syncing
             .take()
             .expect("an fsync is under way when it completes");
+        self.busy += now - since;
+        let verdict = self.trouble.as_ref().map(|trouble| trouble.sync(through));
+        match verdict.unwrap_or_default() {
+            Verdict::Fails(failure) => {
+                self.failure = Some(failure);
+                return Synced::Failed;
+            }
+            Verdict::Lies => {}
+            Verdict::Succeeds | Verdict::Misdirected(_) => self.platter = through,
+        }
         self.fsyncs += 1;
         self.entries_synced += through.0 - self.synced.0;
-        self.busy += now - since;
         self.synced = through;
-        self.start(now)
+        self.history
+            .synced(LogPosition(self.appended.0 + 1), through);
+        Synced::Done(self.start(now))
     }
 
-    /// How far the operating system, and the platter, are.
+    /// How far the operating system is, and how far the platter, as the disk says.
     pub fn progress(&self) -> (LogPosition, LogPosition) {
         (self.written, self.synced)
     }
@@ -113,8 +235,12 @@ impl Disk {
         self.busy + self.syncing.map_or(Span::ZERO, |(_, since)| now - since)
     }
 
-    /// Drops the log's head.
-    pub fn release(&mut self, before: LogPosition) {
+    /// Drops the log's head. What the platter does not have is not needed once the platter has what made it superfluous.
+    pub fn release(&mut self, now: Time, before: LogPosition) {
+        let before = match self.keeps_doubtful {
+            true => before.min(LogPosition(self.on_platter(now).0 + 1)),
+            false => before,
+        };
         while self
             .entries
             .front()
@@ -126,6 +252,14 @@ impl Disk {
                 self.used -= entry.size();
             }
         }
+        self.history.release(before, self.platter);
+    }
+
+    /// Up to where the platter has the log, asked or unasked.
+    fn on_platter(&self, now: Time) -> LogPosition {
+        self.platter
+            .max(self.writeback.reached(now))
+            .min(self.written)
     }
 
     /// How many bytes are free, if that is bounded and has changed by a thousandth of all since the last answer.
@@ -141,63 +275,26 @@ impl Disk {
         None
     }
 
-    /// Everything appended is on the platter, as if that had been so for long: before a run begins.
+    /// Everything appended is on the platter, as if that had been so for long: before a run begins, or when a process ends in order.
     pub fn settle(&mut self) {
         self.written = self.appended;
         self.synced = self.appended;
+        self.platter = self.appended;
         self.wanted = self.appended;
         self.bytes_unsynced = 0;
     }
 
-    /// The process dies, or (`power`) the machine: what was not written, or not synced, is gone. Returns how many entries.
-    pub fn crash(&mut self, now: Time, power: bool) -> u64 {
-        let survives = match power {
-            true => self.synced.max(self.writeback.reached(now)),
-            false => self.written,
-        };
-        self.writeback.clear();
-        let before = self.entries.len();
-        while self
-            .entries
-            .back()
-            .is_some_and(|(position, _)| *position > survives)
-        {
-            self.entries.pop_back();
-        }
-        self.used = self.entries.iter().map(|(_, entry)| entry.size()).sum();
-        self.told = None;
-        if let Some((_, since)) = self.syncing.take() {
-            self.busy += now - since;
-        }
-        self.appended = survives;
-        self.written = survives;
-        self.wanted = self.synced;
-        self.bytes_unsynced = 0;
-        (before - self.entries.len()) as u64
-    }
-
-    /// What a restart finds, which it syncs first.
-    pub fn restart(&mut self) -> Recovered {
-        self.synced = self.written;
-        self.wanted = self.written;
-        self.recover()
-    }
-
-    /// What a restart would find.
-    pub fn recover(&self) -> Recovered {
-        Recovered {
-            entries: self.entries.iter().cloned().collect(),
-            last: self.written,
-        }
-    }
-
     fn start(&mut self, now: Time) -> Option<Span> {
-        if self.syncing.is_some() || self.wanted <= self.synced {
+        let idle = self.syncing.is_none() && self.failure.is_none() && !self.is_stalled();
+        if !idle || self.wanted <= self.synced {
             return None;
         }
-        let transfer = self
-            .bandwidth
-            .map_or(0.0, |bandwidth| self.bytes_unsynced as f64 / bandwidth);
+        let throttle = self.trouble.as_ref().and_then(|trouble| trouble.bandwidth);
+        let bandwidth = match (self.bandwidth, throttle) {
+            (Some(own), Some(throttle)) => Some(own.min(throttle)),
+            (own, throttle) => own.or(throttle),
+        };
+        let transfer = bandwidth.map_or(0.0, |bandwidth| self.bytes_unsynced as f64 / bandwidth);
         let fsync = self
             .fsync
             .sample(&mut self.stream.at(self.fsyncs))
@@ -208,131 +305,228 @@ impl Disk {
     }
 }
 
-/// What the operating system puts on the disk by itself: everything that was written a while ago. It is looked up when the
-/// power fails, and costs nothing before.
-#[derive(Clone, Debug)]
-struct Writeback {
-    after: Span,
-    /// Up to where the log was written at some instants, so many that the last one that counts is at most a sixteenth too old.
-    marks: VecDeque<(Time, LogPosition)>,
-    /// Before this instant no mark is needed.
-    next: Time,
-}
-
-impl Writeback {
-    fn new(after: Span) -> Writeback {
-        Writeback {
-            after,
-            marks: VecDeque::new(),
-            next: Time::ZERO,
+/// What can go wrong.
+impl Disk {
+    /// These faults are on from now on, and no others. A write that is to be misdirected still will be.
+    pub fn set_trouble(&mut self, trouble: Option<Trouble>) {
+        let misdirected = self.trouble.take().and_then(|trouble| trouble.misdirected);
+        self.trouble = trouble.map(Box::new);
+        if let Some(draw) = misdirected {
+            self.misdirect(draw);
         }
     }
 
-    fn note(&mut self, now: Time, written: LogPosition) {
-        while self
-            .marks
-            .get(1)
-            .is_some_and(|(at, _)| *at + self.after <= now)
+    /// The next write lands in another place, which `draw` chooses.
+    pub fn misdirect(&mut self, draw: u64) {
+        let none = || Box::new(Trouble::none(self.stream));
+        self.trouble.get_or_insert_with(none).misdirected = Some(draw);
+    }
+
+    /// Goes on after a stall. Returns how long the fsync takes that is under way or starts now, if there is one.
+    pub fn go_on(&mut self, now: Time) -> Option<Span> {
+        if self.is_stalled() {
+            return None;
+        }
+        match std::mem::take(&mut self.late) {
+            true => Some(Span::ZERO),
+            false => self.start(now),
+        }
+    }
+
+    fn is_stalled(&self) -> bool {
+        self.trouble.as_ref().is_some_and(|trouble| trouble.stalled)
+    }
+
+    /// Something damages `count` entries of the log, which `draw` chooses: among those that an fsync has covered, or among all that are
+    /// written. Returns how many there were to damage.
+    pub fn damage(&mut self, harm: Harm, count: u64, synced_only: bool, stream: &Stream) -> u64 {
+        let last = if synced_only {
+            self.synced
+        } else {
+            self.written
+        };
+        let Some((first, _)) = self.entries.front() else {
+            return 0;
+        };
+        let range = (last.0 + 1).saturating_sub(first.0);
+        if range == 0 {
+            return 0;
+        }
+        for at in 0..count {
+            let mut draw = stream.at(at);
+            let victim = LogPosition(first.0 + draw.below(range));
+            self.history.harm(victim, harm, draw.next_u64());
+        }
+        count
+    }
+
+    /// The last `bytes` of the log are gone. Returns how many entries that takes.
+    pub fn truncate(&mut self, bytes: u64) -> u64 {
+        let mut left = bytes;
+        let mut gone = 0;
+        for (position, entry) in self.entries.iter().rev() {
+            if *position > self.written {
+                continue;
+            }
+            if left == 0 {
+                break;
+            }
+            left = left.saturating_sub(entry.size());
+            self.history.harm(*position, Harm::Zeroed, 0);
+            gone += 1;
+        }
+        gone
+    }
+
+    /// What a backup made now would hold.
+    pub fn snapshot(&self) -> Snapshot {
+        let written = |entry: &&(LogPosition, Entry)| entry.0 <= self.written;
+        Snapshot {
+            entries: self.entries.iter().take_while(written).cloned().collect(),
+            written: self.written,
+            history: self.history.clone(),
+        }
+    }
+
+    /// The disk is put back to what it was. The process must be down.
+    pub fn restore(&mut self, snapshot: Snapshot) {
+        self.entries = snapshot.entries;
+        self.history = snapshot.history;
+        self.refusal = None;
+        self.ends_at(snapshot.written);
+    }
+
+    /// The disk is empty. The process must be down.
+    pub fn wipe(&mut self) {
+        self.entries.clear();
+        self.history = History::default();
+        self.refusal = None;
+        // Places go on, so that none means two things.
+        self.ends_at(self.written);
+    }
+
+    /// The process dies, or its machine: what was not written is gone, and of what was not synced `unsynced` says what remains.
+    /// Returns how many entries are gone.
+    pub fn crash(&mut self, now: Time, unsynced: Unsynced, stream: &Stream) -> u64 {
+        let before = self.entries.len();
+        if let Some((_, since)) = self.syncing.take() {
+            self.busy += now - since;
+        }
+        self.late = false;
+        // A write that failed in its midst leaves the beginning of a record.
+        let torn = matches!(self.failure, Some(LogFailure::Write | LogFailure::Full));
+        let unsynced = match (self.failure, unsynced) {
+            // Linux marks the pages of a failed fsync clean: what of them is on the disk is chance, and a second fsync would succeed.
+            (Some(LogFailure::Sync), Unsynced::Keep) => Unsynced::Random,
+            (_, unsynced) => unsynced,
+        };
+        let written = self.written;
+        let platter = self.on_platter(now);
+        let reached = LogPosition(written.0 + u64::from(torn));
+        self.forget_after(reached);
+        let found = self.history.look(&self.entries, platter, written, |image| {
+            if torn {
+                image.tear_after(written, &mut stream.at(0));
+            }
+            image.lose_unsynced(platter, unsynced, &mut stream.at(1));
+        });
+        let last = match found {
+            Ok(last) => last,
+            Err(refusal) => {
+                self.refusal = Some(refusal);
+                platter
+            }
+        };
+        self.forget_after(last);
+        self.platter = platter.min(last);
+        self.synced = self.synced.min(last);
+        self.appended = last;
+        self.written = last;
+        self.wanted = self.synced;
+        self.bytes_unsynced = 0;
+        if last < written {
+            self.writeback.clear();
+        }
+        (before - self.entries.len()) as u64
+    }
+
+    /// What a restart finds, which it syncs first; or why it refuses what it finds.
+    pub fn restart(&mut self) -> Result<Recovered, String> {
+        if let Some(refusal) = &self.refusal {
+            return Err(refusal.clone());
+        }
+        if let Some(failure) = self
+            .trouble
+            .as_ref()
+            .and_then(|trouble| trouble.read(self.history.epoch()))
         {
-            self.marks.pop_front();
+            return Err(failure.to_string());
         }
-        self.marks.push_back((now, written));
-        self.next = now + Span(self.after.0 / 16);
+        if self.history.is_damaged() {
+            match self
+                .history
+                .look(&self.entries, self.written, self.written, |_| {})
+            {
+                Ok(last) => self.ends_at(last),
+                Err(refusal) => {
+                    self.refusal = Some(refusal.clone());
+                    return Err(refusal);
+                }
+            }
+        }
+        self.failure = None;
+        self.synced = self.written;
+        self.platter = self.written;
+        self.wanted = self.written;
+        self.history.reopen(LogPosition(self.written.0 + 1));
+        Ok(self.contents())
     }
 
-    /// Up to where the log is on the disk whether or not anybody asked for it.
-    fn reached(&self, now: Time) -> LogPosition {
-        let old = self
-            .marks
-            .iter()
-            .rev()
-            .find(|(at, _)| *at + self.after <= now);
-        old.map_or(LogPosition(0), |(_, written)| *written)
+    /// What the disk holds, as far as anybody can tell.
+    pub fn contents(&self) -> Recovered {
+        Recovered {
+            entries: self.entries.iter().cloned().collect(),
+            last: self.written,
+        }
     }
 
-    /// What was not on the disk is gone, or has just been synced.
-    fn clear(&mut self) {
-        self.marks.clear();
-        self.next = Time::ZERO;
+    /// Whether the log at rest has changed since the process died, or since this was asked.
+    pub fn take_altered(&mut self) -> bool {
+        std::mem::take(&mut self.altered)
+    }
+
+    /// Why recovery refuses what is on the disk, if it does.
+    #[cfg(test)]
+    pub fn refusal(&self) -> Option<&str> {
+        self.refusal.as_deref()
+    }
+
+    fn forget_after(&mut self, last: LogPosition) {
+        while self
+            .entries
+            .back()
+            .is_some_and(|(position, _)| *position > last)
+        {
+            self.entries.pop_back();
+        }
+        self.used = self.entries.iter().map(|(_, entry)| entry.size()).sum();
+        self.told = None;
+    }
+
+    /// The log at rest ends here now.
+    fn ends_at(&mut self, last: LogPosition) {
+        self.altered = true;
+        self.forget_after(last);
+        self.appended = last;
+        self.written = last;
+        self.synced = last;
+        self.platter = last;
+        self.wanted = last;
+        self.syncing = None;
+        self.bytes_unsynced = 0;
+        self.writeback.clear();
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use queuelab_core::{Command, MessageCopy};
-    use queuelab_scenario::Distribution;
-
-    fn disk() -> Disk {
-        let costs = DiskCosts {
-            fsync: Distribution::Constant(Span::from_millis(5)),
-            bandwidth: None,
-            capacity: None,
-            writeback: Span::from_secs(30),
-        };
-        Disk::new(&costs, Stream::new(1, "disk", 0))
-    }
-
-    fn append(disk: &mut Disk, positions: std::ops::RangeInclusive<u64>) {
-        for position in positions {
-            disk.append(
-                LogPosition(position),
-                Entry::One(Command::Remove {
-                    copy: MessageCopy::default(),
-                }),
-            );
-        }
-    }
-
-    #[test]
-    fn what_comes_during_an_fsync_waits_for_the_next_one() {
-        let mut disk = disk();
-        append(&mut disk, 1..=2);
-        assert!(disk.write(Time(0)));
-        assert_eq!(
-            disk.sync(Time(0), LogPosition(2)),
-            Some(Span::from_millis(5))
-        );
-        append(&mut disk, 3..=3);
-        disk.write(Time(0));
-        assert_eq!(disk.sync(Time(1), LogPosition(3)), None);
-        assert_eq!(disk.sync_done(Time(5_000_000)), Some(Span::from_millis(5)));
-        assert_eq!(disk.progress(), (LogPosition(3), LogPosition(2)));
-        assert_eq!(disk.sync_done(Time(10_000_000)), None);
-        assert_eq!(disk.progress(), (LogPosition(3), LogPosition(3)));
-    }
-
-    #[test]
-    fn a_crash_keeps_what_was_written_and_a_power_loss_what_was_synced() {
-        let mut disk = disk();
-        append(&mut disk, 1..=1);
-        disk.write(Time(0));
-        disk.sync(Time(0), LogPosition(1));
-        disk.sync_done(Time(5_000_000));
-        append(&mut disk, 2..=2);
-        disk.write(Time(0));
-        append(&mut disk, 3..=3);
-        let survivors = |power| {
-            let mut disk = disk.clone();
-            let gone = disk.crash(Time(9), power);
-            (gone, disk.recover().last)
-        };
-        assert_eq!(survivors(false), (1, LogPosition(2)));
-        assert_eq!(survivors(true), (2, LogPosition(1)));
-    }
-
-    #[test]
-    fn the_operating_system_writes_back_what_is_old() {
-        let mut disk = disk();
-        let second = |second| Time(second * 1_000_000_000);
-        for position in 1..=60 {
-            append(&mut disk, position..=position);
-            disk.write(second(position));
-        }
-        // Marks are up to two seconds apart, and what was written 30 seconds ago or before is safe.
-        let gone = disk.clone().crash(second(60), true);
-        assert!((30..=32).contains(&gone), "{gone}");
-        assert_eq!(disk.clone().crash(second(60), false), 0);
-        assert_eq!(disk.clone().crash(second(200), true), 0);
-    }
-}
+mod tests;

@@ -1,10 +1,12 @@
 //! Faults: what begins, what ends, what they took.
 
+mod disk;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use queuelab_core::{Command, Durability, MessageCopy, QueueId, Recovered, Request, Time};
 use queuelab_record::{FaultRecord, grouped};
-use queuelab_scenario::{Ack, Clients, Distribution, FaultKind, Share, Whose};
+use queuelab_scenario::{Ack, Clients, Distribution, FaultKind, Share, Unsynced, Whose};
 use queuelab_workload::{Consumer, ConsumerAction, Stream};
 
 use crate::check::Tag;
@@ -30,8 +32,13 @@ impl World {
         });
         self.say(format!("fault {}: {kind} of {target}", spec.name));
         let effect = match spec.kind {
-            FaultKind::Crash { .. } => self.node_dies(false),
-            FaultKind::PowerLoss { .. } => self.node_dies(true),
+            FaultKind::Crash { unsynced } | FaultKind::PowerLoss { unsynced } => {
+                self.node_dies(unsynced, &self.chance_of(fault))
+            }
+            FaultKind::Wipe => {
+                self.node_dies(Unsynced::Keep, &self.chance_of(fault));
+                format!("it took {} messages", grouped(self.wipe_disk()))
+            }
             FaultKind::SlowDisk { factor } => {
                 self.set_factors();
                 format!("fsync took {factor} times as long")
@@ -51,6 +58,7 @@ impl World {
                 });
                 format!("{} messages were in its hands", grouped(held))
             }
+            ref kind if World::is_of_disk(kind) => self.disk_fault_begins(fault, kind),
             _ => "not carried out yet".into(),
         };
         if let Some(record) = self
@@ -73,7 +81,9 @@ impl World {
             self.faults[at].until = now;
         }
         match spec.kind {
-            FaultKind::Crash { .. } | FaultKind::PowerLoss { .. } => self.node_restarts(),
+            FaultKind::Crash { .. } | FaultKind::PowerLoss { .. } | FaultKind::Wipe => {
+                self.node_restarts()
+            }
             FaultKind::SlowDisk { .. } | FaultKind::SlowConsumer { .. } => self.set_factors(),
             FaultKind::PauseConsumer { clients: members } => {
                 self.each_member(members, |world, consumer| world.pause(consumer, false));
@@ -81,21 +91,23 @@ impl World {
             FaultKind::ConsumerCrash { clients: members } => {
                 self.each_member(members, World::consumer_restarts);
             }
+            ref kind if World::is_of_disk(kind) => self.disk_fault_ends(fault, kind),
             _ => {}
         }
         self.say(format!("fault {} is over", spec.name));
     }
 
-    /// The node's process, or its machine, dies; its connections are reset. Returns what that took, in words.
-    fn node_dies(&mut self, power: bool) -> String {
+    /// The node's process dies, or its machine: `unsynced` says what becomes of what was not synced, where `chance` decides. Connections
+    /// are reset. Returns what that took, in words.
+    fn node_dies(&mut self, unsynced: Unsynced, chance: &Stream) -> String {
         let now = self.calendar.now();
         if self.node.broker.is_none() {
-            if !power {
+            if unsynced == Unsynced::Keep {
                 return "it was down already".into();
             }
             // What the operating system kept of a dead process goes with the machine.
-            let entries = self.node.disk.crash(now, true);
-            let lost = self.lose_copies(true);
+            let entries = self.node.disk.crash(now, unsynced, chance);
+            let lost = self.lose_copies(None);
             return format!(
                 "it was down already; that took {lost} messages and {entries} unsynced log entries"
             );
@@ -111,7 +123,9 @@ impl World {
         for tag in std::mem::take(&mut self.parked).into_keys() {
             self.vanished(tag);
         }
-        let entries = self.node.disk.crash(now, power);
+        // What a failed log held of what was written is as uncertain as after a power loss.
+        let power = unsynced != Unsynced::Keep || self.node.disk.failure().is_some();
+        let entries = self.node.disk.crash(now, unsynced, chance);
         for connection in 0..self.connections.len() as u32 {
             if self.brokerless.is_direct(connection) {
                 continue;
@@ -124,7 +138,10 @@ impl World {
             self.calendar
                 .after(delay, Event::Reset { connection, epoch });
         }
-        let lost = self.lose_copies(power);
+        let lost = self.lose_copies(Some(match power {
+            true => Durability::Fsync,
+            false => Durability::Os,
+        }));
         format!(
             "it took {} messages and {} log entries",
             grouped(lost),
@@ -132,11 +149,12 @@ impl World {
         )
     }
 
-    /// Copies that are not in what the disk kept are lost. Returns how many.
-    fn lose_copies(&mut self, power: bool) -> u64 {
+    /// Copies that are not in what the disk kept are lost. Returns how many. What took effect in a queue at least as durable as `certain` was
+    /// logged before; of a log that changed at rest nothing is to be expected.
+    fn lose_copies(&mut self, certain: Option<Durability>) -> u64 {
         let now = self.calendar.now();
         let phase = self.metrics.phase;
-        let log = LogContents::of(&self.node.disk.recover());
+        let log = LogContents::of(&self.node.disk.contents());
         let mut total = 0;
         let of_broker = |queue: &usize| !self.brokerless.is(*queue);
         for queue in (0..self.layout.len()).filter(of_broker).collect::<Vec<_>>() {
@@ -201,7 +219,7 @@ impl World {
                 journey.is_some_and(|journey| journey.state == State::Delayed)
             };
             let delayed = kept.iter().filter(is_delayed).count() as u64;
-            let kept = kept.len() as u64 + self.resurrect(queue, &log, power);
+            let kept = kept.len() as u64 + self.resurrect(queue, &log, certain);
             let metrics = &mut self.metrics.queues[queue];
             metrics.delayed.set(now, phase, delayed);
             metrics.set_ready(now, phase, kept - delayed);
@@ -210,7 +228,7 @@ impl World {
     }
 
     /// Copies whose removal took effect, but not on the disk, are back. Returns how many.
-    fn resurrect(&mut self, queue: usize, log: &LogContents, power: bool) -> u64 {
+    fn resurrect(&mut self, queue: usize, log: &LogContents, certain: Option<Durability>) -> u64 {
         let now = self.calendar.now();
         let back: Vec<(u64, u64)> = log
             .holds
@@ -233,11 +251,8 @@ impl World {
         let auto_ack = |group: &queuelab_scenario::Consumer| {
             group.ack == Ack::Auto && group.from.contains(&of)
         };
-        let awaited = match self.scenario.queues[self.layout.queue_of(queue)].durability {
-            Durability::None => false,
-            Durability::Os | Durability::Interval(_) => !power,
-            Durability::Fsync => true,
-        };
+        let durability = self.scenario.queues[self.layout.queue_of(queue)].durability;
+        let awaited = certain.is_some_and(|certain| durability >= certain);
         if awaited && !self.scenario.consumers.iter().any(auto_ack) {
             self.check.undead(now, queue, back.len() as u64);
         }
@@ -250,14 +265,29 @@ impl World {
     fn node_restarts(&mut self) {
         let keeps_down = |fault: &u32| {
             let kind = &self.scenario.faults[*fault as usize].kind;
-            matches!(kind, FaultKind::Crash { .. } | FaultKind::PowerLoss { .. })
+            let down = matches!(
+                kind,
+                FaultKind::Crash { .. } | FaultKind::PowerLoss { .. } | FaultKind::Wipe
+            );
+            down || World::troubles_log(kind) && self.node.stopped.is_some()
         };
         if self.active.keys().any(keeps_down) {
             return;
         }
-        let recovered = self.node.disk.restart();
+        let recovered = match self.node.disk.restart() {
+            Ok(recovered) => recovered,
+            Err(refusal) => {
+                self.say(format!("n1 stays down: {refusal}"));
+                self.node.stopped = Some(refusal);
+                return;
+            }
+        };
+        self.node.stopped = None;
         let scenario = self.scenario.clone();
         let now = self.calendar.now();
+        if self.node.disk.take_altered() {
+            self.lose_copies(None);
+        }
         self.node.boot(&scenario, &self.layout, now, recovered);
         self.settle_node();
         self.say(format!(

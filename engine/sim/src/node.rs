@@ -3,7 +3,7 @@
 //! A core that is free takes all inputs that wait for it. It handles each once its cost is paid, then flushes; outputs
 //! leave as their costs are paid. A connection belongs to one core, so that its requests stay in order.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use queuelab_core::{
@@ -13,7 +13,7 @@ use queuelab_core::{
 use queuelab_scenario::{Ack, Cpu, Scenario};
 use queuelab_workload::Stream;
 
-use crate::disk::Disk;
+use crate::disk::{Disk, Snapshot, Synced};
 use crate::network::{Client, Delivered, Down, Stamps, Up};
 use crate::plan::Plan;
 use crate::planted::Planted;
@@ -30,6 +30,12 @@ pub struct Node {
     pub incarnation: u32,
     /// Its disk outlives it.
     pub disk: Disk,
+    /// Backups of the disk, by the fault that restores them.
+    pub backups: BTreeMap<u32, Snapshot>,
+    /// What is wrong with its log, if that is why it is down.
+    pub stopped: Option<String>,
+    /// The log has failed: that is in the calendar.
+    failing: bool,
     seed: u64,
     cpu: Cpu,
     /// Nothing costs CPU time.
@@ -106,7 +112,14 @@ impl Node {
         let mut node = Node {
             broker: None,
             incarnation: 0,
-            disk: Disk::new(&scenario.cluster.disk, Stream::new(seed, "disk/fsync", 0)),
+            disk: Disk::new(
+                &scenario.cluster.disk,
+                !scenario.faults.is_empty(),
+                Stream::new(seed, "disk/fsync", 0),
+            ),
+            backups: BTreeMap::new(),
+            stopped: None,
+            failing: false,
             seed,
             cpu: scenario.cluster.cpu,
             cpu_is_free: is_free(&scenario.cluster.cpu),
@@ -173,6 +186,7 @@ impl Node {
     pub fn die(&mut self, now: Time) -> Vec<u64> {
         self.busy = self.busy_until(now);
         self.broker = None;
+        self.failing = false;
         self.outputs.clear();
         self.publishing = None;
         self.incarnation += 1;
@@ -262,10 +276,34 @@ impl World {
     pub fn fsync_done(&mut self) {
         let now = self.calendar.now();
         let incarnation = self.node.incarnation;
-        if let Some(next) = self.node.disk.sync_done(now) {
-            self.calendar.after(next, Event::Fsync { incarnation });
+        match self.node.disk.sync_done(now) {
+            Synced::Done(next) => {
+                if let Some(next) = next {
+                    self.calendar.after(next, Event::Fsync { incarnation });
+                }
+                self.arrives(Arrival::Log);
+            }
+            Synced::Failed => self.log_fails(),
+            Synced::Late => {}
         }
-        self.arrives(Arrival::Log);
+    }
+
+    /// The disk stands still no longer.
+    pub fn disk_goes_on(&mut self) {
+        let incarnation = self.node.incarnation;
+        if let Some(fsync) = self.node.disk.go_on(self.calendar.now()) {
+            self.calendar.after(fsync, Event::Fsync { incarnation });
+        }
+    }
+
+    /// Nothing can be appended any more: the node stops as soon as it is done with what it does at the moment.
+    #[cold]
+    fn log_fails(&mut self) {
+        if !std::mem::replace(&mut self.node.failing, true) {
+            let incarnation = self.node.incarnation;
+            self.calendar
+                .after(Span::ZERO, Event::LogFails { incarnation });
+        }
     }
 
     fn arrives(&mut self, arrival: Arrival) {
@@ -615,6 +653,9 @@ impl World {
             sending += self.emit();
             sending += self.flush_broker(now);
         }
+        if self.node.disk.failure().is_some() {
+            self.log_fails();
+        }
         sending
     }
 
@@ -737,7 +778,7 @@ impl World {
                         .after(sending + fsync, Event::Fsync { incarnation });
                 }
             }
-            Output::Release { before } => self.node.disk.release(*before),
+            Output::Release { before } => self.node.disk.release(now, *before),
         }
     }
 
@@ -777,7 +818,9 @@ impl World {
                 channel: channel.number,
             },
             // These clients cancel nothing themselves.
-            Response::ChannelClosed { .. } | Response::Cancelled { .. } => Down::Ended,
+            Response::ChannelClosed { .. }
+            | Response::ConnectionClosed { .. }
+            | Response::Cancelled { .. } => Down::Ended,
             Response::Assigned {
                 generation,
                 streams,

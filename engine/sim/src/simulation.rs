@@ -353,6 +353,7 @@ fn build(world: &World) -> RunRecord {
             disk: share(disk.busy_until(now), 1.0),
             fsyncs: disk.fsyncs,
             synced: disk.entries_synced,
+            stopped: world.node.stopped.clone(),
             cpu_series: world.cpu_series.clone(),
             disk_series: world.disk_series.clone(),
         }],

@@ -60,6 +60,8 @@ pub enum Event {
     Peer { pipe: u32, epoch: u32 },
     /// A sender hears that its receiver has room.
     Room { pipe: u32, epoch: u32 },
+    /// The node finds that its log has failed.
+    LogFails { incarnation: u32 },
 }
 
 /// Everything that takes part in a run.
@@ -357,6 +359,11 @@ impl World {
                     self.fsync_done();
                 }
             }
+            Event::LogFails { incarnation } => {
+                if self.node.incarnation == incarnation {
+                    self.node_stops();
+                }
+            }
             Event::Tick { incarnation } => {
                 if self.node.incarnation == incarnation {
                     self.node_ticks();
@@ -642,6 +649,7 @@ impl Event {
             Event::Phase => 9,
             Event::FaultBegins(_) => 10,
             Event::FaultEnds(_) => 11,
+            Event::LogFails { .. } => 16,
             Event::Tick { .. } => 12,
             Event::Idle => 13,
             Event::Peer { .. } => 14,
@@ -672,6 +680,7 @@ impl Event {
             | Event::Window
             | Event::Phase
             | Event::Tick { .. }
+            | Event::LogFails { .. }
             | Event::Idle => 0,
         }
     }

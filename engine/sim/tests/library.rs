@@ -177,6 +177,12 @@ library! {
     single_active: "single-active", expect!["5638845a4d83cb25"];
     transactions: "transactions", expect!["deff8500e33f0312"];
     ttl: "ttl", expect!["4b287304e12bfb0f"];
+    ambiguous_send: "ambiguous-send", expect!["51c138f9fc758cba"];
+    bit_flip: "bit-flip", expect!["c608f7c5cb5e4f5c"];
+    hoarding: "hoarding", expect!["287e6175e3782046"];
+    lazy_fsync: "lazy-fsync", expect!["0e5668c286cab63a"];
+    old_backup: "old-backup", expect!["18304a41f64a29cd"];
+    queue_as_lock: "queue-as-lock", expect!["7d557e5d0515ff31"];
     batch_arrivals: "batch-arrivals", expect!["cf8e96266bce74fb"];
     erlang_a: "erlang-a", expect!["01eb95d2c5ffb2ba"];
     mm5: "mm5", expect!["874ffb49a2c16f2b"];
@@ -186,11 +192,11 @@ library! {
     tandem: "tandem", expect!["775f6bb15e78c688"];
     activemq_redelivery: "activemq-redelivery", expect!["996914fe6ba84aaf"];
     kafka_rebalance: "kafka-rebalance", expect!["41316bb8d852c98a"];
-    nats_ack_wait: "nats-ack-wait", expect!["70acfc76c795fda7"];
+    nats_ack_wait: "nats-ack-wait", expect!["33c6051e3e32c8e4"];
     one_workload: "one-workload", expect!["4f2b5ffeae27c19d"];
     rabbitmq_power_loss: "rabbitmq-power-loss", expect!["1fd336a7b19fada3"];
     redis_list_crash: "redis-list-crash", expect!["73db36ec7baa037c"];
-    redis_stream_claim: "redis-stream-claim", expect!["cf6855435bca3446"];
+    redis_stream_claim: "redis-stream-claim", expect!["b7741220a741f3ca"];
     zeromq_slow_peer: "zeromq-slow-peer", expect!["e3d918420d1a58c5"];
     sqs_visibility: "sqs-visibility", expect!["f8cc0a4066843d92"];
 }
@@ -269,5 +275,6 @@ fn losses(durability: &str) -> String {
 fn durability_is_worth_what_it_says() {
     expect!["crash: true, power loss: true"].assert_eq(&losses("memory"));
     expect!["crash: false, power loss: true"].assert_eq(&losses("os"));
+    expect!["crash: false, power loss: true"].assert_eq(&losses("interval(1s)"));
     expect!["crash: false, power loss: false"].assert_eq(&losses("fsync"));
 }

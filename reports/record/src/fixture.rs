@@ -70,6 +70,7 @@ pub fn flash_sale() -> RunRecord {
             disk: 0.31,
             fsyncs: 140_000,
             synced: 2 * offered,
+            stopped: None,
             cpu_series: (0..WINDOWS).map(|window| rate_at(window * WINDOW) * 1e-5).collect(),
             disk_series: (0..WINDOWS).map(|window| (rate_at(window * WINDOW) * 1e-3).min(0.98)).collect(),
         }],

@@ -434,6 +434,9 @@ pub struct NodeRecord {
     pub fsyncs: u64,
     /// Log entries that were synced by them.
     pub synced: u64,
+    /// What is wrong with its log, if that is why it is down at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<String>,
     /// CPU use per window.
     pub cpu_series: Vec<f64>,
     /// Disk use per window.

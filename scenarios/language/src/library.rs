@@ -26,7 +26,9 @@ pub struct LibraryEntry {
 }
 
 /// The themes of the shipped scenarios, in the order in which to read them.
-pub const THEMES: &[&str] = &["basics", "load", "routing", "delivery", "designs", "theory"];
+pub const THEMES: &[&str] = &[
+    "basics", "load", "routing", "delivery", "faults", "designs", "theory",
+];
 
 /// The shipped scenarios by theme: `hello` first, the others of a theme by name.
 pub fn library() -> impl Iterator<Item = &'static LibraryEntry> {

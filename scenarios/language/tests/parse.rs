@@ -18,7 +18,7 @@ fn every_key_is_read() {
         Phase { name: "burst", from: Time(120000000000), until: Time(180000000000) }
         Phase { name: "drain", from: Time(180000000000), until: Time(420000000000) }
         Some(Steady { warmup: Some(Span(5000000000)) }) Some("The backlog peaked at {backlog.max of orders in burst}, {{and}} was gone {drain_time} after.")
-        Cluster { profile: Wan, cpu: Cpu { publish: Span(2000), deliver: Span(2000), ack: Span(1000), per_kib: Span(200), per_batch: Span(5000), cores: 2 }, disk: Disk { fsync: Lognormal { median: Span(1000000), p99: Span(8000000) }, bandwidth: Some(500000000.0), capacity: None }, network: Network { clients: Lognormal { median: Span(250000), p99: Span(1000000) }, bandwidth: Some(1250000000.0) }, limits: Limits { memory: None, disk_free: None, publish_credit: None }, design: None }
+        Cluster { profile: Wan, cpu: Cpu { publish: Span(2000), deliver: Span(2000), ack: Span(1000), per_kib: Span(200), per_batch: Span(5000), cores: 2 }, disk: Disk { fsync: Lognormal { median: Span(1000000), p99: Span(8000000) }, bandwidth: Some(500000000.0), capacity: None, writeback: Span(30000000000) }, network: Network { clients: Lognormal { median: Span(250000), p99: Span(1000000) }, bandwidth: Some(1250000000.0) }, limits: Limits { memory: None, disk_free: None, publish_credit: None }, design: None }
         Expectation { text: "backlog.max of orders < 200_000", claim: Metric { metric: MetricRef { name: "backlog.max", of: Some("orders"), phase: None }, comparison: Less, value: 200000.0 } }
         Expectation { text: "drain_time < 5m", claim: Metric { metric: MetricRef { name: "drain_time", of: None, phase: None }, comparison: Less, value: 300.0 } }
         Expectation { text: "latency.end_to_end.p99.9 <= 200ms in drain", claim: Metric { metric: MetricRef { name: "latency.end_to_end.p99.9", of: None, phase: Some("drain") }, comparison: AtMost, value: 0.2 } }
@@ -57,7 +57,7 @@ fn defaults() {
         "small" "small" "" seed 1
         Phase { name: "run", from: Time(0), until: Time(1000000000) }
         None None
-        Cluster { profile: Lan, cpu: Cpu { publish: Span(2000), deliver: Span(2000), ack: Span(1000), per_kib: Span(200), per_batch: Span(5000), cores: 1 }, disk: Disk { fsync: Lognormal { median: Span(1000000), p99: Span(8000000) }, bandwidth: Some(500000000.0), capacity: None }, network: Network { clients: Lognormal { median: Span(250000), p99: Span(1000000) }, bandwidth: Some(1250000000.0) }, limits: Limits { memory: None, disk_free: None, publish_credit: None }, design: None }
+        Cluster { profile: Lan, cpu: Cpu { publish: Span(2000), deliver: Span(2000), ack: Span(1000), per_kib: Span(200), per_batch: Span(5000), cores: 1 }, disk: Disk { fsync: Lognormal { median: Span(1000000), p99: Span(8000000) }, bandwidth: Some(500000000.0), capacity: None, writeback: Span(30000000000) }, network: Network { clients: Lognormal { median: Span(250000), p99: Span(1000000) }, bandwidth: Some(1250000000.0) }, limits: Limits { memory: None, disk_free: None, publish_credit: None }, design: None }
         Queue { name: "q", durability: Fsync, bind: [], max_length: None, max_bytes: None, overflow: DropHead, dead_letter: None, dispatch: RoundRobin, policy: QueuePolicy { max_priority: 0, ttl: None, expires: None, delivery_limit: None, retry_delay: None, requeue: Original, ack_timeout: None, single_active: false, groups: false, deduplicate: None, dead_letter_at_least_once: false, stream: None }, partitions: 1, backlog: 0, brokerless: false, design: None }
         Producer { name: "p", count: 1, to: [(Queue(0), 1.0)], arrivals: Poisson(Rate { segments: [(1.0, 1.0)] }), message_key: None, size: Fixed(100), persistent: true, confirm: Some(Confirm { window: 100, timeout: None }), buffer: 10000, when_full: Wait, reconnect: Some(Span(1000000000)), mandatory: false, limit: None, properties: MessageMix { priority: [], ttl: None, delay: None, group_by_key: false, headers: [], id: false, duplicates: 0.0 }, burst: One, batch: None, transaction: None, retry: None, patience: None, idempotent: false, start: Constant(Span(0)), churn: None }
         Consumer { name: "c", from: [0], count: 1, prefetch: 50, service: Constant(Span(0)), concurrency: 1, ack: Manual { every: 1, nack: None }, weight: 1, reconnect: Some(Span(1000000000)), service_by_phase: [], channel_prefetch: None, priority: 0, exclusive: false, selector: None, pull: None, renew: None, group: None, offset: Next, poison: 0.0, rate_cap: None, slow: None, start: Constant(Span(0)), churn: None, patience: None, then: None }
@@ -337,7 +337,7 @@ fn designs_fill_in_their_defaults() {
         redis-list: None overflow None DropHead dispatch RoundRobin
             QueuePolicy { max_priority: 0, ttl: None, expires: None, delivery_limit: None, retry_delay: None, requeue: Original, ack_timeout: None, single_active: false, groups: false, deduplicate: None, dead_letter_at_least_once: false, stream: None }
             prefetch 50 Auto pull Some(Pull { every: Span(1000000), batch: 1 })
-        redis-stream: Os overflow None DropHead dispatch RoundRobin
+        redis-stream: Interval(Span(1000000000)) overflow None DropHead dispatch RoundRobin
             QueuePolicy { max_priority: 0, ttl: None, expires: None, delivery_limit: None, retry_delay: None, requeue: Original, ack_timeout: None, single_active: false, groups: false, deduplicate: None, dead_letter_at_least_once: false, stream: Some(Retention { max_bytes: None, max_length: None, max_age: None, segment: 1000, compact: false, interest: false }) }
             prefetch 50 Manual { every: 1, nack: None } pull None
             Next Shared { lock: Span(315360000000000000), delivery_limit: 0, window: 2000 }
@@ -347,7 +347,7 @@ fn designs_fill_in_their_defaults() {
         zeromq: None overflow Some(1000) Block dispatch RoundRobin
             QueuePolicy { max_priority: 0, ttl: None, expires: None, delivery_limit: None, retry_delay: None, requeue: Original, ack_timeout: None, single_active: false, groups: false, deduplicate: None, dead_letter_at_least_once: false, stream: None }
             prefetch 50 Auto pull None
-        nats-jetstream: Os overflow None DropHead dispatch RoundRobin
+        nats-jetstream: Interval(Span(120000000000)) overflow None DropHead dispatch RoundRobin
             QueuePolicy { max_priority: 0, ttl: None, expires: None, delivery_limit: None, retry_delay: None, requeue: Original, ack_timeout: None, single_active: false, groups: false, deduplicate: Some(Deduplicate { window: Span(120000000000), capacity: 100000 }), dead_letter_at_least_once: false, stream: Some(Retention { max_bytes: None, max_length: None, max_age: None, segment: 1000, compact: false, interest: false }) }
             prefetch 50 Manual { every: 1, nack: None } pull None
             First Shared { lock: Span(30000000000), delivery_limit: 0, window: 1000 }

@@ -80,6 +80,25 @@ fn name(slot: u8) -> u32 {
     u32::MAX - u32::from(slot)
 }
 
+/// What the slot `generation % 2` holds when the log's head is `head`, which is in the segment of that number, and the disk has everything
+/// up to `synced`; `epoch` is the life of the log that says so.
+pub fn checkpoint(
+    generation: u64,
+    head: LogPosition,
+    segment: u32,
+    synced: LogPosition,
+    epoch: u32,
+) -> Vec<u8> {
+    let checkpoint = Checkpoint {
+        generation,
+        head,
+        segment,
+        synced,
+        epoch,
+    };
+    checkpoint.encode()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

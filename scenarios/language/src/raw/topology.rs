@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::LazyLock;
 
-use queuelab_core::Span;
+use queuelab_core::{Durability, Span};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
@@ -348,6 +348,16 @@ fn parse_durability(text: &str) -> Result<RawDurability, String> {
             "`{}` is not a durability; they are \"os\", \"interval(100ms)\" and \"fsync\"",
             short(text)
         )),
+    }
+}
+
+impl From<RawDurability> for Durability {
+    fn from(raw: RawDurability) -> Durability {
+        match raw {
+            RawDurability::Os => Durability::Os,
+            RawDurability::Interval(every) => Durability::Interval(every),
+            RawDurability::Fsync => Durability::Fsync,
+        }
     }
 }
 

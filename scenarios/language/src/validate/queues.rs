@@ -10,8 +10,8 @@ use super::topology::{Places, bindings, target};
 use super::{Check, not_known};
 use crate::error::{Problem, suggest};
 use crate::raw::{
-    RawAckTimeout, RawDeadLetter, RawDeduplicate, RawDesign, RawDurability, RawGrowth, RawOverflow,
-    RawQueue, RawQueueKind, RawRequeue, RawRetention, RawRetryDelay, RawScenario, RawTarget,
+    RawAckTimeout, RawDeadLetter, RawDeduplicate, RawDesign, RawGrowth, RawOverflow, RawQueue,
+    RawQueueKind, RawRequeue, RawRetention, RawRetryDelay, RawScenario, RawTarget,
     RawTimeoutAction, TargetTable,
 };
 use crate::scenario::{Design, Queue, Target};
@@ -43,13 +43,9 @@ fn queue(
             check.push(problem.help("leave it out, or write kind = \"durable\""));
             Durability::None
         }
-        (RawQueueKind::Durable | RawQueueKind::Stream, given) => {
-            match given.as_ref().map(|given| given.value) {
-                Some(RawDurability::Os) => Durability::Os,
-                Some(RawDurability::Interval(every)) => Durability::Interval(every),
-                Some(RawDurability::Fsync) | None => Durability::Fsync,
-            }
-        }
+        (RawQueueKind::Durable | RawQueueKind::Stream, given) => given
+            .as_ref()
+            .map_or(Durability::Fsync, |given| given.value.into()),
     };
     let max_length = raw
         .max_length

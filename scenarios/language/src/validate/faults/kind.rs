@@ -1,12 +1,12 @@
 //! Kinds of faults: what each is called, strikes, takes and is.
 
-use queuelab_core::{Durability, Span};
+use queuelab_core::Span;
 
 use super::Places;
 use super::target::{clients, node, queues};
 use crate::error::Problem;
 use crate::fault::{Direction, End, FaultKind, Rot, Unsynced};
-use crate::raw::{RawDurability, RawFault, RawFaultKind};
+use crate::raw::{RawFault, RawFaultKind};
 use crate::scenario::Distribution;
 use crate::shape::At;
 use crate::validate::Check;
@@ -142,10 +142,7 @@ pub(super) fn kind(
                 RawFaultKind::Delete => FaultKind::Delete { queues },
                 _ => FaultKind::SetDurability {
                     queues,
-                    durability: match raw.durability.as_ref()?.value {
-                        RawDurability::Os => Durability::Os,
-                        RawDurability::Fsync => Durability::Fsync,
-                    },
+                    durability: raw.durability.as_ref()?.value.into(),
                 },
             });
         }

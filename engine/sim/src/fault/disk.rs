@@ -1,0 +1,194 @@
+//! Faults of the disk, and nodes that stop because of their log.
+
+use queuelab_record::grouped;
+use queuelab_scenario::{FaultKind, Rot, Unsynced};
+use queuelab_workload::Stream;
+
+use crate::disk::{Harm, Trouble};
+use crate::world::World;
+
+impl World {
+    /// A fault of the disk begins, or happens. Returns what it does, in words.
+    pub fn disk_fault_begins(&mut self, fault: u32, kind: &FaultKind) -> String {
+        let chance = self.chance_of(fault);
+        let disk = &mut self.node.disk;
+        match *kind {
+            FaultKind::BitRot { bits, of } => {
+                let synced = of == Rot::Synced;
+                let flipped = disk.damage(Harm::Flipped, u64::from(bits), synced, &chance);
+                format!("{} bits of the log flipped", grouped(flipped))
+            }
+            FaultKind::MisdirectedWrite => {
+                disk.misdirect(chance.at(0).next_u64());
+                "a write lands in another place of the log".into()
+            }
+            FaultKind::TruncateLog { bytes } => {
+                let gone = disk.truncate(bytes);
+                format!("the last {} log entries are gone", grouped(gone))
+            }
+            FaultKind::Rollback => {
+                let backup = disk.snapshot();
+                self.node.backups.insert(fault, backup);
+                "a backup was made, and restored".into()
+            }
+            FaultKind::StallDisk => self.in_trouble("no fsync returned"),
+            FaultKind::ThrottleDisk { bandwidth } => {
+                self.in_trouble(&format!("at most {} bytes/s", grouped(bandwidth as u64)))
+            }
+            FaultKind::FsyncError { .. } => self.in_trouble("fsyncs report errors"),
+            FaultKind::FsyncLie { .. } => self.in_trouble("fsyncs do nothing"),
+            FaultKind::WriteError { .. } => self.in_trouble("writes report errors"),
+            FaultKind::ReadError { .. } => self.in_trouble("reads report errors"),
+            FaultKind::DiskFull => self.in_trouble("no space was left"),
+            _ => String::new(),
+        }
+    }
+
+    /// A fault of the disk is over; it is no longer among those that are on.
+    pub fn disk_fault_ends(&mut self, fault: u32, kind: &FaultKind) {
+        match kind {
+            FaultKind::Rollback => self.restore(fault),
+            FaultKind::BitRot { .. }
+            | FaultKind::MisdirectedWrite
+            | FaultKind::TruncateLog { .. } => {}
+            _ => {
+                self.set_trouble();
+                self.disk_goes_on();
+                // It stopped because of this, or did not come up because of it.
+                if self.node.stopped.is_some() {
+                    self.node_restarts();
+                }
+            }
+        }
+    }
+
+    /// Whether it is a fault of the disk, fsyncs that take longer apart.
+    pub fn is_of_disk(kind: &FaultKind) -> bool {
+        matches!(
+            kind,
+            FaultKind::StallDisk
+                | FaultKind::ThrottleDisk { .. }
+                | FaultKind::FsyncError { .. }
+                | FaultKind::FsyncLie { .. }
+                | FaultKind::WriteError { .. }
+                | FaultKind::ReadError { .. }
+                | FaultKind::DiskFull
+                | FaultKind::BitRot { .. }
+                | FaultKind::MisdirectedWrite
+                | FaultKind::TruncateLog { .. }
+                | FaultKind::Rollback
+        )
+    }
+
+    /// Where the choices of a fault's activation come from: the last one's, while it is on.
+    pub fn chance_of(&self, fault: u32) -> Stream {
+        let spec = &self.scenario.faults[fault as usize];
+        let activations = self.faults.iter().filter(|it| it.name == spec.name).count();
+        let stream = Stream::new(self.seed, "fault/disk", spec.draw);
+        Stream::new(stream.at(activations as u64).next_u64(), "activation", 0)
+    }
+
+    /// Whether a node that has stopped had better wait for the end of such a fault before it starts again.
+    pub fn troubles_log(kind: &FaultKind) -> bool {
+        matches!(
+            kind,
+            FaultKind::FsyncError { .. }
+                | FaultKind::WriteError { .. }
+                | FaultKind::ReadError { .. }
+                | FaultKind::DiskFull
+        )
+    }
+
+    /// The log has failed: the broker closes its connections, and its process ends.
+    pub fn node_stops(&mut self) {
+        let Some(failure) = self.node.disk.failure() else {
+            return;
+        };
+        let now = self.calendar.now();
+        self.say(format!("n1 stops: {failure}"));
+        self.input(now, queuelab_core::Input::LogFailed(failure));
+        let chance = Stream::new(self.seed, "disk/failure", u64::from(self.node.incarnation));
+        let took = self.node_dies(Unsynced::Keep, &chance);
+        self.node.stopped = Some(failure.to_string());
+        let scenario = self.scenario.clone();
+        let cause = self.active.iter().find_map(|(fault, record)| {
+            let kind = &scenario.faults[*fault as usize].kind;
+            World::troubles_log(kind).then_some(*record)
+        });
+        if let Some(record) = cause.and_then(|at| self.faults.get_mut(at)) {
+            record.effect = format!("n1 stopped: {failure}; {took}");
+        }
+    }
+
+    /// The disk of a node that is down is empty from now on. Returns how many messages that takes.
+    pub fn wipe_disk(&mut self) -> u64 {
+        self.node.disk.wipe();
+        let lost = self.lose_copies(None);
+        self.node.disk.take_altered();
+        lost
+    }
+
+    fn in_trouble(&mut self, what: &str) -> String {
+        self.set_trouble();
+        what.into()
+    }
+
+    /// Faults may overlap: those that are on together make what the disk does, anew each time.
+    fn set_trouble(&mut self) {
+        let scenario = self.scenario.clone();
+        let none = || Trouble::none(Stream::new(self.seed, "disk/trouble", 0));
+        let mut trouble: Option<Trouble> = None;
+        for fault in self.active.keys() {
+            let kind = &scenario.faults[*fault as usize].kind;
+            let at_least = |p: &mut f64, other: f64| *p = p.max(other);
+            match *kind {
+                FaultKind::StallDisk => trouble.get_or_insert_with(none).stalled = true,
+                FaultKind::ThrottleDisk { bandwidth } => {
+                    let throttle = &mut trouble.get_or_insert_with(none).bandwidth;
+                    *throttle = Some(throttle.map_or(bandwidth, |other| other.min(bandwidth)));
+                }
+                FaultKind::FsyncError { p } => {
+                    at_least(&mut trouble.get_or_insert_with(none).fsync_error, p)
+                }
+                FaultKind::FsyncLie { p } => {
+                    at_least(&mut trouble.get_or_insert_with(none).fsync_lie, p)
+                }
+                FaultKind::WriteError { p } => {
+                    at_least(&mut trouble.get_or_insert_with(none).write_error, p)
+                }
+                FaultKind::ReadError { p } => {
+                    at_least(&mut trouble.get_or_insert_with(none).read_error, p)
+                }
+                FaultKind::DiskFull => trouble.get_or_insert_with(none).full = true,
+                _ => {}
+            }
+        }
+        self.node.disk.set_trouble(trouble);
+    }
+
+    /// The disk becomes what it was when the fault began, and the node starts again on that.
+    fn restore(&mut self, fault: u32) {
+        let Some(backup) = self.node.backups.remove(&fault) else {
+            return;
+        };
+        if self.node.broker.is_some() {
+            let chance = self.chance_of(fault);
+            self.node_dies(Unsynced::Keep, &chance);
+        }
+        self.node.disk.restore(backup);
+        let lost = self.lose_copies(None);
+        self.node.disk.take_altered();
+        if let Some(record) = self
+            .faults
+            .iter_mut()
+            .rev()
+            .find(|it| it.kind == "rollback")
+        {
+            record.effect = format!(
+                "the disk went back to what it was; that took {} messages",
+                grouped(lost)
+            );
+        }
+        self.node_restarts();
+    }
+}

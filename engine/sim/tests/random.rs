@@ -387,7 +387,6 @@ fn queue(dice: &mut Dice, text: &mut String, queue: u64, queues: u64) {
         "durability = \"os\"",
         "durability = \"interval(20ms)\"",
         "durability = \"fsync\"",
-        "durability = \"fsync\"",
     ]);
     writeln!(text, "[[queue]]\nname = \"q{queue}\"\n{kind}").unwrap();
     if dice.one_in(2) {

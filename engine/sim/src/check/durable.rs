@@ -79,6 +79,10 @@ impl Check {
                 };
                 let written = position;
                 self.update(Tag(message.tag), |message| {
+                    // The answer to an earlier attempt may come after a later one was logged.
+                    if message.attempts > 1 && message.awaited.written > LogPosition(0) {
+                        return;
+                    }
                     message.awaited = Awaited {
                         queue,
                         written,

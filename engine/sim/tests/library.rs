@@ -147,7 +147,7 @@ library! {
     visibility_timeout: "visibility-timeout", expect!["d625c63c89f46a3c"];
     closed_users: "closed-users", expect!["01ae9c691497c6e0"];
     diurnal: "diurnal", expect!["d19bb0512ad6e189"];
-    flash_sale: "flash-sale", expect!["5515cea2925391fc"];
+    flash_sale: "flash-sale", expect!["789eb8b30808bb74"];
     impatient_senders: "impatient-senders", expect!["456b6faa8af00a6f"];
     overload: "overload", expect!["fdf600b9b3a3bfe9"];
     retry_storm: "retry-storm", expect!["a0e11ff81788f207"];

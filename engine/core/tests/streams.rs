@@ -356,10 +356,10 @@ fn retention_by_age_drops_segments_once_their_newest_record_is_too_old() {
             > at 50; 1 publish s 1; 1 publish s 2; synced
               * m1 routed, 1 copies
               * m1 proposed s/1
-              log 2: enqueue s/1 m1
+              log 2: enqueue s/1 m1, due 50 ms
               * m2 routed, 1 copies
               * m2 proposed s/2
-              log 3: enqueue s/2 m2
+              log 3: enqueue s/2 m2, due 50 ms
               * enqueued s/1
               * enqueued s/2
               sync 3
@@ -375,7 +375,7 @@ fn retention_by_age_drops_segments_once_their_newest_record_is_too_old() {
             > 1 publish s 3; synced
               * m3 routed, 1 copies
               * m3 proposed s/1:3
-              log 5: enqueue s/1:3 m3
+              log 5: enqueue s/1:3 m3, due 150 ms
               * enqueued s/1:3
               sync 5
             s: 1 ready, 0 in flight

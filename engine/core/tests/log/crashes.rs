@@ -63,7 +63,7 @@ fn crash_everywhere(rig: &Rig, steps: &[Step]) -> u64 {
 fn a_crash_anywhere_keeps_what_was_synced() {
     let mut steps = Vec::new();
     let mut rig = Rig::new(1, &mut steps);
-    while rig.entries.len() < 1_000 {
+    while rig.entries.len() < 1_200 {
         rig.operate(&mut steps);
     }
     rig.settle(&mut steps);

@@ -1,6 +1,6 @@
 //! The durable log as bytes: entries to checksummed records in segments, and back.
 //!
-//! Nothing here touches a file. A [`Writer`] says which file operations keep a log, [`recover`] reads what they left behind, and a driver
+//! Nothing here touches a file. A [`Writer`] says which file operations keep a log, [`recover()`] reads what they left behind, and a driver
 //! (a simulated disk, a real one) carries the operations out. A directory holds
 //!
 //! - segments, `NNNNNNNNNN.log`: a header, then entries at dense [`LogPosition`]s, then a footer once it is full;

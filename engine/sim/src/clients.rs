@@ -285,7 +285,7 @@ impl World {
             self.retried.entry(tag.0).or_default();
         }
         self.trace.digest(tag.0, publish.intended.0);
-        self.tell_sent(tag, &publish);
+        self.tell_sent(tag, publish);
         let connection = self.producer_connection(producer);
         if let Some(queue) = direct {
             return self.push(connection, queue, message, stamps, None);

@@ -139,10 +139,7 @@ fn put_message(out: &mut Vec<u8>, message: &Message, times: &Times) {
     // The default exchange, which is the last one, in one byte.
     put_int(out, message.exchange.0.wrapping_add(1).into());
     put_bytes(out, &message.routing_key);
-    for (instant, absent) in [
-        (times.due, WallTime::ZERO),
-        (times.expires, WallTime::MAX),
-    ] {
+    for (instant, absent) in [(times.due, WallTime::ZERO), (times.expires, WallTime::MAX)] {
         if instant != absent {
             put_int(out, instant.0);
         }

@@ -5,6 +5,7 @@
 
 mod deliveries;
 mod durable;
+mod liveness;
 mod routing;
 mod rules;
 mod stall;
@@ -18,11 +19,12 @@ use queuelab_scenario::{Claim, Scenario, Target};
 use crate::journey::{Journey, State};
 use crate::topology::Layout;
 use durable::{Awaited, Durable};
+pub use liveness::Bound;
 use rules::Rules;
 use stall::Stall;
 
 /// The names of the invariants, as `expect` writes them, in the order of [`Invariant`].
-pub const INVARIANTS: [&str; 19] = [
+pub const INVARIANTS: [&str; 20] = [
     "no-loss",
     "no-phantom",
     "conservation",
@@ -42,6 +44,7 @@ pub const INVARIANTS: [&str; 19] = [
     "no-duplicate",
     "key-partition",
     "no-stall",
+    "liveness",
 ];
 
 /// How many of them every run is judged by; the others only where there was something to compare, or somebody asks.
@@ -88,6 +91,8 @@ pub enum Invariant {
     KeyPartition,
     /// A queue with ready messages, and a consumer that holds nothing, delivers.
     NoStall,
+    /// Once all faults are over, what was waiting then is delivered within the time that capacity implies.
+    Liveness,
 }
 
 /// All checkers of one run.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use queuelab_core::{ChannelId, ConnectionId, MessageCopy, QueueId, Request, Time};
 use queuelab_record::Outcomes;
+use queuelab_scenario::Milestone;
 use queuelab_workload::{ConsumerAction, Delivery, Outcome, ProducerAction, Publish};
 
 use crate::body::body;
@@ -32,9 +33,18 @@ impl World {
             }
             _ => {}
         }
+        let milestone = match packet {
+            _ if self.milestones.is_none() => None,
+            Down::Confirm { accepted: true, .. } => Some(Milestone::Confirm),
+            Down::Deliver(_) => Some(Milestone::Deliver),
+            _ => None,
+        };
         match self.connections[connection as usize].client {
             Client::Producer(producer) => self.producer_receives(producer, packet),
             Client::Consumer(consumer) => self.consumer_receives(consumer, connection, packet),
+        }
+        if let Some(milestone) = milestone {
+            self.reach(milestone, false, Some(connection));
         }
     }
 
@@ -248,6 +258,15 @@ impl World {
     #[inline]
     fn publish(&mut self, producer: u32, publish: &Publish) {
         let now = self.calendar.now();
+        let troubled = self.producers[producer as usize].trouble.is_some();
+        let distorted;
+        let publish = match troubled {
+            true => {
+                distorted = self.distorted(producer, publish);
+                &distorted
+            }
+            false => publish,
+        };
         let slot = &self.producers[producer as usize];
         let group = slot.group as usize;
         let spec = &self.scenario.producers[group];
@@ -306,6 +325,9 @@ impl World {
                 stamps,
             },
         );
+        if troubled {
+            self.surge(producer, publish);
+        }
     }
 
     #[inline]
@@ -407,6 +429,17 @@ impl World {
     fn consumer_act(&mut self, consumer: u32, action: &ConsumerAction, goes_on: bool) {
         let group = self.consumers[consumer as usize].group as usize;
         let connection = self.consumer_connection(consumer);
+        if let ConsumerAction::Ack { .. } = action
+            && self.milestones.is_some()
+        {
+            self.reach(Milestone::Ack, true, Some(connection));
+            if !self.connections[connection as usize].live {
+                return;
+            }
+        }
+        if self.consumers[consumer as usize].trouble.is_some() && self.withheld(consumer, action) {
+            return;
+        }
         match *action {
             ConsumerAction::Served {
                 ref delivery,

@@ -191,6 +191,11 @@ impl Disk {
         self.failure
     }
 
+    /// Whether it failed because it is too small for the log.
+    pub fn is_overfull(&self) -> bool {
+        self.capacity.is_some() && self.failure == Some(LogFailure::Full)
+    }
+
     /// Asks for everything up to `through` on the platter. Returns how long the fsync takes, if one starts now.
     pub fn sync(&mut self, now: Time, through: LogPosition) -> Option<Span> {
         self.wanted = self.wanted.max(through);
@@ -316,6 +321,11 @@ impl Disk {
         }
     }
 
+    /// Nothing is wrong any more, nor will be; what is damaged stays so.
+    pub fn heal(&mut self) {
+        self.trouble = None;
+    }
+
     /// The next write lands in another place, which `draw` chooses.
     pub fn misdirect(&mut self, draw: u64) {
         let none = || Box::new(Trouble::none(self.stream));
@@ -333,7 +343,8 @@ impl Disk {
         }
     }
 
-    fn is_stalled(&self) -> bool {
+    /// Whether no fsync returns.
+    pub fn is_stalled(&self) -> bool {
         self.trouble.as_ref().is_some_and(|trouble| trouble.stalled)
     }
 

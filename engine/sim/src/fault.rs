@@ -1,12 +1,20 @@
 //! Faults: what begins, what ends, what they took.
 
+mod activation;
+mod clients;
+mod clock;
 mod disk;
+mod liveness;
+mod network;
+mod node;
+mod operator;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use queuelab_core::{Command, Durability, MessageCopy, QueueId, Recovered, Request, Time};
+use queuelab_core::{Command, Durability, MessageCopy, QueueId, Recovered, Request, Span, Time};
 use queuelab_record::{FaultRecord, grouped};
-use queuelab_scenario::{Ack, Clients, Distribution, FaultKind, Share, Unsynced, Whose};
+use queuelab_scenario::{Ack, Fault, FaultKind, Milestone, Unsynced};
 use queuelab_workload::{Consumer, ConsumerAction, Stream};
 
 use crate::check::Tag;
@@ -14,13 +22,22 @@ use crate::journey::State;
 use crate::network::Up;
 use crate::world::{Event, World};
 
+pub use activation::{Milestones, Strikes};
+pub use clients::{ConsumerTrouble, ProducerTrouble};
+pub use network::{CONNECT_TIMEOUT, HELD};
+pub use node::Stopping;
+
 impl World {
-    /// A fault of the scenario begins.
+    /// A fault of the scenario begins, if it can.
     pub fn fault_begins(&mut self, fault: u32) {
         let now = self.calendar.now();
+        let Some(span) = self.strike(fault) else {
+            return;
+        };
+        self.drains.clear();
         let spec = self.scenario.faults[fault as usize].clone();
         let kind = spec.kind.name();
-        let target = describe(self, &spec.kind);
+        let target = self.target_of(fault);
         self.active.insert(fault, self.faults.len());
         self.faults.push(FaultRecord {
             name: spec.name.clone(),
@@ -33,10 +50,10 @@ impl World {
         self.say(format!("fault {}: {kind} of {target}", spec.name));
         let effect = match spec.kind {
             FaultKind::Crash { unsynced } | FaultKind::PowerLoss { unsynced } => {
-                self.node_dies(unsynced, &self.chance_of(fault))
+                self.node_dies(unsynced, &self.chance(fault, "fault/disk"))
             }
             FaultKind::Wipe => {
-                self.node_dies(Unsynced::Keep, &self.chance_of(fault));
+                self.node_dies(Unsynced::Keep, &self.chance(fault, "fault/disk"));
                 format!("it took {} messages", grouped(self.wipe_disk()))
             }
             FaultKind::SlowDisk { factor } => {
@@ -47,19 +64,25 @@ impl World {
                 self.set_factors();
                 format!("service took {factor} times as long")
             }
-            FaultKind::PauseConsumer { clients: members } => {
-                self.each_member(members, |world, consumer| world.pause(consumer, true));
+            FaultKind::PauseConsumer { .. } => {
+                self.each_member(fault, |world, consumer| world.pause(consumer, true));
                 "nothing was served".into()
             }
-            FaultKind::ConsumerCrash { clients: members } => {
+            FaultKind::ConsumerCrash { .. } => {
                 let mut held = 0;
-                self.each_member(members, |world, consumer| {
+                self.each_member(fault, |world, consumer| {
                     held += world.consumer_dies(consumer)
                 });
                 format!("{} messages were in its hands", grouped(held))
             }
-            ref kind if World::is_of_disk(kind) => self.disk_fault_begins(fault, kind),
-            _ => "not carried out yet".into(),
+            ref kind => match Theme::of(kind) {
+                Theme::Process => self.process_fault_begins(fault, kind),
+                Theme::Disk => self.disk_fault_begins(fault, kind),
+                Theme::Network => self.network_fault_begins(fault, kind, span),
+                Theme::Clock => self.clock_fault_begins(fault, kind),
+                Theme::Clients => self.client_fault_begins(fault, kind),
+                Theme::Operator => self.operator_acts(fault, kind),
+            },
         };
         if let Some(record) = self
             .active
@@ -68,7 +91,7 @@ impl World {
         {
             record.effect = effect;
         }
-        if let Distribution::Constant(span) = spec.span {
+        if span < Span::MAX {
             self.calendar.after(span, Event::FaultEnds(fault));
         }
     }
@@ -77,29 +100,64 @@ impl World {
     pub fn fault_ends(&mut self, fault: u32) {
         let now = self.calendar.now();
         let spec = self.scenario.faults[fault as usize].clone();
-        if let Some(at) = self.active.remove(&fault) {
-            self.faults[at].until = now;
-        }
+        // Healing may have ended it before.
+        let Some(at) = self.active.remove(&fault) else {
+            return;
+        };
+        self.faults[at].until = now;
+        self.strike_ends(fault);
         match spec.kind {
             FaultKind::Crash { .. } | FaultKind::PowerLoss { .. } | FaultKind::Wipe => {
                 self.node_restarts()
             }
             FaultKind::SlowDisk { .. } | FaultKind::SlowConsumer { .. } => self.set_factors(),
-            FaultKind::PauseConsumer { clients: members } => {
-                self.each_member(members, |world, consumer| world.pause(consumer, false));
+            FaultKind::PauseConsumer { .. } => {
+                self.each_member(fault, |world, consumer| world.pause(consumer, false));
             }
-            FaultKind::ConsumerCrash { clients: members } => {
-                self.each_member(members, World::consumer_restarts);
-            }
-            ref kind if World::is_of_disk(kind) => self.disk_fault_ends(fault, kind),
-            _ => {}
+            FaultKind::ConsumerCrash { .. } => self.each_member(fault, World::consumer_restarts),
+            ref kind => match Theme::of(kind) {
+                Theme::Process => self.process_fault_ends(fault, kind),
+                Theme::Network => self.network_fault_ends(fault, kind),
+                Theme::Clock => self.clock_fault_ends(fault, kind),
+                Theme::Clients => self.client_fault_ends(fault, kind),
+                Theme::Disk => self.disk_fault_ends(fault, kind),
+                Theme::Operator => {}
+            },
         }
+        self.strikes.struck.remove(&fault);
+        self.mind_liveness();
         self.say(format!("fault {} is over", spec.name));
+    }
+
+    /// A fault goes on: a coin is tossed, or its next step is due.
+    pub fn fault_steps(&mut self, fault: u32, step: u32) {
+        if self.strikes.healed.is_some() {
+            return;
+        }
+        let spec = &self.scenario.faults[fault as usize];
+        match spec.kind {
+            _ if matches!(spec.when, queuelab_scenario::When::EachStep { .. })
+                && step & OWN_STEP == 0 =>
+            {
+                self.toss(fault, step);
+            }
+            _ if !self.active.contains_key(&fault) => {}
+            FaultKind::Swizzle { .. } => self.swizzle_step(fault, step & !OWN_STEP),
+            FaultKind::Stop { .. } => self.stop_closes(fault),
+            _ => self.clock_fault_steps(fault, step & !OWN_STEP),
+        }
+    }
+
+    /// Adds a fault to the run.
+    pub fn inject(&mut self, fault: Fault) {
+        let number = self.scenario.faults.len() as u32;
+        Arc::make_mut(&mut self.scenario).faults.push(fault);
+        self.schedule_fault(number);
     }
 
     /// The node's process dies, or its machine: `unsynced` says what becomes of what was not synced, where `chance` decides. Connections
     /// are reset. Returns what that took, in words.
-    fn node_dies(&mut self, unsynced: Unsynced, chance: &Stream) -> String {
+    pub fn node_dies(&mut self, unsynced: Unsynced, chance: &Stream) -> String {
         let now = self.calendar.now();
         if self.node.broker.is_none() {
             if unsynced == Unsynced::Keep {
@@ -131,12 +189,7 @@ impl World {
                 continue;
             }
             self.cut(connection);
-            let link = &mut self.connections[connection as usize];
-            let epoch = link.epoch;
-            let stream = Stream::new(self.seed, "network/reset", u64::from(connection));
-            let delay = self.network.latency(&stream, u64::from(epoch));
-            self.calendar
-                .after(delay, Event::Reset { connection, epoch });
+            self.notices(connection);
         }
         let lost = self.lose_copies(Some(match power {
             true => Durability::Fsync,
@@ -262,16 +315,12 @@ impl World {
     }
 
     /// Faults may overlap: the node stays down until the last one is over.
-    fn node_restarts(&mut self) {
-        let keeps_down = |fault: &u32| {
-            let kind = &self.scenario.faults[*fault as usize].kind;
-            let down = matches!(
-                kind,
-                FaultKind::Crash { .. } | FaultKind::PowerLoss { .. } | FaultKind::Wipe
-            );
-            down || World::troubles_log(kind) && self.node.stopped.is_some()
-        };
-        if self.active.keys().any(keeps_down) {
+    pub fn node_restarts(&mut self) {
+        if self.active.keys().any(|fault| self.keeps_down(*fault)) || self.node.broker.is_some() {
+            return;
+        }
+        self.reach(Milestone::Restart, true, None);
+        if self.node.broker.is_some() || self.active.keys().any(|fault| self.keeps_down(*fault)) {
             return;
         }
         let recovered = match self.node.disk.restart() {
@@ -283,6 +332,7 @@ impl World {
             }
         };
         self.node.stopped = None;
+        self.set_durabilities();
         let scenario = self.scenario.clone();
         let now = self.calendar.now();
         if self.node.disk.take_altered() {
@@ -294,6 +344,7 @@ impl World {
             "n1 is up again, life {}",
             self.node.incarnation + 1
         ));
+        self.reach(Milestone::Restart, false, None);
     }
 
     /// A consumer's process dies, if it has not already. Returns how many messages it held.
@@ -344,22 +395,26 @@ impl World {
             .keys()
             .map(|fault| &scenario.faults[*fault as usize].kind)
             .collect();
+        let of_cpu = active.iter().filter_map(|kind| match kind {
+            FaultKind::SlowCpu { factor } => Some(factor),
+            _ => None,
+        });
+        self.node.set_cpu_factor(of_cpu.product());
         let of_disk = active.iter().filter_map(|kind| match kind {
             FaultKind::SlowDisk { factor } => Some(factor),
             _ => None,
         });
         self.node.disk.factor = of_disk.product();
         for consumer in 0..self.consumers.len() as u32 {
-            let group = self.consumers[consumer as usize].group as usize;
-            let member = consumer - self.groups[group].first;
-            let of_member = active.iter().filter_map(|kind| match kind {
-                FaultKind::SlowConsumer { clients, factor }
-                    if clients.of == Whose::Consumer(group)
-                        && first(*clients).is_none_or(|count| member < count) =>
-                {
-                    Some(factor)
+            let connection = self.consumer_connection(consumer);
+            let of_member = self.active.keys().filter_map(|fault| {
+                let struck = self.strikes.struck.get(fault)?;
+                match &scenario.faults[*fault as usize].kind {
+                    FaultKind::SlowConsumer { factor, .. } if struck.contains(&connection) => {
+                        Some(factor)
+                    }
+                    _ => None,
                 }
-                _ => None,
             });
             let factor: f64 = of_member.product();
             let slot = &mut self.consumers[consumer as usize];
@@ -385,10 +440,11 @@ impl World {
         }
     }
 
-    fn cut(&mut self, connection: u32) {
+    pub fn cut(&mut self, connection: u32) {
         let link = &mut self.connections[connection as usize];
         link.epoch += 1;
         link.live = false;
+        link.void = false;
         drop(link.down.cut());
         for packet in link.up.cut().collect::<Vec<_>>() {
             if let Up::Request {
@@ -415,25 +471,67 @@ impl World {
         self.consumer_acts(consumer);
     }
 
-    fn each_member(&mut self, clients: Clients, mut act: impl FnMut(&mut World, u32)) {
-        let Whose::Consumer(group) = clients.of else {
-            return;
-        };
-        let all = self.scenario.consumers[group].count;
-        let start = self.groups[group].first;
-        for consumer in start..start + first(clients).unwrap_or(all).min(all) {
+    /// Those consumers that a fault strikes.
+    fn each_member(&mut self, fault: u32, mut act: impl FnMut(&mut World, u32)) {
+        for consumer in self.consumers_of(&self.struck(fault)) {
             act(self, consumer);
         }
     }
 }
 
-/// How many members are struck, if not all.
-fn first(clients: Clients) -> Option<u32> {
-    match clients.share {
-        Share::First(count) => Some(count),
-        _ => None,
+/// What a fault is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Theme {
+    Process,
+    Disk,
+    Network,
+    Clock,
+    Clients,
+    Operator,
+}
+
+impl Theme {
+    fn of(kind: &FaultKind) -> Theme {
+        match kind {
+            FaultKind::Crash { .. }
+            | FaultKind::PowerLoss { .. }
+            | FaultKind::Stop { .. }
+            | FaultKind::Restart
+            | FaultKind::Wipe
+            | FaultKind::Pause
+            | FaultKind::SlowCpu { .. }
+            | FaultKind::OutOfMemory { .. }
+            | FaultKind::SetDurability { .. } => Theme::Process,
+            FaultKind::Latency { .. }
+            | FaultKind::Loss { .. }
+            | FaultKind::Clog { .. }
+            | FaultKind::Swizzle { .. }
+            | FaultKind::Reset { .. }
+            | FaultKind::HalfOpen { .. }
+            | FaultKind::ConnectHang { .. }
+            | FaultKind::Bandwidth { .. } => Theme::Network,
+            FaultKind::ClockStep { .. }
+            | FaultKind::ClockDrift { .. }
+            | FaultKind::ClockStrobe { .. } => Theme::Clock,
+            FaultKind::Burst { .. }
+            | FaultKind::Oversized { .. }
+            | FaultKind::HotKey { .. }
+            | FaultKind::ConsumerCrash { .. }
+            | FaultKind::SlowConsumer { .. }
+            | FaultKind::PauseConsumer { .. }
+            | FaultKind::AckLoss { .. }
+            | FaultKind::NackStorm { .. }
+            | FaultKind::Hoard { .. }
+            | FaultKind::Zombie { .. }
+            | FaultKind::SetWeights { .. } => Theme::Clients,
+            FaultKind::Purge { .. } | FaultKind::Delete { .. } => Theme::Operator,
+            _ => Theme::Disk,
+        }
     }
 }
+
+/// Marks the steps of a fault's own among those at which a coin is tossed.
+pub const OWN_STEP: u32 = 1 << 31;
 
 /// The copies that a log speaks of.
 #[derive(Default)]
@@ -494,19 +592,5 @@ fn tag_of(command: &Command) -> Option<u64> {
     match command {
         Command::Enqueue { message, .. } => Some(message.tag),
         _ => None,
-    }
-}
-
-fn describe(world: &World, kind: &FaultKind) -> String {
-    let Some(clients) = kind.clients() else {
-        return "n1".into();
-    };
-    let Whose::Consumer(group) = clients.of else {
-        return "clients".into();
-    };
-    let group = &world.scenario.consumers[group];
-    match clients.share {
-        Share::First(count) if count < group.count => format!("{count} of {}", group.name),
-        _ => group.name.clone(),
     }
 }

@@ -2,10 +2,11 @@
 
 use std::collections::VecDeque;
 
-use queuelab_core::{ChannelId, MessageCopy, Request, Time};
+use queuelab_core::{ChannelId, MessageCopy, Request, Span, Time};
 use queuelab_scenario::Network;
 use queuelab_workload::{Sampler, Stream};
 
+use crate::fault::HELD;
 use crate::kernel::LaneId;
 
 /// What travels from a client to the node. It names its connection, so that nothing is to be added where it waits.
@@ -108,6 +109,14 @@ pub struct Connection {
     pub live: bool,
     /// How often the client has tried to connect; an answer to an earlier attempt is void.
     pub attempt: u32,
+    /// The node's end is gone, and the client does not know.
+    pub void: bool,
+    /// The client's end is gone, and the node does not know: it takes no new connection of this client.
+    pub stale: bool,
+    /// The client wants to connect as soon as the node knows.
+    pub waits: bool,
+    /// Nobody answers if it connects.
+    pub hangs: bool,
     /// To the node.
     pub up: Pipe<Up>,
     /// To the client.
@@ -123,7 +132,66 @@ pub struct Pipe<T> {
     stream: Stream,
     /// The calendar's lane of its arrivals.
     pub lane: LaneId,
+    /// What faults do to it.
+    trouble: Option<Box<LinkTrouble>>,
 }
+
+/// What faults do to one direction of a connection.
+#[derive(Clone, Debug, Default)]
+pub struct LinkTrouble {
+    /// Latency that comes on top.
+    pub latency: Vec<(Sampler, Stream)>,
+    /// How likely a packet is lost, by which fault.
+    pub loss: Vec<(f64, Stream)>,
+    /// Bytes per second.
+    pub bandwidth: Option<f64>,
+    /// Nothing gets through.
+    pub clogged: bool,
+    /// How many packets are held back.
+    held: u32,
+    sent: u64,
+    free_at: Time,
+}
+
+impl LinkTrouble {
+    fn is_none(&self) -> bool {
+        self.latency.is_empty() && self.loss.is_empty() && self.bandwidth.is_none() && !self.clogged
+    }
+
+    /// When a packet of so many bytes arrives that would have arrived at `arrives`.
+    fn delayed(&mut self, at: Time, arrives: Time, bytes: u64) -> Time {
+        self.sent += 1;
+        if self.clogged {
+            self.held += 1;
+            return HELD;
+        }
+        let mut arrives = arrives;
+        if let Some(bandwidth) = self.bandwidth {
+            let leaves = at.max(self.free_at) + Span::from_secs_f64(bytes as f64 / bandwidth);
+            self.free_at = leaves;
+            arrives += leaves - at;
+        }
+        for (extra, stream) in &self.latency {
+            arrives += extra.sample(&mut stream.at(self.sent));
+        }
+        for (p, stream) in &self.loss {
+            let mut draw = stream.at(self.sent);
+            let mut wait = RETRANSMISSION;
+            // TCP gives up after some fifteen of them.
+            for _ in 0..15 {
+                if draw.next_f64() >= *p {
+                    break;
+                }
+                arrives += wait;
+                wait = wait * 2;
+            }
+        }
+        arrives
+    }
+}
+
+/// The least time before a packet is sent again (Linux's TCP_RTO_MIN); it doubles with each loss (RFC 6298).
+const RETRANSMISSION: Span = Span::from_millis(200);
 
 /// What the network costs.
 #[derive(Clone, Debug)]
@@ -165,16 +233,33 @@ impl<T: Packet> Pipe<T> {
             free_at: Time::ZERO,
             stream,
             lane,
+            trouble: None,
         }
+    }
+
+    /// From now on this is what faults do to it. Returns how many packets are held back no longer.
+    pub fn set_trouble(&mut self, mut trouble: LinkTrouble) -> u32 {
+        let before = self.trouble.take();
+        let held = before.as_ref().map_or(0, |before| before.held);
+        if let Some(before) = before {
+            (trouble.sent, trouble.free_at) = (before.sent, before.free_at);
+        }
+        let clogged = trouble.clogged;
+        trouble.held = if clogged { held } else { 0 };
+        self.trouble = (!trouble.is_none()).then(|| Box::new(trouble));
+        if clogged { 0 } else { held }
     }
 
     /// Takes a packet that leaves at `at`; returns when it arrives, but for its predecessors, which the lane minds.
     #[inline]
     pub fn send(&mut self, at: Time, packet: T, costs: &Costs) -> Time {
-        let arrives = match costs.free {
+        let mut arrives = match costs.free {
             true => at,
             false => self.arrival(at, packet.size(), costs),
         };
+        if let Some(trouble) = &mut self.trouble {
+            arrives = trouble.delayed(at, arrives, packet.size());
+        }
         self.packets.push_back(packet);
         arrives
     }
@@ -205,6 +290,9 @@ impl<T: Packet> Pipe<T> {
     /// Everything under way is lost, and takes up no bandwidth any more.
     pub fn cut(&mut self) -> impl Iterator<Item = T> {
         self.free_at = Time::ZERO;
+        if let Some(trouble) = &mut self.trouble {
+            trouble.held = 0;
+        }
         std::mem::take(&mut self.packets).into_iter()
     }
 }

@@ -7,13 +7,17 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use queuelab_core::{
-    Broker, ChannelId, ConnectionId, Consume, ConsumerId, Durability, GroupId, Input, Output,
-    QueueId, Recovered, Request, Response, Selector, Span, Time,
+    Broker, ChannelId, ConnectionId, Consume, ConsumerId, Durability, Event as BrokerEvent,
+    GroupId, Input, MessageCopy, Output, QueueId, Recovered, Removal, Request, Response, Selector,
+    Span, Time, WallTime,
 };
-use queuelab_scenario::{Ack, Cpu, Scenario};
+use queuelab_scenario::{Ack, Cpu, Milestone, Scenario};
 use queuelab_workload::Stream;
 
 use crate::disk::{Disk, Snapshot, Synced};
+use crate::fault::Stopping;
+use crate::journey::NOBODY;
+use crate::kernel::Calendar;
 use crate::network::{Client, Delivered, Down, Stamps, Up};
 use crate::plan::Plan;
 use crate::planted::Planted;
@@ -36,12 +40,22 @@ pub struct Node {
     pub stopped: Option<String>,
     /// The log has failed: that is in the calendar.
     failing: bool,
+    /// How far its wall clock is off, in nanoseconds: that outlives it too.
+    pub clock: i64,
+    /// It is being stopped in order.
+    pub stopping: Option<Stopping>,
+    /// With more bytes than this in its queues it is killed.
+    pub memory_limit: Option<u64>,
+    /// It stands still.
+    paused: bool,
     seed: u64,
+    /// What the CPU costs without faults.
+    usual_cpu: Cpu,
     cpu: Cpu,
     /// Nothing costs CPU time.
     cpu_is_free: bool,
     cores: Vec<Core>,
-    outputs: Vec<Output>,
+    pub outputs: Vec<Output>,
     busy: Span,
     /// Whether anything waits for the operating system alone.
     has_os_queues: bool,
@@ -66,6 +80,8 @@ struct Core {
     stage: Stage,
     /// Until when what it does is paid for in `Node::busy`.
     paid_until: Time,
+    /// What is still to be paid when a pause is over.
+    rest: Option<Span>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -120,16 +136,18 @@ impl Node {
             backups: BTreeMap::new(),
             stopped: None,
             failing: false,
+            clock: 0,
+            stopping: None,
+            memory_limit: None,
+            paused: false,
             seed,
+            usual_cpu: scenario.cluster.cpu,
             cpu: scenario.cluster.cpu,
             cpu_is_free: is_free(&scenario.cluster.cpu),
             cores: vec![Core::default(); scenario.cluster.cpu.cores.max(1) as usize],
             outputs: Vec::new(),
             busy: Span::ZERO,
-            has_os_queues: scenario
-                .queues
-                .iter()
-                .any(|queue| matches!(queue.durability, Durability::Os | Durability::Interval(_))),
+            has_os_queues: false,
             publishing: None,
             touched: Vec::new(),
             tick_at: Time::MAX,
@@ -137,8 +155,63 @@ impl Node {
             selectors: selectors.collect(),
             planted: Planted::of(plan),
         };
+        node.knows_durabilities(scenario);
         node.boot(scenario, layout, Time::ZERO, Recovered::default());
         node
+    }
+
+    /// Takes note of what the queues of a scenario wait for.
+    pub fn knows_durabilities(&mut self, scenario: &Scenario) {
+        let waits = |durability| matches!(durability, Durability::Os | Durability::Interval(_));
+        let mut queues = scenario.queues.iter();
+        self.has_os_queues = queues.any(|queue| waits(queue.durability));
+    }
+
+    /// From now on what the CPU does takes so many times as long as usual.
+    pub fn set_cpu_factor(&mut self, factor: f64) {
+        let slow = |cost: Span| match factor == 1.0 {
+            true => cost,
+            false => Span((cost.0 as f64 * factor + 0.5) as u64),
+        };
+        let usual = &self.usual_cpu;
+        self.cpu = Cpu {
+            publish: slow(usual.publish),
+            deliver: slow(usual.deliver),
+            ack: slow(usual.ack),
+            per_kib: slow(usual.per_kib),
+            per_batch: slow(usual.per_batch),
+            cores: usual.cores,
+        };
+    }
+
+    /// What the node's wall clock says.
+    pub fn wall(&self, now: Time) -> WallTime {
+        WallTime(topology::wall(now).0.saturating_add_signed(self.clock))
+    }
+
+    /// Whether what a core works on is done now: a pause may have put that off.
+    #[inline]
+    pub fn is_due(&mut self, core: usize, now: Time) -> bool {
+        let core = &mut self.cores[core];
+        if self.paused && core.paid_until == now {
+            core.rest = Some(Span::ZERO);
+        }
+        core.paid_until == now && !self.paused
+    }
+
+    /// Has all that was appended synced. Returns true if it is already, or never will be.
+    pub fn sync_all(&mut self, now: Time, calendar: &mut Calendar<Event>) -> bool {
+        self.disk.write(now);
+        let (written, synced) = self.disk.progress();
+        // Nobody waits for a log that has failed.
+        if written == synced || self.disk.failure().is_some() {
+            return true;
+        }
+        if let Some(fsync) = self.disk.sync(now, written) {
+            let incarnation = self.incarnation;
+            calendar.after(fsync, Event::Fsync { incarnation });
+        }
+        false
     }
 
     /// How many cores.
@@ -170,7 +243,7 @@ impl Node {
         self.planted
             .boots(self.incarnation, &mut config, &mut recovered);
         let mut broker = Broker::new(config, recovered, seed);
-        broker.handle(now, Input::Clock(topology::wall(now)), &mut self.outputs);
+        broker.handle(now, Input::Clock(self.wall(now)), &mut self.outputs);
         self.broker = Some(broker);
         self.tick_at = Time::MAX;
     }
@@ -188,12 +261,19 @@ impl Node {
         self.broker = None;
         self.failing = false;
         self.outputs.clear();
-        self.publishing = None;
-        self.incarnation += 1;
+        self.stopping = None;
         let mut lost = Vec::new();
+        // It may be in the midst of a publish.
+        if let Some(publishing) = self.publishing.take()
+            && !publishing.answered
+        {
+            lost.push(publishing.tag);
+        }
+        self.incarnation += 1;
         let waiting = self.cores.iter_mut().flat_map(|core| {
             core.stage = Stage::Idle;
             core.paid_until = now;
+            core.rest = None;
             std::mem::take(&mut core.batch)
                 .into_iter()
                 .chain(std::mem::take(&mut core.inbox))
@@ -230,24 +310,85 @@ impl World {
     #[inline]
     pub fn node_receives(&mut self, mut packet: Up) {
         let now = self.calendar.now();
-        if self.node.broker.is_none() {
+        if self.node.broker.is_none() || self.node.stopping.is_some() {
+            let closing = self.node.stopping.is_none_or(|stopping| stopping.closing);
             if let Up::Open {
                 connection,
                 attempt,
             } = packet
             {
-                self.send_down(connection, now, Down::Refused { attempt });
+                return self.send_down(connection, now, Down::Refused { attempt });
             }
-            return;
+            if closing {
+                return self.not_read(packet);
+            }
+        }
+        if self.milestones.is_some()
+            && let Some(connection) = publisher(&packet)
+        {
+            self.reach(Milestone::Publish, true, Some(connection));
+            if self.node.broker.is_none() {
+                return self.not_read(packet);
+            }
         }
         if let Up::Request { stamps, .. } = &mut packet {
             stamps.received = now;
         }
-        if self.node.cpu_is_free {
+        if self.node.cpu_is_free && !self.node.paused {
             self.handle_packet(packet);
             return self.end_at_once();
         }
         self.waits(Arrival::Packet(packet));
+    }
+
+    /// A packet reaches a process that reads no more.
+    fn not_read(&mut self, packet: Up) {
+        if let Up::Request {
+            request: Request::Publish { message, .. },
+            ..
+        } = packet
+        {
+            self.vanished(message.tag);
+        }
+    }
+
+    /// The process stands still: what it works on takes that much longer, what reaches it waits.
+    pub fn pause_node(&mut self) {
+        let now = self.calendar.now();
+        if std::mem::replace(&mut self.node.paused, true) {
+            return;
+        }
+        for core in &mut self.node.cores {
+            if core.paid_until > now {
+                let rest = core.paid_until - now;
+                self.node.busy = self.node.busy - rest;
+                core.rest = Some(rest);
+                core.paid_until = now;
+            }
+        }
+    }
+
+    /// The process goes on.
+    pub fn resume_node(&mut self) {
+        if !std::mem::replace(&mut self.node.paused, false) {
+            return;
+        }
+        for core in 0..self.node.cores.len() {
+            let slot = &mut self.node.cores[core];
+            if let Some(rest) = slot.rest.take() {
+                let until = self.calendar.now() + rest;
+                slot.paid_until = until;
+                self.node.busy += rest;
+                let incarnation = self.node.incarnation;
+                let event = Event::Core {
+                    core: core as u32,
+                    incarnation,
+                };
+                self.calendar.schedule(until, event);
+            } else if slot.stage == Stage::Idle && !slot.inbox.is_empty() {
+                self.start_batch(core);
+            }
+        }
     }
 
     /// The broker's deadline has come, unless it has moved.
@@ -276,12 +417,24 @@ impl World {
     pub fn fsync_done(&mut self) {
         let now = self.calendar.now();
         let incarnation = self.node.incarnation;
+        // An fsync that does not return is none yet.
+        if !self.node.disk.is_stalled() {
+            self.reach(Milestone::Fsync, true, None);
+            if self.node.incarnation != incarnation {
+                return;
+            }
+        }
         match self.node.disk.sync_done(now) {
             Synced::Done(next) => {
                 if let Some(next) = next {
                     self.calendar.after(next, Event::Fsync { incarnation });
                 }
                 self.arrives(Arrival::Log);
+                self.reach(Milestone::Fsync, false, None);
+                let closing = self.node.stopping.is_some_and(|stopping| stopping.closing);
+                if closing && self.node.sync_all(now, &mut self.calendar) {
+                    self.stop_ends();
+                }
             }
             Synced::Failed => self.log_fails(),
             Synced::Late => {}
@@ -307,7 +460,7 @@ impl World {
     }
 
     fn arrives(&mut self, arrival: Arrival) {
-        if self.node.cpu_is_free {
+        if self.node.cpu_is_free && !self.node.paused {
             self.handle(arrival);
             return self.end_at_once();
         }
@@ -326,7 +479,7 @@ impl World {
         let core = self.node.core_of(&arrival);
         let slot = &mut self.node.cores[core];
         slot.inbox.push_back(arrival);
-        if slot.stage == Stage::Idle {
+        if slot.stage == Stage::Idle && !self.node.paused {
             self.start_batch(core);
         }
     }
@@ -479,6 +632,8 @@ impl World {
 
     /// A consumer says what it wants: channels, limits, queues.
     fn consumes(&mut self, id: ConnectionId, group: usize, spec: &queuelab_scenario::Consumer) {
+        let consumer = id.0 as usize - self.producers.len();
+        let weight = self.consumers[consumer].weight;
         let transactional = spec.then.as_ref().map(|then| then.transaction);
         if transactional == Some(false) {
             self.opens_with(id, RELAY_CHANNEL, Request::ConfirmSelect);
@@ -507,7 +662,7 @@ impl World {
                 let request = Request::Consume(Box::new(Consume {
                     prefetch: spec.prefetch,
                     no_ack: spec.ack == Ack::Auto,
-                    weight: spec.weight,
+                    weight: weight.unwrap_or(spec.weight),
                     priority: spec.priority,
                     exclusive: spec.exclusive,
                     selector: self.node.selectors[group].clone(),
@@ -600,6 +755,7 @@ impl World {
                 let sending = self.emit();
                 if publish {
                     self.park_current(now);
+                    self.reach(Milestone::Publish, false, Some(channel.connection.0));
                 }
                 sending
             }
@@ -669,6 +825,9 @@ impl World {
         if let Some(free) = self.node.disk.free_changed() {
             sending += self.tells_free(now, free);
         }
+        if self.node.memory_limit.is_some() {
+            self.mind_memory();
+        }
         sending
     }
 
@@ -708,8 +867,17 @@ impl World {
         let mut outputs = std::mem::take(&mut self.node.outputs);
         self.node.planted.outputs(now, &mut outputs);
         let mut sending = Span::ZERO;
+        let incarnation = self.node.incarnation;
         // By reference: outputs are large, and most of them are only looked at.
         for output in &mut outputs {
+            if self.milestones.is_some() {
+                self.reach_output(output, true);
+                if self.node.incarnation != incarnation {
+                    sending = Span::ZERO;
+                    break;
+                }
+                self.reach_output(output, false);
+            }
             match output {
                 Output::Observe(event) => self.observe(now, event),
                 Output::Client {
@@ -782,6 +950,44 @@ impl World {
         }
     }
 
+    /// What the broker is about to do, or does, may be what a fault waits for.
+    #[cold]
+    #[inline(never)]
+    fn reach_output(&mut self, output: &Output, before: bool) {
+        let holder = |world: &World, copy: MessageCopy| {
+            let journey = world.journeys.get(copy);
+            journey
+                .map(|journey| journey.holder)
+                .filter(|holder| *holder != NOBODY)
+        };
+        let (milestone, concerned) = match output {
+            Output::Client { channel, response } => {
+                let milestone = match response {
+                    // Of these two it is over when the client has them.
+                    Response::Confirm { accepted: true, .. } if before => Milestone::Confirm,
+                    Response::Deliver { .. } if before => Milestone::Deliver,
+                    _ => return,
+                };
+                (milestone, Some(channel.connection.0))
+            }
+            Output::Observe(event) => match event {
+                BrokerEvent::Proposed { .. } if before => (Milestone::Enqueue, None),
+                BrokerEvent::Enqueued { .. } if !before => (Milestone::Enqueue, None),
+                BrokerEvent::Returned { copy, .. } => (Milestone::Requeue, holder(self, *copy)),
+                BrokerEvent::Rebalanced { .. } => (Milestone::Rebalance, None),
+                BrokerEvent::Removed { copy, reason, .. } => match reason {
+                    Removal::Acked if !before => (Milestone::Ack, holder(self, *copy)),
+                    Removal::DeadLettered(_) => (Milestone::DeadLetter, None),
+                    Removal::Expired => (Milestone::Expire, None),
+                    _ => return,
+                },
+                _ => return,
+            },
+            _ => return,
+        };
+        self.reach(milestone, before, concerned);
+    }
+
     /// A response as it travels to a simulated client, unless it is a delivery.
     #[inline]
     fn packet(&mut self, now: Time, channel: ChannelId, response: &Response) -> Down {
@@ -837,6 +1043,18 @@ impl World {
             | Response::Blocked
             | Response::Unblocked => Down::Notice { bytes: 0 },
         }
+    }
+}
+
+/// Who publishes, if a packet is a publish.
+fn publisher(packet: &Up) -> Option<u32> {
+    match packet {
+        Up::Request {
+            channel,
+            request: Request::Publish { .. },
+            ..
+        } => Some(channel.connection.0),
+        _ => None,
     }
 }
 

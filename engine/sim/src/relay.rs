@@ -347,6 +347,12 @@ impl World {
                 intended,
                 producer: slot.group as usize,
             },
+            // What a burst has added is its group's.
+            None if Tag(tag).producer() >= self.first_surge() => Origin {
+                tag,
+                intended,
+                producer: Tag(tag).producer() - self.first_surge(),
+            },
             None => self.relays.origin(Tag(tag)),
         }
     }

@@ -8,7 +8,7 @@ use queuelab_record::{
     PhaseInfo, PriorityRecord, ProducerRecord, QueueRecord, RunRecord, SCHEMA_VERSION,
     ScenarioInfo, Trust,
 };
-use queuelab_scenario::{Fault, Profile, Scenario, When};
+use queuelab_scenario::{Fault, Profile, Scenario};
 
 use crate::history::{History, Line};
 use crate::journey::State;
@@ -175,12 +175,15 @@ impl Simulation {
         history.map_or(&[], History::operations)
     }
 
-    /// The faults that have begun so far, each as a fault at a fixed instant.
+    /// The faults that have struck so far, each as one that strikes once, at an instant or at an event, for so long: with them
+    /// instead of the scenario's the run can be had again.
     pub fn activations(&self) -> Vec<Fault> {
-        let now = self.now();
-        let faults = self.world.scenario.faults.iter();
-        let begun = |fault: &&Fault| matches!(fault.when, When::At(at) if at <= now);
-        faults.filter(begun).cloned().collect()
+        self.world.activations()
+    }
+
+    /// Adds a fault to a run under way. One whose time has passed strikes at once.
+    pub fn inject(&mut self, fault: Fault) {
+        self.world.inject(fault);
     }
 
     /// Lines logged since the last call: phases, faults, restarts.
@@ -364,6 +367,7 @@ fn build(world: &World) -> RunRecord {
             .fold(Outcomes::default(), |sum, group| add(sum, group.outcomes)),
         producers,
         faults: world.faults.clone(),
+        fault_counts: world.fault_counts(),
         groups: (0..scenario.groups.len())
             .map(|group| group_record(world, group))
             .collect(),

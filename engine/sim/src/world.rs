@@ -3,18 +3,19 @@
 //! Everything here is `Clone`, so that a run can be forked. Chance comes from counter-based streams (see
 //! `queuelab_workload::Stream`), so that watching a run or leaving a fault out shifts nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use queuelab_core::{Span, Time};
+use queuelab_core::{Durability, Span, Time};
 use queuelab_record::{AlarmRecord, FaultRecord};
-use queuelab_scenario::{Ack, Arrivals, Scenario, Target, Until, When};
+use queuelab_scenario::{Ack, Arrivals, Scenario, Target, Until};
 use queuelab_workload::{
     Consumer, ConsumerAction, ConsumerPlan, Producer, ProducerAction, ProducerPlan, Stream,
 };
 
 use crate::brokerless::Brokerless;
-use crate::check::{Check, Tag};
+use crate::check::{Bound, Check, Tag};
+use crate::fault::{CONNECT_TIMEOUT, ConsumerTrouble, HELD, Milestones, ProducerTrouble, Strikes};
 use crate::history::History;
 use crate::journey::Journeys;
 use crate::kernel::Calendar;
@@ -62,6 +63,14 @@ pub enum Event {
     Room { pipe: u32, epoch: u32 },
     /// The node finds that its log has failed.
     LogFails { incarnation: u32 },
+    /// A fault goes on.
+    FaultStep { fault: u32, step: u32 },
+    /// Everything is healed.
+    Heal,
+    /// Nobody has answered a client that connects.
+    ConnectTimeout { connection: u32, attempt: u32 },
+    /// The node's process is killed for the memory that it takes.
+    OutOfMemory { incarnation: u32 },
 }
 
 /// Everything that takes part in a run.
@@ -99,6 +108,22 @@ pub struct World {
     pub faults: Vec<FaultRecord>,
     /// Index into `faults` of each active fault of the scenario.
     pub active: BTreeMap<u32, usize>,
+    /// What is known of each of them.
+    pub strikes: Strikes,
+    /// Faults that wait for something to happen, if there are any.
+    pub milestones: Option<Box<Milestones>>,
+    /// Connections that are clogged by a swizzle.
+    pub swizzled: Vec<(u32, u32)>,
+    /// What has to drain now that all faults are over.
+    pub drains: Vec<Bound>,
+    /// Strobes that have the clock moved at the moment.
+    pub strobes: BTreeSet<u32>,
+    /// The fault for which the process was killed that is down.
+    pub killed: Option<u32>,
+    /// What bursts have added so far, by group of producers.
+    pub surges: Vec<u64>,
+    /// The durabilities of queues before anybody changed them.
+    pub declared_durability: Vec<Durability>,
     pub log: Vec<LogLine>,
     /// Kept where somebody asks for it.
     pub history: Option<Box<History>>,
@@ -119,6 +144,8 @@ pub struct ProducerSlot {
     /// It asks for confirms, outside of transactions.
     pub confirms: bool,
     pub scheduled: Time,
+    /// What faults do to it.
+    pub trouble: Option<Box<ProducerTrouble>>,
 }
 
 /// One consumer.
@@ -137,6 +164,10 @@ pub struct ConsumerSlot {
     /// Gets so far: they go round the partitions.
     pub gets: u32,
     pub scheduled: Time,
+    /// What faults do to it.
+    pub trouble: Option<Box<ConsumerTrouble>>,
+    /// Its weight, if that was changed.
+    pub weight: Option<u32>,
 }
 
 /// A message that was sent more than once, until its producer knows its outcome and no copy of it is left.
@@ -181,6 +212,10 @@ impl World {
                 epoch: 0,
                 live: true,
                 attempt: 0,
+                void: false,
+                stale: false,
+                waits: false,
+                hangs: false,
                 up: Pipe::new(Stream::new(seed, "network/up", entity), calendar.lane()),
                 down: Pipe::new(Stream::new(seed, "network/down", entity), calendar.lane()),
             });
@@ -201,6 +236,7 @@ impl World {
                     closed: matches!(spec.arrivals, Arrivals::Closed { .. }),
                     confirms: spec.confirm.is_some() && spec.transaction.is_none(),
                     scheduled: Time::MAX,
+                    trouble: None,
                 });
             }
             producer_plans.push(of_group);
@@ -240,6 +276,8 @@ impl World {
                     factor: 1.0,
                     gets: 0,
                     scheduled: Time::MAX,
+                    trouble: None,
+                    weight: None,
                 });
                 subscriptions += spec.from.len() as u32;
             }
@@ -260,8 +298,8 @@ impl World {
                 watch != Watch::Nothing,
                 &scenario,
                 &layout,
-                // Those who publish on follow, and who fills queues before the run.
-                producers.len() + consumers.len() + 1,
+                // Those who publish on follow, who fills queues before the run, and who sends what bursts add.
+                producers.len() + consumers.len() + 1 + scenario.producers.len(),
                 subscriptions as usize,
             ),
             brokerless,
@@ -286,6 +324,16 @@ impl World {
             trace: Trace::default(),
             faults: Vec::new(),
             active: BTreeMap::new(),
+            strikes: Strikes::default(),
+            milestones: None,
+            swizzled: Vec::new(),
+            drains: Vec::new(),
+            strobes: BTreeSet::new(),
+            killed: None,
+            surges: vec![0; scenario.producers.len()],
+            declared_durability: (scenario.queues.iter())
+                .map(|queue| queue.durability)
+                .collect(),
             log: Vec::new(),
             history: (watch == Watch::Story).then(Box::default),
             cpu_sampled: Span::ZERO,
@@ -350,7 +398,7 @@ impl World {
                 }
             }
             Event::Core { core, incarnation } => {
-                if self.node.incarnation == incarnation {
+                if self.node.incarnation == incarnation && self.node.is_due(core as usize, now) {
                     self.run_core(core as usize);
                 }
             }
@@ -376,6 +424,17 @@ impl World {
             Event::Phase => self.end_phase(),
             Event::FaultBegins(fault) => self.fault_begins(fault),
             Event::FaultEnds(fault) => self.fault_ends(fault),
+            Event::FaultStep { fault, step } => self.fault_steps(fault, step),
+            Event::Heal => self.heal(),
+            Event::ConnectTimeout {
+                connection,
+                attempt,
+            } => self.connect_times_out(connection, attempt),
+            Event::OutOfMemory { incarnation } => {
+                if self.node.incarnation == incarnation {
+                    self.out_of_memory();
+                }
+            }
         }
         true
     }
@@ -424,11 +483,7 @@ impl World {
             let until = self.scenario.phases[phase].until;
             self.calendar.schedule(until, Event::Phase);
         }
-        for fault in 0..self.scenario.faults.len() as u32 {
-            if let When::At(at) = self.scenario.faults[fault as usize].when {
-                self.calendar.schedule(at, Event::FaultBegins(fault));
-            }
-        }
+        self.schedule_faults();
         let name = self
             .scenario
             .phases
@@ -528,7 +583,7 @@ impl World {
     pub fn send_up(&mut self, connection: u32, packet: Up) {
         let now = self.calendar.now();
         let link = &mut self.connections[connection as usize];
-        if !link.live && !matches!(packet, Up::Open { .. } | Up::Close { .. }) {
+        if (!link.live || link.void) && !matches!(packet, Up::Open { .. } | Up::Close { .. }) {
             // The client has not noticed yet that nobody listens.
             if let Up::Request {
                 request: queuelab_core::Request::Publish { message, .. },
@@ -540,6 +595,9 @@ impl World {
             return;
         }
         let arrives = link.up.send(now, packet, &self.network);
+        if arrives == HELD {
+            return;
+        }
         self.calendar.schedule_in(
             link.up.lane,
             arrives,
@@ -564,7 +622,19 @@ impl World {
     pub fn connect(&mut self, connection: u32) {
         let link = &mut self.connections[connection as usize];
         link.attempt += 1;
+        link.void = false;
         let attempt = link.attempt;
+        if link.stale {
+            link.waits = true;
+            return;
+        }
+        if link.hangs {
+            let event = Event::ConnectTimeout {
+                connection,
+                attempt,
+            };
+            return self.calendar.after(CONNECT_TIMEOUT, event);
+        }
         if self.brokerless.is_direct(connection) {
             let now = self.calendar.now();
             return self.send_down(connection, now, Down::Connected { attempt });
@@ -604,6 +674,9 @@ impl World {
     pub fn send_down(&mut self, connection: u32, at: Time, packet: Down) {
         let link = &mut self.connections[connection as usize];
         let arrives = link.down.send(at, packet, &self.network);
+        if arrives == HELD {
+            return;
+        }
         self.calendar.schedule_in(
             link.down.lane,
             arrives,
@@ -654,6 +727,10 @@ impl Event {
             Event::Idle => 13,
             Event::Peer { .. } => 14,
             Event::Room { .. } => 15,
+            Event::FaultStep { .. } => 17,
+            Event::Heal => 18,
+            Event::ConnectTimeout { .. } => 19,
+            Event::OutOfMemory { .. } => 20,
         }
     }
 
@@ -674,6 +751,10 @@ impl Event {
             | Event::Core { core: target, .. }
             | Event::FaultBegins(target)
             | Event::FaultEnds(target)
+            | Event::FaultStep { fault: target, .. }
+            | Event::ConnectTimeout {
+                connection: target, ..
+            }
             | Event::Peer { pipe: target, .. }
             | Event::Room { pipe: target, .. } => target,
             Event::Fsync { .. }
@@ -681,6 +762,8 @@ impl Event {
             | Event::Phase
             | Event::Tick { .. }
             | Event::LogFails { .. }
+            | Event::Heal
+            | Event::OutOfMemory { .. }
             | Event::Idle => 0,
         }
     }

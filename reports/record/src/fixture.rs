@@ -59,6 +59,7 @@ pub fn flash_sale() -> RunRecord {
             ..ProducerRecord::default()
         }],
         groups: Vec::new(),
+        fault_counts: Vec::new(),
         alarms: Vec::new(),
         consumers: vec![
             consumer("fulfilment", 18, &orders, 900.0),

@@ -49,6 +49,9 @@ pub struct RunRecord {
     pub outcomes: Outcomes,
     /// Fault activations, in order.
     pub faults: Vec<FaultRecord>,
+    /// How often each fault of the scenario has struck; one that never did is worth knowing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fault_counts: Vec<FaultCount>,
     /// Alarms, in order of their beginnings.
     #[serde(default)]
     pub alarms: Vec<AlarmRecord>,
@@ -524,6 +527,17 @@ pub struct FaultRecord {
     pub until: Time,
     /// What it did: `took 1,204 messages`.
     pub effect: String,
+}
+
+/// How often a fault has struck.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FaultCount {
+    /// Its name.
+    pub name: String,
+    /// `crash`, `power-loss`, …
+    pub kind: String,
+    /// How often.
+    pub fired: u64,
 }
 
 /// What became of an expectation or invariant.

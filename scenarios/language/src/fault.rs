@@ -551,6 +551,33 @@ impl FaultKind {
     }
 }
 
+impl FaultKind {
+    /// The queues that it strikes, if it does that.
+    pub fn queues(&self) -> Option<Queues> {
+        match *self {
+            FaultKind::Purge { queues }
+            | FaultKind::Delete { queues }
+            | FaultKind::SetDurability { queues, .. } => Some(queues),
+            _ => None,
+        }
+    }
+
+    /// Whether it can strike in the midst of what the broker does. The others ask something of the broker itself.
+    pub fn strikes_at_once(&self) -> bool {
+        !matches!(
+            self,
+            FaultKind::Stop { .. }
+                | FaultKind::Restart
+                | FaultKind::OutOfMemory { .. }
+                | FaultKind::ClockStep { .. }
+                | FaultKind::ClockStrobe { .. }
+                | FaultKind::Purge { .. }
+                | FaultKind::Delete { .. }
+                | FaultKind::SetDurability { .. }
+        )
+    }
+}
+
 impl Scenario {
     /// Whether all that was confirmed outlives such a fault: it is recoverable, and what it takes of the node the queues don't need.
     pub fn survives(&self, kind: &FaultKind) -> bool {

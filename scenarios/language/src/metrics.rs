@@ -456,6 +456,10 @@ pub const INVARIANTS: &[Invariant] = &[
         name: "no-stall",
         about: "a queue with ready messages and a consumer that holds nothing delivers within 5 s",
     },
+    Invariant {
+        name: "liveness",
+        about: "once all faults are over, what was waiting then is delivered within the time that capacity implies",
+    },
 ];
 
 /// The unit of the metric `name`; `None` if there is no such metric.

@@ -10,7 +10,7 @@ use crate::world::World;
 impl World {
     /// A fault of the disk begins, or happens. Returns what it does, in words.
     pub fn disk_fault_begins(&mut self, fault: u32, kind: &FaultKind) -> String {
-        let chance = self.chance_of(fault);
+        let chance = self.chance(fault, "fault/disk");
         let disk = &mut self.node.disk;
         match *kind {
             FaultKind::BitRot { bits, of } => {
@@ -62,32 +62,6 @@ impl World {
         }
     }
 
-    /// Whether it is a fault of the disk, fsyncs that take longer apart.
-    pub fn is_of_disk(kind: &FaultKind) -> bool {
-        matches!(
-            kind,
-            FaultKind::StallDisk
-                | FaultKind::ThrottleDisk { .. }
-                | FaultKind::FsyncError { .. }
-                | FaultKind::FsyncLie { .. }
-                | FaultKind::WriteError { .. }
-                | FaultKind::ReadError { .. }
-                | FaultKind::DiskFull
-                | FaultKind::BitRot { .. }
-                | FaultKind::MisdirectedWrite
-                | FaultKind::TruncateLog { .. }
-                | FaultKind::Rollback
-        )
-    }
-
-    /// Where the choices of a fault's activation come from: the last one's, while it is on.
-    pub fn chance_of(&self, fault: u32) -> Stream {
-        let spec = &self.scenario.faults[fault as usize];
-        let activations = self.faults.iter().filter(|it| it.name == spec.name).count();
-        let stream = Stream::new(self.seed, "fault/disk", spec.draw);
-        Stream::new(stream.at(activations as u64).next_u64(), "activation", 0)
-    }
-
     /// Whether a node that has stopped had better wait for the end of such a fault before it starts again.
     pub fn troubles_log(kind: &FaultKind) -> bool {
         matches!(
@@ -117,6 +91,10 @@ impl World {
         });
         if let Some(record) = cause.and_then(|at| self.faults.get_mut(at)) {
             record.effect = format!("n1 stopped: {failure}; {took}");
+        }
+        // What was wrong with the disk may be over already: then nothing else starts it again. A disk that is too small stays so.
+        if cause.is_none() && !self.node.disk.is_overfull() {
+            self.node_restarts();
         }
     }
 
@@ -172,18 +150,14 @@ impl World {
             return;
         };
         if self.node.broker.is_some() {
-            let chance = self.chance_of(fault);
+            let chance = self.chance(fault, "fault/disk");
             self.node_dies(Unsynced::Keep, &chance);
         }
         self.node.disk.restore(backup);
         let lost = self.lose_copies(None);
         self.node.disk.take_altered();
-        if let Some(record) = self
-            .faults
-            .iter_mut()
-            .rev()
-            .find(|it| it.kind == "rollback")
-        {
+        let name = &self.scenario.faults[fault as usize].name;
+        if let Some(record) = self.faults.iter_mut().rev().find(|it| it.name == *name) {
             record.effect = format!(
                 "the disk went back to what it was; that took {} messages",
                 grouped(lost)

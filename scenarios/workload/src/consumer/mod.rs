@@ -12,10 +12,11 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
 
 use queuelab_core::{Span, Time};
-use queuelab_scenario::Ack;
+use queuelab_scenario::{Ack, Nack};
 
 pub use plan::ConsumerPlan;
 
+use crate::random::Stream;
 use acks::Acks;
 use extras::Extras;
 
@@ -44,6 +45,10 @@ pub struct Consumer {
     served: u64,
     nacked: u64,
     extras: Option<Box<Extras>>,
+    /// It rejects messages with this probability, whatever its plan says: a fault.
+    rejects: Option<(f64, Stream)>,
+    /// It starts no service: a fault.
+    hoards: bool,
 }
 
 /// A message on its way to a consumer.
@@ -160,6 +165,8 @@ impl Consumer {
             busy: Busy::default(),
             served: 0,
             nacked: 0,
+            rejects: None,
+            hoards: false,
         }
     }
 
@@ -300,6 +307,22 @@ impl Consumer {
         self.move_ends(|end| now + scale(end.since(now), ratio));
     }
 
+    /// From now on what is served well is rejected with such a probability, and goes back to its queue; a delivery's lot is drawn by its message and
+    /// attempt.
+    pub fn reject(&mut self, rejects: Option<(f64, Stream)>) {
+        self.rejects = rejects;
+    }
+
+    /// From now on it starts no service any more, or again.
+    pub fn hoard(&mut self, now: Time, on: bool, out: &mut Vec<ConsumerAction>) {
+        if std::mem::replace(&mut self.hoards, on) && !on {
+            if self.start_services(now, out) {
+                self.flush_if_idle(out);
+            }
+            self.mind_extras(now, out);
+        }
+    }
+
     /// Suspends the services under way and starts no other; what comes in is kept.
     pub fn pause(&mut self, now: Time) {
         if self.paused_since.is_none() {
@@ -362,7 +385,7 @@ impl Consumer {
     /// Starts what can be started; services that take no time end at once, and `true` says that there were any.
     #[inline]
     fn start_services(&mut self, now: Time, out: &mut Vec<ConsumerAction>) -> bool {
-        !self.buffer.is_empty() && self.start_buffered(now, out)
+        !self.buffer.is_empty() && !self.hoards && self.start_buffered(now, out)
     }
 
     fn start_buffered(&mut self, now: Time, out: &mut Vec<ConsumerAction>) -> bool {
@@ -408,7 +431,19 @@ impl Consumer {
         started: Time,
         out: &mut Vec<ConsumerAction>,
     ) {
-        let nack = self.plan.nack(&delivery);
+        let mut nack = self.plan.nack(&delivery);
+        if let Some((p, stream)) = &self.rejects
+            && nack.is_none()
+            && stream
+                .at2(delivery.tag, u64::from(delivery.attempt))
+                .next_f64()
+                < *p
+        {
+            nack = Some(Nack {
+                probability: *p,
+                requeue: true,
+            });
+        }
         self.served += 1;
         self.nacked += u64::from(nack.is_some());
         out.push(ConsumerAction::Served {

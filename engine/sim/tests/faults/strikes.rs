@@ -1,0 +1,153 @@
+//! When faults strike, whom, and how the run can be had again.
+
+use queuelab_core::{Span, Time};
+use queuelab_record::Verdict;
+use queuelab_scenario::{Distribution, When};
+
+use crate::kinds::KINDS;
+use crate::{measured, metric, record_at, run, scenario, simulation, sound, verdict, with_faults};
+
+#[test]
+fn faults_come_again_and_again() {
+    let record = record_at(
+        &scenario("fault = [{ kind = 'reset', target = 'one:packers', every = { mean = '2s' } }]"),
+        60.0,
+    );
+    // Until everything is healed at 45s.
+    let fired = record.fault_counts[0].fired;
+    assert!((10..40).contains(&fired), "{fired}");
+    assert_eq!(record.faults.len() as u64, fired);
+    sound(&record, &[]);
+}
+
+#[test]
+fn faults_go_by_the_toss_of_a_coin() {
+    let step = "each_step = { every = '500ms', p = 0.3, heal_p = 0.5, heal_stability = '1s' }";
+    let record = record_at(
+        &scenario(&format!("fault = [{{ kind = 'pause', {step} }}]")),
+        60.0,
+    );
+    assert!(record.faults.len() > 5, "{:?}", record.faults);
+    let healed = Time::ZERO + Span::from_secs(45);
+    for fault in &record.faults {
+        assert!(fault.until - fault.from >= Span::from_secs(1) || fault.until == healed);
+    }
+    sound(&record, &[]);
+}
+
+#[test]
+fn a_crash_just_before_the_third_confirm_leaves_it_unknown_and_just_after_does_not() {
+    let at = |edge: &str| {
+        run(&format!(
+            "kind = 'crash', for = '1s', on = {{ event = 'confirm', nth = 3, edge = '{edge}' }}"
+        ))
+    };
+    let (before, after) = (at("before"), at("after"));
+    sound(&before, &[]);
+    sound(&after, &[]);
+    assert!(before.faults[0].from < after.faults[0].from);
+}
+
+#[test]
+fn every_event_can_be_waited_for() {
+    let events = [
+        "publish", "enqueue", "confirm", "deliver", "ack", "fsync", "restart", "requeue",
+    ];
+    for event in events {
+        for edge in ["before", "after"] {
+            let scenario = scenario(&format!(
+                "fault = [{{ kind = 'crash', for = '1s', on = {{ event = '{event}', nth = 2, edge = '{edge}' }} }},
+                          {{ kind = 'consumer-crash', target = 'all', at = '10s', for = '1s' }},
+                          {{ kind = 'restart', at = '12s' }}, {{ kind = 'restart', at = '14s' }}]"
+            ));
+            let record = record_at(&scenario, 60.0);
+            assert_eq!(record.fault_counts[0].fired, 1, "{event} {edge}");
+            sound(&record, &[]);
+        }
+    }
+}
+
+#[test]
+fn one_is_the_client_that_the_event_is_about() {
+    let record = run(
+        "kind = 'consumer-crash', target = 'one', for = '1s', on = { event = 'ack', nth = 5, edge = 'before' }",
+    );
+    sound(&record, &[]);
+    assert_eq!(record.faults[0].target, "1 of consumers");
+    // What it had served and not acknowledged comes back.
+    assert!(metric(&record, "count.redelivered") >= 1.0);
+}
+
+#[test]
+fn a_fault_that_never_struck_is_told() {
+    let record = record_at(
+        &scenario("fault = [{ kind = 'crash', for = '1s', on = { event = 'dead-letter' } }]"),
+        60.0,
+    );
+    assert!(record.faults.is_empty());
+    assert_eq!(record.fault_counts[0].fired, 0);
+}
+
+#[test]
+fn the_same_run_can_be_had_from_what_has_struck() {
+    let mut list = String::new();
+    for (number, kind) in KINDS.iter().enumerate() {
+        list += &format!("{{ {}, every = {{ mean = '{}s' }} }},\n", kind, 20 + number);
+    }
+    let scenario = scenario(&format!("heal = '40s'\nfault = [{list}]"));
+    let mut first = simulation(&scenario);
+    first.run_until(scenario.end());
+    let again = with_faults(&scenario, first.activations());
+    assert!(again.faults.iter().all(|fault| {
+        matches!(fault.when, When::At(_)) && matches!(fault.span, Distribution::Constant(_))
+    }));
+    let mut second = simulation(&again);
+    second.run_until(again.end());
+    let (first, second) = (first.record(), second.record());
+    assert_eq!(first.faults.len(), second.faults.len());
+    assert_eq!(first.outcomes, second.outcomes);
+    assert!(measured(&first) == measured(&second));
+}
+
+#[test]
+fn a_fork_goes_on_identically_with_all_kinds_on() {
+    let mut list = String::new();
+    for (number, kind) in KINDS.iter().enumerate() {
+        list += &format!("{{ {kind}, every = {{ mean = '{}s' }} }},\n", 10 + number);
+    }
+    let scenario = scenario(&format!("fault = [{list}]"));
+    let mut run = simulation(&scenario);
+    run.run_until(Time::ZERO + Span::from_secs(23));
+    let mut fork = run.clone();
+    run.run_until(scenario.end());
+    fork.run_until(scenario.end());
+    assert!(run.record() == fork.record());
+    let mut other = simulation(&scenario);
+    other.run_until(scenario.end());
+    assert_eq!(run.record().trace_hash, other.record().trace_hash);
+}
+
+#[test]
+fn a_fault_can_be_injected() {
+    let calm = scenario("");
+    let crash = scenario("fault = [{ kind = 'crash', at = '1s', for = '1s' }]").faults;
+    let mut run = simulation(&calm);
+    run.run_until(Time::ZERO + Span::from_secs(30));
+    let at = run.now();
+    run.inject(crash[0].clone());
+    run.run_until(calm.end());
+    let record = run.record();
+    assert_eq!(record.faults[0].from, at);
+    assert_eq!(record.fault_counts[0].fired, 1);
+    sound(&record, &[]);
+}
+
+#[test]
+fn what_waits_when_all_is_over_must_drain() {
+    let record = run("kind = 'pause-consumer', at = '20s', for = '5s', target = 'packers'");
+    assert_eq!(verdict(&record, "liveness"), Verdict::Pass);
+    let unrestricted =
+        scenario("budget = 'unrestricted'\nfault = [{ kind = 'crash', at = '20s', for = '1s' }]");
+    let record = record_at(&unrestricted, 60.0);
+    assert_eq!(verdict(&record, "liveness"), Verdict::Undecided);
+}

@@ -136,10 +136,8 @@ impl World {
                     trouble.get_or_insert_default().loss.push((p, stream));
                 }
                 FaultKind::Zombie { .. } => trouble.get_or_insert_default().zombie = true,
-                FaultKind::NackStorm { p, .. } => {
-                    if rejects.is_none_or(|(other, _)| other < p) {
-                        rejects = Some((p, stream));
-                    }
+                FaultKind::NackStorm { p, .. } if rejects.is_none_or(|(other, _)| other < p) => {
+                    rejects = Some((p, stream));
                 }
                 FaultKind::Hoard { .. } => hoards = true,
                 FaultKind::SetWeights { weight: set, .. } => weight = Some(set),

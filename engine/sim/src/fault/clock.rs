@@ -61,10 +61,8 @@ impl World {
     pub fn clock_fault_ends(&mut self, fault: u32, kind: &FaultKind) {
         match kind {
             FaultKind::ClockStep { by } => self.clock_steps(-by),
-            FaultKind::ClockStrobe { by, .. } => {
-                if self.strobes.remove(&fault) {
-                    self.clock_steps(-by);
-                }
+            FaultKind::ClockStrobe { by, .. } if self.strobes.remove(&fault) => {
+                self.clock_steps(-by);
             }
             _ => {}
         }

@@ -15,6 +15,12 @@ pub const KINDS: &[&str] = &[
     "kind = 'slow-cpu', for = '5s', factor = 1000",
     "kind = 'out-of-memory', for = '5s', bytes = '1B'",
     "kind = 'slow-disk', for = '5s', factor = 100",
+    "kind = 'stall-disk', for = '2s'",
+    "kind = 'throttle-disk', for = '5s', bandwidth = '10kB/s'",
+    "kind = 'fsync-error', for = '2s', p = 0.5",
+    "kind = 'write-error', for = '2s', p = 0.5",
+    "kind = 'read-error', for = '2s', p = 0.5",
+    "kind = 'disk-full', for = '2s'",
     "kind = 'latency', for = '5s', target = 'all', extra = '300ms'",
     "kind = 'loss', for = '5s', target = 'all', p = 0.5",
     "kind = 'clog', for = '2s', target = 'shop'",
@@ -66,8 +72,9 @@ fn nothing_differs_before_a_fault_begins() {
 fn each_kind_shows() {
     let calm = record_at(&scenario(""), 60.0);
     for kind in KINDS {
-        // A clock alone does nothing where nothing goes by it, nor do keys where nobody looks, and a purge where nothing waits.
-        let unseen = ["clock-", "hot-key", "purge"];
+        // A clock alone does nothing where nothing goes by it, nor do keys where nobody looks, reads where nobody restarts, and a purge where
+        // nothing waits.
+        let unseen = ["clock-", "hot-key", "read-error", "purge"];
         let record = run(&format!("{kind}, at = '20s'"));
         let differs = measured(&record) != measured(&calm);
         let seen = !unseen.iter().any(|unseen| kind.contains(unseen));
@@ -224,4 +231,37 @@ fn too_much_memory_kills() {
         "{:?}",
         record.faults[1]
     );
+}
+
+#[test]
+fn a_stop_does_not_wait_for_a_log_that_fails() {
+    for trouble in ["fsync-error", "write-error", "disk-full"] {
+        let p = if trouble == "disk-full" {
+            ""
+        } else {
+            ", p = 1"
+        };
+        for stop in [
+            "kind = 'stop', for = '2s', grace = '1s'",
+            "kind = 'restart'",
+            "kind = 'set-durability', for = '10s', target = 'orders', durability = 'os'",
+        ] {
+            let both = format!(
+                "fault = [{{ kind = '{trouble}', at = '20s', for = '4s'{p} }}, {{ {stop}, at = '20s' }}]"
+            );
+            let record = record_at(&scenario(&both), 60.0);
+            sound(&record, &["confirm-durable"]);
+            assert_eq!(record.nodes[0].stopped, None, "{trouble} {stop}");
+            assert!(record.outcomes.confirmed > 3_000, "{trouble} {stop}");
+        }
+    }
+}
+
+#[test]
+fn a_log_that_fails_at_the_end_of_its_fault_is_opened_again() {
+    let both = "fault = [{ kind = 'pause', at = '20s', for = '2s' }, { kind = 'disk-full', at = '20s', for = '2s' }]";
+    let record = record_at(&scenario(both), 60.0);
+    sound(&record, &[]);
+    assert_eq!(record.nodes[0].stopped, None);
+    assert!(record.outcomes.confirmed > 3_000);
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use queuelab_scenario::FaultBudget;
 use queuelab_sim::swarm;
 
 use crate::{record_at, scenario, sound, with_faults};
@@ -32,4 +33,21 @@ fn nothing_confirmed_is_lost_in_a_swarm() {
         // A clock that steps misleads whoever goes by it.
         sound(&record, &["timely", "order-per-key"]);
     }
+}
+
+#[test]
+fn a_swarm_of_everything_keeps_the_accounts() {
+    let mut shop = scenario("");
+    shop.budget = FaultBudget::Unrestricted;
+    let mut kinds = BTreeSet::new();
+    for seed in 0..20 {
+        let faults = swarm(&shop, seed);
+        kinds.extend(faults.iter().map(|fault| fault.kind.name()));
+        let record = record_at(&with_faults(&shop, faults), 20.0);
+        assert_eq!(
+            record.littles_law.integral, record.littles_law.sojourns,
+            "{seed}"
+        );
+    }
+    assert!(kinds.contains("rollback") && kinds.contains("bit-rot"));
 }

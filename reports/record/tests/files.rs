@@ -95,7 +95,7 @@ fn other_text_is_refused_with_the_reason() {
     check(
         "[1]",
         expect![
-            "not a run record: invalid length 1, expected struct RunRecord with 27 elements at line 1 column 3"
+            "not a run record: invalid length 1, expected struct RunRecord with 28 elements at line 1 column 3"
         ],
     );
     check(

@@ -242,6 +242,7 @@ fn the_library_uses_every_metric_and_invariant() {
         "no-duplicate",
         "key-partition",
         "no-stall",
+        "liveness",
     ];
     assert_eq!(unused, elsewhere);
 }

@@ -268,8 +268,7 @@ impl Image {
     pub fn tear_after(&mut self, written: LogPosition, draw: &mut Draw) {
         if let Some((segment, place)) = self.place(LogPosition(written.0 + 1)) {
             let kept = draw.below(place.len() as u64) as usize;
-            self.segments.truncate(segment + 1);
-            self.segments[segment].truncate(place.start + kept);
+            self.cut(segment, place.start + kept);
         }
     }
 
@@ -309,7 +308,7 @@ impl Image {
             .partition_point(|(position, ..)| *position <= platter);
         let last_certain = begun.checked_sub(1).map_or(0, |at| self.places[at].1);
         if self.segments.len() > last_certain + 1 && draw.below(2) == 0 {
-            self.segments.truncate(last_certain + 1);
+            self.cut(last_certain, usize::MAX);
         }
     }
 
@@ -328,11 +327,14 @@ impl Image {
         }
     }
 
+    /// The log ends within this segment; an entry that is not there as a whole has no place any more.
     fn cut(&mut self, segment: usize, length: usize) {
         self.segments.truncate(segment + 1);
         if let Some(bytes) = self.segments.get_mut(segment) {
             bytes.truncate(length);
         }
+        self.places
+            .retain(|(_, at, place)| *at < segment || *at == segment && place.end <= length);
     }
 
     fn place(&self, position: LogPosition) -> Option<(usize, Range<usize>)> {

@@ -34,6 +34,16 @@ fn fault(kind: &str) -> String {
 }
 
 #[test]
+fn what_a_failed_write_left_in_part_may_be_lost_once_more() {
+    let power = "[[fault]]\nname = \"then\"\nkind = \"power-loss\"\nat = \"12s\"\nfor = \"1s\"\nunsynced = \"random\"\n";
+    for seed in 1..=5 {
+        let record = run(&shop(&(fault("\"disk-full\"\nfor = \"3s\"") + power)), seed);
+        assert_eq!(record.nodes[0].stopped, None, "{seed}");
+        assert_eq!(invariant(&record, "no-loss").violations, 0, "{seed}");
+    }
+}
+
+#[test]
 fn what_leaves_a_good_copy_of_everything_loses_nothing_and_the_node_comes_to_rest() {
     let crash = "[[fault]]\nname = \"then\"\nkind = \"power-loss\"\nat = \"12s\"\nfor = \"1s\"\nunsynced = \"torn\"\n";
     for (kind, stops) in [

@@ -868,9 +868,10 @@ impl World {
         self.node.planted.outputs(now, &mut outputs);
         let mut sending = Span::ZERO;
         let incarnation = self.node.incarnation;
+        let watched = self.milestones.is_some();
         // By reference: outputs are large, and most of them are only looked at.
         for output in &mut outputs {
-            if self.milestones.is_some() {
+            if watched {
                 self.reach_output(output, true);
                 if self.node.incarnation != incarnation {
                     sending = Span::ZERO;

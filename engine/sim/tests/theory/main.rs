@@ -80,34 +80,11 @@ impl Model {
             prefetch,
             messages,
         } = self;
-        format!(
-            r#"
-                title = "model"
-                about = "A queue of theory."
-                duration = "{}s"
-                steady = {{ warmup = "{}s" }}
-                [cluster]
-                profile = "ideal"
-                [[queue]]
-                name = "q"
-                kind = "memory"
-                {queue}
-                [[producer]]
-                name = "p"
-                to = {{ queue = "q" }}
-                arrivals = "{arrivals}"
-                rate = "{rate}/s"
-                confirm = false
-                size = "0B"
-                [[consumer]]
-                name = "c"
-                from = "q"
-                count = {servers}
-                prefetch = {prefetch}
-                service = {service}
-                "#,
-            (messages / rate) as u64,
-            (messages / rate / 50.0) as u64,
+        one_queue(
+            queue,
+            &format!("arrivals = \"{arrivals}\"\nrate = \"{rate}/s\""),
+            &format!("count = {servers}\nprefetch = {prefetch}\nservice = {service}"),
+            messages / rate,
         )
     }
 

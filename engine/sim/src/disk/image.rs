@@ -169,9 +169,13 @@ impl History {
 
 /// The log's segments as bytes.
 pub struct Image {
+    /// The place at which the log begins, whether or not its entry is still there.
+    head: LogPosition,
+    /// Where that is in the first segment, behind its header.
+    start: usize,
     /// Numbered from 1.
     segments: Vec<Vec<u8>>,
-    /// Of each entry: its place, its segment's index, its bytes there.
+    /// Of each entry that is there as a whole: its place, its segment's index, its bytes there.
     places: Vec<(LogPosition, usize, Range<usize>)>,
 }
 
@@ -180,7 +184,10 @@ impl Image {
         history: &History,
         entries: impl Iterator<Item = &'e (LogPosition, Entry)>,
     ) -> Image {
+        let mut entries = entries.peekable();
         let mut image = Image {
+            head: entries.peek().map_or(LogPosition(1), |(first, _)| *first),
+            start: 0,
             segments: Vec::new(),
             places: Vec::new(),
         };
@@ -207,16 +214,14 @@ impl Image {
                 .push((*position, number as usize - 1, from..bytes.len()));
         }
         image.segments.extend(open.map(|(_, bytes)| bytes));
+        image.start = image.places.first().map_or(0, |(.., place)| place.start);
         image
     }
 
     /// The broker's recovery; `synced` is what the newest checkpoint says.
     fn recover(self, synced: LogPosition) -> Result<Recovery, String> {
-        let Some((head, ..)) = self.places.first() else {
-            return Ok(Recovery::default());
-        };
-        let before = LogPosition(head.0 - 1);
-        let slot = checkpoint(1, *head, 1, synced.max(before), 1);
+        let before = LogPosition(self.head.0 - 1);
+        let slot = checkpoint(1, self.head, 1, synced.max(before), 1);
         let numbered = (1..).zip(self.segments);
         let segments: Vec<SegmentImage> = numbered
             .map(|(number, bytes)| SegmentImage {
@@ -350,10 +355,9 @@ impl Image {
         let after = self
             .places
             .partition_point(|(place, ..)| *place <= position);
-        match (after.checked_sub(1), self.places.first()) {
-            (Some(last), _) => (self.places[last].1, self.places[last].2.end),
-            (None, Some((_, segment, place))) => (*segment, place.start),
-            (None, None) => (0, 0),
+        match after.checked_sub(1) {
+            Some(last) => (self.places[last].1, self.places[last].2.end),
+            None => (0, self.start),
         }
     }
 }

@@ -8,6 +8,8 @@
 )]
 
 mod args;
+#[allow(dead_code, reason = "what runs many scenarios comes next")]
+mod batch;
 mod capsule;
 mod catalogue;
 mod check;

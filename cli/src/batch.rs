@@ -1,0 +1,132 @@
+//! Many runs on all cores. What comes out depends neither on their number nor on which run ends first.
+
+use std::sync::Arc;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use queuelab_record::RunRecord;
+use queuelab_scenario::Scenario;
+use queuelab_sim::{Options, Simulation};
+use rayon::prelude::*;
+
+use crate::{panics, predict};
+
+/// A run to be.
+#[derive(Clone, Debug)]
+pub(crate) struct Job {
+    /// What runs.
+    pub(crate) scenario: Arc<Scenario>,
+    /// The scenario as it was typed, for commands that are suggested: a name or a path.
+    pub(crate) typed: Arc<str>,
+    /// Of everything random.
+    pub(crate) seed: u64,
+}
+
+/// Runs all jobs; their records, in the order of jobs, with predictions. `done(index, &record)` is called as each ends, from any thread.
+/// With `check`, every message is accounted for.
+///
+/// # Errors
+/// [`panics::Failed`] of the first job in order that ended with a failed assertion, when all have ended.
+pub(crate) fn run_all(
+    jobs: &[Job],
+    check: bool,
+    done: impl Fn(usize, &RunRecord) + Sync,
+) -> anyhow::Result<Vec<RunRecord>> {
+    run_each(jobs, check, |index, record| {
+        done(index, &record);
+        record
+    })
+}
+
+/// Like [`run_all`], but keeps of each record only what `take(index, record)` makes of it: a record holds histograms and series, too much
+/// for thousands of runs.
+///
+/// # Errors
+/// As of [`run_all`].
+pub(crate) fn run_each<T: Send>(
+    jobs: &[Job],
+    check: bool,
+    take: impl Fn(usize, RunRecord) -> T + Sync,
+) -> anyhow::Result<Vec<T>> {
+    let one = |(index, job): (usize, &Job)| Ok(take(index, job.run(check)?));
+    let taken: Vec<Result<T, panics::Failed>> = jobs.par_iter().enumerate().map(one).collect();
+    // Whichever thread failed first: the error is that of the first job.
+    Ok(taken.into_iter().collect::<Result<_, _>>()?)
+}
+
+impl Job {
+    /// Runs to the end, on this thread.
+    ///
+    /// # Errors
+    /// If an assertion fails.
+    pub(crate) fn run(&self, check: bool) -> Result<RunRecord, panics::Failed> {
+        let options = Options {
+            seed: self.seed,
+            check,
+        };
+        let mut simulation = Simulation::new(self.scenario.clone(), options);
+        let end = simulation.end();
+        panics::caught(&mut simulation, (&self.typed, self.seed), |simulation| {
+            simulation.run_until(end);
+        })?;
+        let mut record = simulation.record();
+        record.predictions = predict::records(&self.scenario);
+        Ok(record)
+    }
+}
+
+/// A bar on standard error for `count` pieces of work called `unit`, with the time left; only on a terminal, and never when `quiet`.
+pub(crate) fn bar(name: &str, count: u64, unit: &str, quiet: bool) -> ProgressBar {
+    if quiet {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::with_draw_target(Some(count), ProgressDrawTarget::stderr());
+    let template =
+        format!("{{prefix}} {{bar:16}} {{pos}}/{{len}} {unit} · {{eta}} left {{wide_msg}}");
+    if let Ok(style) = ProgressStyle::with_template(&template) {
+        bar.set_style(style.progress_chars("━╸─"));
+    }
+    bar.set_prefix(name.to_string());
+    bar
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    fn jobs(seeds: std::ops::Range<u64>) -> Vec<Job> {
+        let scenario = queuelab_scenario::open("hello", &["duration=5s".into()]).unwrap();
+        let scenario = Arc::new(scenario);
+        let job = |seed| Job {
+            scenario: scenario.clone(),
+            typed: "hello".into(),
+            seed,
+        };
+        seeds.map(job).collect()
+    }
+
+    #[test]
+    fn records_come_in_the_order_of_jobs_whatever_the_number_of_threads() {
+        let jobs = jobs(1..9);
+        let ended = AtomicUsize::new(0);
+        let run = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+            let all = || {
+                run_all(&jobs, true, |index, record| {
+                    assert_eq!(jobs[index].seed, record.seed);
+                    ended.fetch_add(1, Ordering::Relaxed);
+                })
+            };
+            pool.build().unwrap().install(all).unwrap()
+        };
+        let (one, four) = (run(1), run(4));
+        assert!(one == four);
+        assert_eq!(ended.load(Ordering::Relaxed), 16);
+        let seeds: Vec<u64> = one.iter().map(|record| record.seed).collect();
+        assert_eq!(seeds, [1, 2, 3, 4, 5, 6, 7, 8]);
+        assert!(!one[0].predictions.is_empty());
+        let taken = run_each(&jobs, false, |index, record| (index as u64, record.seed));
+        assert_eq!(taken.unwrap()[3], (3, 4));
+    }
+}

@@ -216,7 +216,7 @@ fn seconds(nanos: u64) -> String {
 }
 
 /// RFC 4180.
-fn quoted(field: &str) -> String {
+pub(crate) fn quoted(field: &str) -> String {
     match field.contains([',', '"', '\n', '\r']) {
         true => format!("\"{}\"", field.replace('"', "\"\"")),
         false => field.to_string(),

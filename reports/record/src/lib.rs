@@ -13,6 +13,7 @@ mod judgement;
 mod metric;
 mod record;
 pub mod statistics;
+mod sweep;
 mod text;
 mod view;
 mod wide;
@@ -28,4 +29,8 @@ pub use json::RecordError;
 pub use judgement::Judgement;
 pub use metric::{METRICS, Measured, MetricError, Unit};
 pub use record::*;
+pub use sweep::{
+    Axis, AxisUnit, Boundary, Busiest, Difference, SWEEP_SCHEMA_VERSION, Sampling, Setting, Sweep,
+    SweepPoint,
+};
 pub use text::{grouped, percent, sparkline};

@@ -3,6 +3,7 @@
 //! Every runner makes a [`RunRecord`], every viewer reads one. It is a pure function of scenario, seed and version; what
 //! differs from machine to machine is in [`Environment`]. This crate does not know how a run is made or shown.
 
+mod comparison;
 mod ensemble;
 mod export;
 pub mod fixture;
@@ -11,6 +12,7 @@ mod histogram;
 mod json;
 mod judgement;
 mod metric;
+mod preference;
 mod record;
 pub mod statistics;
 mod sweep;
@@ -18,6 +20,10 @@ mod text;
 mod view;
 mod wide;
 
+pub use comparison::{
+    ACCOUNT, COMPARISON_SCHEMA_VERSION, Comparison, ComparisonError, Difference, Entrant, Finding,
+    MetricComparison, Variant,
+};
 pub use ensemble::{
     ENSEMBLE_SCHEMA_VERSION, Ensemble, EnsembleError, ExpectationEnsemble, MetricEnsemble,
     Overload, Quantity, Transient, Violation,
@@ -28,6 +34,7 @@ pub use histogram::{Bucket, Latencies};
 pub use json::RecordError;
 pub use judgement::Judgement;
 pub use metric::{METRICS, Measured, MetricError, Unit};
+pub use preference::{Preference, less_and_more, preference};
 pub use record::*;
 pub use sweep::{
     Axis, AxisUnit, Boundary, Busiest, Difference, SWEEP_SCHEMA_VERSION, Sampling, Setting, Sweep,

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use queuelab_record::statistics::{
     Interval, Precision, autocorrelation, batch_means, holm, mean_series, moving_average, mser5,
-    normal_cdf, normal_quantile, paired, t_quantile, t_tail,
+    normal_cdf, normal_quantile, paired, t_quantile, t_tail, unpaired,
 };
 
 /// Two-sided 80, 90, 95, 98 and 99 % points of Student's t, as printed (A&S table 26.10; NIST/SEMATECH e-Handbook 1.3.6.7.2).
@@ -246,6 +246,35 @@ fn the_same_twice_does_not_differ_and_a_constant_difference_is_beyond_doubt() {
     assert_eq!((shifted.difference.estimate, shifted.p), (1.0, 0.0));
     assert_eq!(paired(&[1.0, 2.0], &[1.0], 0.95), None);
     assert_eq!(paired(&[1.0], &[2.0], 0.95), None);
+}
+
+/// Means 3 and 5, variances 5/2 of five and 20/3 of four: s² = 1/2 + 5/3, df = s⁴ / (1/16 + 25/27), t = 2/s.
+#[test]
+fn independent_samples_are_compared_as_welch_has_it() {
+    let (first, second) = ([1.0, 2.0, 3.0, 4.0, 5.0], [2.0, 4.0, 6.0, 8.0]);
+    let result = unpaired(&first, &second, 0.95).unwrap();
+    let (square, df): (f64, f64) = (13.0 / 6.0, (169.0 / 36.0) / (1.0 / 16.0 + 25.0 / 27.0));
+    assert!((df - 4.7494).abs() < 1e-4);
+    assert_eq!(result.difference.estimate, 2.0);
+    let half_width = t_quantile(0.975, df) * square.sqrt();
+    assert!((result.difference.half_width - half_width).abs() < 1e-12);
+    let p = 2.0 * t_tail(2.0 / square.sqrt(), df);
+    assert!(
+        (result.p - p).abs() < 1e-12 && (0.2..0.25).contains(&p),
+        "{p}"
+    );
+    // The other way round it is the same with the other sign.
+    let back = unpaired(&second, &first, 0.95).unwrap();
+    assert_eq!(back.difference.estimate, -2.0);
+    assert!((back.p - result.p).abs() < 1e-12);
+    // What never varies differs beyond doubt, or not at all.
+    assert_eq!(
+        unpaired(&[1.0, 1.0], &[1.0, 1.0, 1.0], 0.95).unwrap().p,
+        1.0
+    );
+    let apart = unpaired(&[1.0, 1.0], &[2.0, 2.0], 0.95).unwrap();
+    assert_eq!((apart.p, apart.difference.half_width), (0.0, 0.0));
+    assert_eq!(unpaired(&[1.0], &[1.0, 2.0], 0.95), None);
 }
 
 /// p = 0.01, 0.04, 0.03, 0.005 in four tests: 4·0.005, 3·0.01, 2·0.03, and 0.04 raised to the one before it.

@@ -3,11 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::interval::moments;
-use super::{Interval, t_tail};
+use super::{Interval, t_quantile, t_tail};
 
-/// A paired comparison.
+/// A comparison of two designs.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Paired {
+pub struct Compared {
     /// The second minus the first.
     pub difference: Interval,
     /// How likely differences at least as clear would be if there were none (two-sided).
@@ -17,7 +17,7 @@ pub struct Paired {
 /// Compares two designs by runs in pairs: `first[i]` and `second[i]` with the same seed, hence with the same arrivals and service times
 /// (common random numbers), which cancel out of the difference (the paired t approach, Law 10.2.1). `None` unless there are two pairs at
 /// least, and as many of one as of the other.
-pub fn paired(first: &[f64], second: &[f64], confidence: f64) -> Option<Paired> {
+pub fn paired(first: &[f64], second: &[f64], confidence: f64) -> Option<Compared> {
     if first.len() != second.len() {
         return None;
     }
@@ -26,13 +26,47 @@ pub fn paired(first: &[f64], second: &[f64], confidence: f64) -> Option<Paired> 
     let difference = Interval::of_mean(&differences, confidence)?;
     let (mean, variance) = moments(&differences)?;
     let n = differences.len() as f64;
-    let p = match variance > 0.0 {
-        true => 2.0 * t_tail(mean.abs() / (variance / n).sqrt(), n - 1.0),
-        // Always the same difference: none, or one beyond doubt.
-        false if mean == 0.0 => 1.0,
-        false => 0.0,
+    let p = two_sided(mean, (variance / n).sqrt(), n - 1.0);
+    Some(Compared { difference, p })
+}
+
+/// Compares two designs by runs that are independent of each other, as many of one as there are, whose spreads may differ: Welch's t with
+/// the degrees of freedom of Welch and Satterthwaite (Law 10.2.2). `None` unless there are two runs of each at least.
+pub fn unpaired(first: &[f64], second: &[f64], confidence: f64) -> Option<Compared> {
+    let (first_mean, first_variance) = moments(first)?;
+    let (second_mean, second_variance) = moments(second)?;
+    let (n, m) = (first.len() as f64, second.len() as f64);
+    let (first_part, second_part) = (first_variance / n, second_variance / m);
+    let estimate = second_mean - first_mean;
+    let variance = first_part + second_part;
+    let squares = first_part * first_part / (n - 1.0) + second_part * second_part / (m - 1.0);
+    let df = if squares > 0.0 {
+        variance * variance / squares
+    } else {
+        n + m - 2.0
     };
-    Some(Paired { difference, p })
+    let error = variance.sqrt();
+    let half_width = match error > 0.0 {
+        true => t_quantile(0.5 + confidence / 2.0, df) * error,
+        false => error,
+    };
+    Some(Compared {
+        difference: Interval {
+            estimate,
+            half_width,
+        },
+        p: two_sided(estimate, error, df),
+    })
+}
+
+/// The chance of an estimate at least as far from zero as this one, if the truth is zero.
+fn two_sided(estimate: f64, error: f64, df: f64) -> f64 {
+    match error > 0.0 {
+        true => 2.0 * t_tail(estimate.abs() / error, df),
+        // Always the same difference: none, or one beyond doubt.
+        false if estimate == 0.0 => 1.0,
+        false => 0.0,
+    }
 }
 
 /// P-values of several comparisons made at once, adjusted so that the chance of one or more false alarms stays below the level that they are

@@ -60,12 +60,12 @@ pub struct MetricComparison {
     pub unit: Option<Unit>,
     /// How each variant differs from the reference, in the order of [`Comparison::variants`]. `None` for the reference itself and where
     /// nothing can be said: one of the two was refused, lacks the metric, has fewer than two runs, or a run in which it did not come to pass.
-    pub differences: Vec<Option<Difference>>,
+    pub differences: Vec<Option<Contrast>>,
 }
 
 /// How far a variant is from the reference.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Difference {
+pub struct Contrast {
     /// The variant minus the reference. For itself alone: not widened for the number of comparisons.
     pub interval: Interval,
     /// Whether runs with the same seed were compared with each other; if not, the two are independent samples (Welch's t).
@@ -218,13 +218,13 @@ impl From<Entrant> for Variant {
     }
 }
 
-impl Difference {
+impl Contrast {
     /// Between two sets of runs, each by seed. Not yet adjusted for other comparisons. `None` if there is nothing to compare.
     pub fn between(
         reference: &BTreeMap<u64, f64>,
         variant: &BTreeMap<u64, f64>,
         confidence: f64,
-    ) -> Option<Difference> {
+    ) -> Option<Contrast> {
         let common = reference.keys().filter(|seed| variant.contains_key(seed));
         let common: Vec<u64> = common.copied().collect();
         let is_paired = common.len() >= 2;
@@ -237,7 +237,7 @@ impl Difference {
             let of = |runs: &BTreeMap<u64, f64>| -> Vec<f64> { runs.values().copied().collect() };
             unpaired(&of(reference), &of(variant), confidence)
         }?;
-        Some(Difference {
+        Some(Contrast {
             interval: compared.difference,
             paired: is_paired,
             p: compared.p,
@@ -263,7 +263,7 @@ fn metric(variants: &[Variant], quantity: &Quantity, confidence: f64) -> MetricC
     let reference = variants.first().and_then(of);
     let difference = |(at, variant): (usize, &Variant)| {
         let reference = reference.as_ref().filter(|_| at > 0)?;
-        Difference::between(reference, &of(variant)?, confidence)
+        Contrast::between(reference, &of(variant)?, confidence)
     };
     let ensembles = variants.iter().filter_map(|it| it.ensemble.as_ref());
     let mut metrics = ensembles.filter_map(|it| it.metric(quantity));
@@ -290,7 +290,7 @@ fn by_seed(ensemble: &Ensemble, quantity: &Quantity) -> Option<BTreeMap<u64, f64
 
 /// All comparisons are made at once, so the chance of one false alarm among them is what stays below the level.
 fn adjust(metrics: &mut [MetricComparison], level: f64) {
-    let mut all: Vec<&mut Difference> = metrics
+    let mut all: Vec<&mut Contrast> = metrics
         .iter_mut()
         .flat_map(|metric| metric.differences.iter_mut().flatten())
         .collect();

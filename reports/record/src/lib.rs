@@ -21,7 +21,7 @@ mod view;
 mod wide;
 
 pub use comparison::{
-    ACCOUNT, COMPARISON_SCHEMA_VERSION, Comparison, ComparisonError, Difference, Entrant, Finding,
+    ACCOUNT, COMPARISON_SCHEMA_VERSION, Comparison, ComparisonError, Contrast, Entrant, Finding,
     MetricComparison, Variant,
 };
 pub use ensemble::{

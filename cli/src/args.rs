@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use queuelab_core::Span;
 
+use crate::ci::Ci;
 use crate::terminal::ColorChoice;
 
 /// A workbench for message-queue designs: one scenario file, a real broker, virtual time.
@@ -95,6 +96,24 @@ pub(crate) struct Run {
     /// Show no progress, and only the verdict of each run.
     #[arg(long, short)]
     pub(crate) quiet: bool,
+    /// Run with so many seeds, --seed and those that follow, and show intervals over them; 1 leaves that out.
+    /// [default: 10 if at most 1,000,000 messages are offered, else 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    pub(crate) replications: Option<u64>,
+    /// Add seeds until all intervals are within so much of their figures, 5%: at least 10, at most --replications, or 100.
+    #[arg(long, value_name = "SHARE", value_parser = precision)]
+    pub(crate) precision: Option<f64>,
+    /// Judge by the expectations of a second file, TOML with `expect = [...]`, and only by these.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) expect: Option<PathBuf>,
+    /// Ask for your estimate of each expectation before the result is shown; Enter for none.
+    #[arg(long)]
+    pub(crate) guess: bool,
+    /// Open the report in the browser.
+    #[arg(long)]
+    pub(crate) open: bool,
+    #[command(flatten)]
+    pub(crate) ci: Ci,
 }
 
 /// What may differ between runs of one scenario.
@@ -152,6 +171,8 @@ pub(crate) struct Hunt {
         hide_possible_values = true
     )]
     pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) ci: Ci,
 }
 
 /// `queuelab replay`
@@ -257,11 +278,17 @@ Examples:
   queuelab run hello
   queuelab run flash-sale --seed 8 --set consumer.fulfilment.count=80
   queuelab run flash-sale overload --no-plots --quiet
-  queuelab run my-design.toml --format json --out /tmp/results
+  queuelab run hello --precision 2% --replications 200
+  queuelab run my-design.toml --expect grading.toml --guess
+  queuelab run my-design.toml --format json --out /tmp/results --junit junit.xml
 
 Results go to DIR/SCENARIO-SEED (with --set: DIR/SCENARIO-SEED-DIGEST): record.json,
-environment.json, series.csv, latency.hgrm and the plots. The same scenario, seed and version
-give the same record.json.
+replications.json, environment.json, series.csv, latency.hgrm and the plots. The same scenario,
+seed and version give the same record.json, on any number of cores.
+
+The run of --seed is shown and recorded in full; the other seeds show how far it hangs on chance.
+An expectation that it meets but another seed does not is undecided. An invariant that is violated
+with any seed fails.
 
 Exit status: 0 all met, 1 something not met, 2 wrong usage or bad input, 3 undecided.";
 
@@ -276,6 +303,7 @@ Examples:
   queuelab hunt hello flash-sale --swarm --seeds 2000 --for 10m
   queuelab hunt hello --swarm --set consumer.receiver.count=2
   queuelab hunt my-design.toml --first-seed 1000 --messages 5000 --format json
+  queuelab hunt my-design.toml --seeds 500 --junit hunt.xml --annotations
 
 A violation is an invariant that does not hold and that the scenario does not mean to show, or an
 assertion of the broker that fails. The run is cut down, as long as the same thing goes wrong:
@@ -345,6 +373,17 @@ Examples:
 fn seed(text: &str) -> Result<u64, String> {
     text.parse()
         .map_err(|_| format!("a seed is a whole number from 0 to {}", u64::MAX))
+}
+
+/// `5%` or `0.05`: above nothing, at most all.
+fn precision(text: &str) -> Result<f64, String> {
+    let share = match text.trim().strip_suffix('%') {
+        Some(percent) => percent.trim().parse::<f64>().map(|percent| percent / 100.0),
+        None => text.trim().parse(),
+    };
+    let within = |share: &f64| *share > 0.0 && *share <= 1.0;
+    let share = share.ok().filter(within);
+    share.ok_or_else(|| "a share above 0 and up to 1: 5% or 0.05".into())
 }
 
 #[cfg(test)]

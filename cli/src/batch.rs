@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use queuelab_core::Span;
 use queuelab_record::RunRecord;
-use queuelab_scenario::Scenario;
+use queuelab_scenario::{Scenario, Steady};
 use queuelab_sim::{Options, Simulation};
 use rayon::prelude::*;
 
@@ -63,7 +64,7 @@ impl Job {
             seed: self.seed,
             check,
         };
-        let mut simulation = Simulation::new(self.scenario.clone(), options);
+        let mut simulation = Simulation::new(self.settled()?, options);
         let end = simulation.end();
         panics::caught(&mut simulation, (&self.typed, self.seed), |simulation| {
             simulation.run_until(end);
@@ -71,6 +72,39 @@ impl Job {
         let mut record = simulation.record();
         record.predictions = predict::records(&self.scenario);
         Ok(record)
+    }
+
+    /// The scenario with what is to be left out at its start. Where that is left to us (`warmup = "auto"`), it is what MSER-5 leaves out of
+    /// the same run: how long its transient takes is known only afterwards, and no event depends on what is measured. A tenth of the run,
+    /// as the simulator has it, where no steady state is seen.
+    ///
+    /// # Errors
+    /// If an assertion fails.
+    pub(crate) fn settled(&self) -> Result<Arc<Scenario>, panics::Failed> {
+        let automatic = Steady { warmup: None };
+        if self.scenario.steady != Some(automatic) {
+            return Ok(self.scenario.clone());
+        }
+        let options = Options {
+            seed: self.seed,
+            check: false,
+        };
+        let mut pilot = Simulation::new(self.scenario.clone(), options);
+        let end = pilot.end();
+        panics::caught(&mut pilot, (&self.typed, self.seed), |pilot| {
+            pilot.run_until(end);
+        })?;
+        let record = pilot.record();
+        Ok(match record.transient() {
+            Some(cut) => {
+                // At least a window: a warm-up of nothing would say that the run starts in its steady state.
+                let warmup = Some(Span(cut.0).max(record.window));
+                let steady = Some(Steady { warmup });
+                let scenario = Scenario::clone(&self.scenario);
+                Arc::new(Scenario { steady, ..scenario })
+            }
+            None => self.scenario.clone(),
+        })
     }
 }
 
@@ -128,5 +162,29 @@ mod tests {
         assert!(!one[0].predictions.is_empty());
         let taken = run_each(&jobs, false, |index, record| (index as u64, record.seed));
         assert_eq!(taken.unwrap()[3], (3, 4));
+    }
+
+    #[test]
+    fn an_automatic_warm_up_is_what_mser5_leaves_out() {
+        let run = |overrides: &[&str]| {
+            let overrides: Vec<String> = overrides.iter().map(ToString::to_string).collect();
+            let scenario = queuelab_scenario::open("hello", &overrides).unwrap();
+            let job = Job {
+                scenario: Arc::new(scenario),
+                typed: "hello".into(),
+                seed: 7,
+            };
+            job.run(true).unwrap()
+        };
+        let whole = run(&[]);
+        let automatic = run(&["steady={ warmup = 'auto' }"]);
+        assert_eq!(whole.trace_hash, automatic.trace_hash);
+        let cut = whole.transient().unwrap();
+        assert_eq!(automatic.warmup, Span(cut.0).max(whole.window));
+        assert!(automatic.end_to_end(None).count() < whole.end_to_end(None).count());
+        // A queue that grows for ever has no steady state.
+        let growing = run(&["steady={}", "producer.sender.rate=200/s"]);
+        assert_eq!(growing.transient(), None);
+        assert_eq!(growing.warmup, Span(growing.end.0 / 10));
     }
 }

@@ -6,7 +6,7 @@ use crate::layout::{Align, Cell, Painter, Style, table};
 use crate::summary::{self, Context, wall};
 
 /// A line per run: verdict and the figures that one looks at first.
-pub(crate) fn table_of(runs: &[(RunRecord, Context)], color: bool) -> String {
+pub(crate) fn table_of<T>(runs: &[(RunRecord, Context, T)], color: bool) -> String {
     let header = [
         "scenario",
         "seed",
@@ -18,7 +18,7 @@ pub(crate) fn table_of(runs: &[(RunRecord, Context)], color: bool) -> String {
         "folder",
     ];
     let mut rows = vec![header.map(|text| Cell::new(Style::Dim, text)).to_vec()];
-    rows.extend(runs.iter().map(|(record, context)| row(record, context)));
+    rows.extend(runs.iter().map(|(record, context, _)| row(record, context)));
     let figures = [Align::Right; 4];
     let align: Vec<Align> = [Align::Left, Align::Right, Align::Left]
         .into_iter()
@@ -31,12 +31,12 @@ pub(crate) fn table_of(runs: &[(RunRecord, Context)], color: bool) -> String {
 }
 
 fn row(record: &RunRecord, context: &Context) -> Vec<Cell> {
-    let judgements = record.judgements();
+    let judgements = summary::judgements(record, context);
     let met = judgements
         .iter()
         .filter(|judgement| judgement.verdict == Verdict::Pass)
         .count();
-    let (word, style) = match record.verdict() {
+    let (word, style) = match summary::verdict(record, context) {
         Verdict::Pass => ("pass", Style::Green),
         Verdict::Fail => ("FAIL", Style::Red),
         Verdict::Undecided => ("undecided", Style::Yellow),

@@ -19,11 +19,13 @@ use serde_json::{Value, json};
 
 use crate::args::{Format, Hunt};
 use crate::capsule::{self, Capsule, Source};
+use crate::ci::{self, Case, Suite};
 use crate::folder;
 use crate::layout::{Painter, Style};
 use crate::outcome::Status;
 use crate::panics::quietly;
 use crate::story::story;
+use crate::summary::shell_word;
 use crate::terminal::{self, ColorChoice};
 
 /// Looks for violations in scenarios, one after the other, until one has some.
@@ -42,7 +44,9 @@ pub(crate) fn hunt(args: &Hunt, color: ColorChoice) -> anyhow::Result<Status> {
         color: color.stdout(),
     };
     let mut hunts = Vec::new();
+    let mut suites = Vec::new();
     for (number, (typed, scenario)) in scenarios.iter().enumerate() {
+        let started = Instant::now();
         // What is left of the time is shared evenly by what is left to do.
         let left = (scenarios.len() - number) as u32;
         let until = deadline.map(|deadline| {
@@ -60,13 +64,15 @@ pub(crate) fn hunt(args: &Hunt, color: ColorChoice) -> anyhow::Result<Status> {
         if args.format == Format::Text {
             terminal::print(&hunt.text(args, painter))?;
         }
+        suites.push(hunt.suite(typed, args, started.elapsed()));
         hunts.push(hunt);
     }
     match args.format {
         Format::Json => terminal::print(&format!("{:#}\n", json_of(&hunts, args)))?,
         Format::Text => terminal::print(&closing(&hunts))?,
     }
-    Ok(verdict(&hunts).into())
+    args.ci.report(&suites)?;
+    Ok(args.ci.status(verdict(&hunts)))
 }
 
 /// A scenario as it is hunted in.
@@ -278,9 +284,57 @@ impl Hunted {
         }
         text
     }
+
+    /// As CI reads it: a case per violation, or one that says that there was none.
+    fn suite(&self, typed: &str, args: &Hunt, wall: Duration) -> Suite {
+        let tally = &self.tally;
+        let mut cases: Vec<Case> = (self.findings.iter())
+            .map(|finding| finding.case(typed))
+            .collect();
+        if cases.is_empty() {
+            cases.push(Case {
+                name: "no violation".into(),
+                verdict: verdict(std::slice::from_ref(self)),
+                measured: format!(
+                    "{}, {} comparisons",
+                    counted(tally.seeds, "seed"),
+                    grouped(tally.compared)
+                ),
+                details: Vec::new(),
+                place: ci::file(typed),
+            });
+        }
+        let swarm = if args.swarm { " --swarm" } else { "" };
+        let sets = (args.set.iter()).map(|set| format!(" --set {}", shell_word(set)));
+        Suite {
+            name: format!("hunt {}", self.name),
+            command: format!(
+                "queuelab hunt {} --first-seed {} --seeds {} --messages {}{swarm}{}",
+                shell_word(typed),
+                args.first_seed,
+                tally.seeds,
+                args.messages,
+                sets.collect::<String>()
+            ),
+            wall,
+            cases,
+            notes: Vec::new(),
+        }
+    }
 }
 
 impl Finding {
+    fn case(&self, typed: &str) -> Case {
+        let replay = format!("queuelab replay {}", self.capsule.display());
+        Case {
+            name: format!("seed {}: {}", self.seed, self.violation.broken),
+            verdict: Verdict::Fail,
+            measured: self.violation.text.clone(),
+            details: self.story.iter().cloned().chain([replay]).collect(),
+            place: ci::file(typed),
+        }
+    }
+
     fn text(&self, painter: Painter) -> String {
         let Shrunk { plan, runs, .. } = &self.shrunk;
         let head = format!("seed {}: {}", self.seed, self.violation.broken);
@@ -345,6 +399,7 @@ fn json_of(hunts: &[Hunted], args: &Hunt) -> Value {
             })
         });
         json!({
+            "schema_version": ci::JSON_SCHEMA_VERSION,
             "scenario": hunt.name,
             "first_seed": args.first_seed,
             "swarm": args.swarm,

@@ -1,15 +1,22 @@
 //! What `run --format json` prints: the verdict and the figures that scripts ask for (times in seconds). Everything else is in record.json.
 
-use queuelab_record::{Measured, RunRecord, Verdict};
+use queuelab_record::{Ensemble, Measured, RunRecord, Verdict};
 use serde_json::{Value, json};
 
-use crate::summary::Context;
+use crate::ci::JSON_SCHEMA_VERSION;
+use crate::summary::{self, Context};
 
-/// An object for one run, an array for several.
-pub(crate) fn json(runs: &[(RunRecord, Context)]) -> String {
+/// An object for one run, an array for several; each with what was guessed, if anything was.
+pub(crate) fn json(runs: &[(RunRecord, Context, Vec<Value>)]) -> String {
     let objects: Vec<Value> = runs
         .iter()
-        .map(|(record, context)| object(record, context))
+        .map(|(record, context, guesses)| {
+            let mut value = object(record, context);
+            if !guesses.is_empty() {
+                value["guesses"] = json!(guesses);
+            }
+            value
+        })
         .collect();
     match objects.as_slice() {
         [one] => format!("{one:#}\n"),
@@ -18,20 +25,22 @@ pub(crate) fn json(runs: &[(RunRecord, Context)]) -> String {
 }
 
 fn object(record: &RunRecord, context: &Context) -> Value {
-    let expectations = record.expectations.iter().map(|expectation| {
-        let verdict = word(expectation.verdict);
-        json!({ "text": expectation.text, "verdict": verdict, "measured": expectation.measured })
+    let judgements = summary::judgements(record, context);
+    let expectations = judgements[..record.expectations.len()].iter().map(|it| {
+        let verdict = word(it.verdict);
+        json!({ "text": it.text, "verdict": verdict, "measured": it.measured, "elsewhere": it.elsewhere })
     });
     let invariants = record.invariants.iter().map(|invariant| {
         let verdict = word(invariant.verdict);
         json!({ "name": invariant.name, "verdict": verdict, "compared": invariant.compared, "violations": invariant.violations })
     });
     json!({
+        "schema_version": JSON_SCHEMA_VERSION,
         "scenario": record.scenario.name,
         "seed": record.seed,
         "set": record.scenario.overrides,
         "version": record.version,
-        "verdict": word(record.verdict()),
+        "verdict": word(summary::verdict(record, context)),
         "expectations": expectations.collect::<Vec<_>>(),
         "invariants": invariants.collect::<Vec<_>>(),
         "folder": context.files.as_ref().map(|files| files.folder.trim_end_matches('/')),
@@ -40,7 +49,23 @@ fn object(record: &RunRecord, context: &Context) -> Value {
         "at_least": at_least(record),
         "predictions": record.predictions,
         "warnings": context.warnings,
+        "replications": context.ensemble.as_ref().map(replications),
         "trace_hash": record.trace_hash,
+    })
+}
+
+/// What other seeds say; replications.json has the latencies of all runs too.
+fn replications(ensemble: &Ensemble) -> Value {
+    json!({
+        "seeds": ensemble.seeds,
+        "precision": ensemble.precision,
+        "metrics": ensemble.metrics,
+        "expectations": ensemble.expectations,
+        "violations": ensemble.violations,
+        "unaccounted": ensemble.unaccounted,
+        "overloads": ensemble.overloads,
+        "transient": ensemble.transient,
+        "warnings": ensemble.warnings(),
     })
 }
 

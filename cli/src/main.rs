@@ -8,11 +8,11 @@
 )]
 
 mod args;
-#[allow(dead_code, reason = "what runs many scenarios comes next")]
 mod batch;
 mod capsule;
 mod catalogue;
 mod check;
+mod ci;
 mod closing;
 mod folder;
 mod generate;

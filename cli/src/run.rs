@@ -1,18 +1,32 @@
 //! `queuelab run`: scenarios in, records and summaries out.
 
+mod guess;
+mod open;
+mod replicate;
+mod suite;
+
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::{Context as _, bail};
-use queuelab_record::{Environment, RunRecord, Verdict};
+use queuelab_record::{Environment, RunRecord, Verdict, write_file};
 use queuelab_scenario::Scenario;
 use queuelab_sim::{Options, Simulation};
 
 use crate::args::{Format, Run};
+use crate::batch::Job;
+use crate::ci::Suite;
+use crate::layout::Painter;
 use crate::outcome::Status;
 use crate::summary::{self, Context, Files};
 use crate::terminal::{self, ColorChoice};
 use crate::{closing, folder, machine, panics, predict, progress};
+
+use guess::Guess;
+use replicate::{Replications, replicate};
 
 /// Runs scenarios one after the other.
 ///
@@ -20,27 +34,33 @@ use crate::{closing, folder, machine, panics, predict, progress};
 /// All scenarios are read before the first runs, so that a mistake in the last costs no time. Then: a folder that cannot be
 /// written to.
 pub(crate) fn run(args: &Run, color: ColorChoice) -> anyhow::Result<Status> {
-    let plans = plans(args)?;
+    let asked = Replications::asked(args.replications, args.precision)?;
+    let plans = plans(args, asked)?;
     let mut done = Vec::new();
+    let mut suites: Vec<Suite> = Vec::new();
     for plan in &plans {
         folder::prepare(&plan.folder)?;
-        let (record, context) = carry_out(plan, args, color.stdout())?;
+        let guesses = match args.guess {
+            true => guesses(&plan.job.scenario)?,
+            false => Vec::new(),
+        };
+        let started = Instant::now();
+        let (record, context) = carry_out(plan, args, asked, color.stdout())?;
+        let suite = suite::of(plan, args, &record, &context, started.elapsed());
         if args.format == Format::Text {
-            let text = match args.quiet {
-                true => format!(
-                    "{}: {}",
-                    plan.scenario.name,
-                    summary::verdict_line(&record, context.color)
-                ),
-                false => summary::summary(&record, &context),
-            };
-            terminal::print(&text)?;
+            print(args, plan, &record, &context, &guesses)?;
             let more = done.len() + 1 < plans.len();
             if more && !args.quiet {
                 terminal::print("\n")?;
             }
         }
-        done.push((record, context));
+        if args.open {
+            open::open(&plan.folder);
+        }
+        let expectations = &plan.job.scenario.expectations;
+        let guesses = guess::json(&guesses, expectations, &record);
+        done.push((record, context, guesses));
+        suites.push(suite);
     }
     match args.format {
         Format::Json => terminal::print(&machine::json(&done))?,
@@ -49,79 +69,149 @@ pub(crate) fn run(args: &Run, color: ColorChoice) -> anyhow::Result<Status> {
         }
         Format::Text => {}
     }
-    Ok(Verdict::worst(done.iter().map(|(record, _)| record.verdict())).into())
+    args.ci.report(&suites)?;
+    let verdicts = done
+        .iter()
+        .map(|(record, context, _)| summary::verdict(record, context));
+    Ok(args.ci.status(Verdict::worst(verdicts)))
 }
 
 /// A run that is about to be.
 struct Plan {
-    scenario: Arc<Scenario>,
-    /// As it was typed.
-    typed: String,
-    seed: u64,
+    job: Job,
     folder: PathBuf,
 }
 
-fn plans(args: &Run) -> anyhow::Result<Vec<Plan>> {
+fn plans(args: &Run, asked: Replications) -> anyhow::Result<Vec<Plan>> {
     let mut plans: Vec<Plan> = Vec::new();
     for typed in &args.scenarios {
         let scenario = queuelab_scenario::open(typed, &args.variation.set)?;
+        let scenario = match &args.expect {
+            Some(path) if !path.exists() => bail!(
+                "failed to read {}: there is no such file; --expect takes a TOML file with `expect = [...]`",
+                path.display()
+            ),
+            Some(path) => scenario.graded_by(path)?,
+            None => scenario,
+        };
         let seed = args.variation.seed.unwrap_or(scenario.seed);
+        asked.check(seed)?;
         let folder = args.out.join(folder::name(&scenario, seed));
         if let Some(other) = plans.iter().find(|plan| plan.folder == folder) {
             bail!(
                 "{} and {typed} would both write to {}; run them one by one with --out DIR",
-                other.typed,
+                other.job.typed,
                 folder.display()
             );
         }
-        plans.push(Plan {
+        let job = Job {
             scenario: Arc::new(scenario),
-            typed: typed.clone(),
+            typed: typed.as_str().into(),
             seed,
-            folder,
-        });
+        };
+        plans.push(Plan { job, folder });
     }
     Ok(plans)
 }
 
-fn carry_out(plan: &Plan, args: &Run, color: bool) -> anyhow::Result<(RunRecord, Context)> {
-    let options = Options {
-        seed: plan.seed,
-        check: !args.no_check,
+fn guesses(scenario: &Scenario) -> anyhow::Result<Vec<Guess>> {
+    // Questions go beside the results, which may be JSON.
+    let (mut input, mut output) = (io::stdin().lock(), io::stderr().lock());
+    let title = format!("{}: {}\n", scenario.title, scenario.about.trim());
+    let asked = io::Write::write_all(&mut output, title.as_bytes())
+        .and_then(|()| guess::ask(&scenario.expectations, &mut input, &mut output));
+    asked.context("failed to ask for guesses")
+}
+
+fn print(
+    args: &Run,
+    plan: &Plan,
+    record: &RunRecord,
+    context: &Context,
+    guesses: &[Guess],
+) -> anyhow::Result<()> {
+    let painter = Painter {
+        color: context.color,
     };
-    let mut simulation = Simulation::new(plan.scenario.clone(), options);
-    let of = (plan.typed.as_str(), plan.seed);
+    if args.quiet {
+        let verdict = summary::verdict_line(record, context);
+        terminal::print(&format!("{}: {verdict}", plan.job.scenario.name))?;
+    } else {
+        terminal::print(&summary::summary(record, context))?;
+    }
+    if !guesses.is_empty() {
+        let expectations = &plan.job.scenario.expectations;
+        let section = guess::section(guesses, expectations, record, painter);
+        terminal::print(&format!("\n{section}"))?;
+    }
+    Ok(())
+}
+
+fn carry_out(
+    plan: &Plan,
+    args: &Run,
+    asked: Replications,
+    color: bool,
+) -> anyhow::Result<(RunRecord, Context)> {
+    let Plan { job, folder } = plan;
+    let check = !args.no_check;
+    let options = Options {
+        seed: job.seed,
+        check,
+    };
+    let mut simulation = Simulation::new(job.settled()?, options);
+    let of = (&*job.typed, job.seed);
     let wall = panics::caught(&mut simulation, of, |simulation| {
-        progress::drive(simulation, &plan.scenario.name, args.quiet)
+        progress::drive(simulation, &job.scenario.name, args.quiet)
     })?;
     let mut record = simulation.record();
-    record.predictions = predict::records(&plan.scenario);
-    let environment = environment(wall.as_secs_f64());
-    let names = folder::fill(&plan.folder, &record, &environment, !args.no_plots)
-        .context("the run is done, but its results are not all kept")?;
+    drop(simulation);
+    record.predictions = predict::records(&job.scenario);
+    let ensemble = replicate(job, &record, asked, check, args.quiet)?;
+    let kept = "the run is done, but its results are not all kept";
+    // Before the rest, which may tell of it; one of an earlier run would tell of other seeds.
+    let replications = folder.join(REPLICATIONS);
+    match &ensemble {
+        Some(ensemble) => {
+            write_file(&replications, ensemble.to_json().as_bytes()).context(kept)?;
+        }
+        None => match fs::remove_file(&replications) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(error).context(format!("failed to remove {}", replications.display()));
+            }
+            _ => {}
+        },
+    }
+    let threads = match ensemble {
+        Some(_) => rayon::current_num_threads(),
+        None => 1,
+    };
+    let environment = environment(wall.as_secs_f64(), threads);
+    let mut names = folder::fill(folder, &record, &environment, !args.no_plots).context(kept)?;
+    if ensemble.is_some() {
+        names.insert(1.min(names.len()), REPLICATIONS.into());
+    }
     let files = Files {
-        folder: shown(&plan.folder),
+        folder: shown(folder),
         names,
     };
-    let typed = plan.typed.clone();
-    Ok((
-        record,
-        Context {
-            wall,
-            files: Some(files),
-            typed,
-            warnings: queuelab_theory::warnings(&plan.scenario),
-            width: terminal::width(),
-            color,
-        },
-    ))
+    let context = Context {
+        wall,
+        files: Some(files),
+        typed: job.typed.to_string(),
+        warnings: queuelab_theory::warnings(&job.scenario),
+        ensemble,
+        width: terminal::width(),
+        color,
+    };
+    Ok((record, context))
 }
 
 /// What may differ between two runs of the same scenario.
-fn environment(wall_seconds: f64) -> Environment {
+fn environment(wall_seconds: f64, threads: usize) -> Environment {
     let host = std::env::var("HOSTNAME")
         .ok()
-        .or_else(|| std::fs::read_to_string("/etc/hostname").ok());
+        .or_else(|| fs::read_to_string("/etc/hostname").ok());
     let system = format!("{} {}", std::env::consts::OS, std::env::consts::ARCH);
     let host = match host
         .as_deref()
@@ -141,7 +231,7 @@ fn environment(wall_seconds: f64) -> Environment {
         host,
         commit: option_env!("QUEUELAB_COMMIT").map(str::to_string),
         profile: profile.into(),
-        threads: 1,
+        threads,
     }
 }
 
@@ -149,3 +239,6 @@ fn environment(wall_seconds: f64) -> Environment {
 fn shown(folder: &Path) -> String {
     format!("{}/", folder.display())
 }
+
+/// Where the other seeds are told of.
+const REPLICATIONS: &str = "replications.json";

@@ -11,11 +11,11 @@ mod verdict;
 use std::cmp::Reverse;
 use std::time::Duration;
 
-use queuelab_record::{QueueRecord, RunRecord};
+use queuelab_record::{Ensemble, Judgement, QueueRecord, RunRecord, Verdict};
 
 use crate::layout::{Painter, Style, wrap};
 
-pub(crate) use figures::{metric, speed, wall};
+pub(crate) use figures::{metric, shell_word, speed, wall};
 
 /// What the summary tells beyond the record.
 #[derive(Clone, Debug)]
@@ -28,6 +28,8 @@ pub(crate) struct Context {
     pub(crate) typed: String,
     /// What theory warns of.
     pub(crate) warnings: Vec<String>,
+    /// The run together with those of other seeds, if there were any.
+    pub(crate) ensemble: Option<Ensemble>,
     /// Columns to keep to where possible.
     pub(crate) width: usize,
     /// Whether to colour.
@@ -73,13 +75,30 @@ pub(crate) fn summary(record: &RunRecord, context: &Context) -> String {
     }
     // The verdict closes the page without a gap: it is what the eye looks for at the bottom.
     text.pop();
-    text.push_str(&verdict_line(record, context.color));
+    text.push_str(&verdict_line(record, context));
     text
 }
 
 /// The verdict of a run in one line.
-pub(crate) fn verdict_line(record: &RunRecord, color: bool) -> String {
-    format!("{}\n", verdict::line(record, Painter { color }))
+pub(crate) fn verdict_line(record: &RunRecord, context: &Context) -> String {
+    let painter = Painter {
+        color: context.color,
+    };
+    let judgements = judgements(record, context);
+    format!("{}\n", verdict::line(record, &judgements, painter))
+}
+
+/// What a run is judged by, in the light of other seeds where there are some.
+pub(crate) fn judgements(record: &RunRecord, context: &Context) -> Vec<Judgement> {
+    match &context.ensemble {
+        Some(ensemble) => ensemble.judgements(record),
+        None => record.judgements(),
+    }
+}
+
+/// The worst of [`judgements`].
+pub(crate) fn verdict(record: &RunRecord, context: &Context) -> Verdict {
+    Verdict::worst(judgements(record, context).iter().map(|it| it.verdict))
 }
 
 /// What the sections share.
@@ -103,7 +122,14 @@ impl<'a> Page<'a> {
             speed(record.end.as_secs_f64(), context.wall)
         );
         let title = painter.paint(Style::Bold, &record.scenario.title);
-        let mut lines = vec![format!("{title} · {simulated} · seed {}", record.seed)];
+        let intervals = match context.ensemble.as_ref().map(|it| it.seeds.as_slice()) {
+            Some([first, .., last]) => format!(", intervals over seeds {first}..{last}"),
+            _ => String::new(),
+        };
+        let mut lines = vec![format!(
+            "{title} · {simulated} · seed {}{intervals}",
+            record.seed
+        )];
         lines.extend(
             record
                 .scenario

@@ -22,6 +22,7 @@ fn queuelab(folder: &PathBuf, line: &str) -> OutputAssert {
         .current_dir(folder)
         .args(line.split_whitespace())
         .env_remove("NO_COLOR")
+        .env_remove("GITHUB_ACTIONS")
         .assert()
 }
 

@@ -18,6 +18,7 @@ fn queuelab(folder: &PathBuf, threads: &str, line: &str) -> OutputAssert {
         .current_dir(folder)
         .args(line.split_whitespace())
         .env("RAYON_NUM_THREADS", threads)
+        .env_remove("GITHUB_ACTIONS")
         .assert()
 }
 

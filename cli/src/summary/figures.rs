@@ -12,7 +12,7 @@ pub(crate) fn width(text: &str) -> usize {
 }
 
 /// A word as a shell reads it back: quoted where that is needed.
-pub(super) fn shell_word(word: &str) -> String {
+pub(crate) fn shell_word(word: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "-_./~+=@:,".contains(c);
     if word.chars().all(plain) && !word.is_empty() {
         return word.to_string();

@@ -24,6 +24,7 @@ fn context() -> Context {
         }),
         typed: "flash-sale".into(),
         warnings: Vec::new(),
+        ensemble: None,
         width: 100,
         color: false,
     }

@@ -6,11 +6,12 @@ use queuelab_core::Time;
 use queuelab_record::{Judgement, RunRecord, Verdict, grouped, percent};
 
 use super::{INDENT, LABEL, Page};
-use crate::layout::{Align, Cell, Painter, Style, chain, table, wrap};
+use crate::layout::{Align, Cell, Painter, Style, chain, fits, table, wrap};
+use crate::summary;
 
 /// The answer in a sentence or two: what is not met first, then the author's words or ours.
 pub(super) fn answer(page: &Page<'_>) -> Vec<String> {
-    let judgements = page.record.judgements();
+    let judgements = summary::judgements(page.record, page.context);
     let mut text = headline(&judgements).unwrap_or_default();
     let words = page.record.answer.clone();
     let words = words.unwrap_or_else(|| match text.is_empty() {
@@ -21,7 +22,7 @@ pub(super) fn answer(page: &Page<'_>) -> Vec<String> {
         text.push(' ');
     }
     text.push_str(&words);
-    let style = match page.record.verdict() {
+    let style = match summary::verdict(page.record, page.context) {
         Verdict::Pass => Style::Bold,
         Verdict::Fail => Style::Red,
         Verdict::Undecided => Style::Yellow,
@@ -35,7 +36,7 @@ pub(super) fn answer(page: &Page<'_>) -> Vec<String> {
 
 /// Expectations with ✓, ✗ or ? and what was measured; then faults and what the figures rest on.
 pub(super) fn section(page: &Page<'_>) -> Vec<String> {
-    let judgements = page.record.judgements();
+    let judgements = summary::judgements(page.record, page.context);
     let row = |judgement: &Judgement| {
         let (sign, style) = match judgement.verdict {
             Verdict::Pass => ("✓", Style::Green),
@@ -45,31 +46,41 @@ pub(super) fn section(page: &Page<'_>) -> Vec<String> {
         vec![
             Cell::new(style, format!("{sign} {}", judgement.text)),
             judgement.measured.clone().into(),
+            Cell::new(Style::Dim, judgement.elsewhere.clone().unwrap_or_default()),
         ]
     };
-    let rows: Vec<Vec<Cell>> = judgements.iter().map(row).collect();
-    let table = table(&rows, &[Align::Left, Align::Left], page.painter);
-    let mut lines: Vec<String> = table
-        .into_iter()
-        .map(|line| format!("{INDENT}{line}"))
-        .collect();
+    let mut rows: Vec<Vec<Cell>> = judgements.iter().map(row).collect();
+    // What other seeds say goes below where there is no room beside.
+    let beside = fits(&rows, &[Align::Left; 3], page.context.width - INDENT.len());
+    if !beside {
+        rows.iter_mut().for_each(|row| row.truncate(2));
+    }
+    let table = table(&rows, &[Align::Left; 3], page.painter);
+    let mut lines = Vec::new();
+    for (line, judgement) in table.into_iter().zip(&judgements) {
+        lines.push(format!("{INDENT}{line}"));
+        if let Some(elsewhere) = judgement.elsewhere.as_ref().filter(|_| !beside) {
+            let elsewhere = page.painter.paint(Style::Dim, elsewhere);
+            lines.push(format!("{INDENT}  {elsewhere}"));
+        }
+    }
     lines.extend(examples(page));
     lines.extend(faults(page));
     lines.extend(page.labelled(
         "trust",
-        chain(&trust(page.record), page.context.width - super::LABEL),
+        chain(&trust(page), page.context.width - super::LABEL),
     ));
     lines
 }
 
 /// `PASS 4 of 4 · trace 5f1c9e02 · repeat with --seed 7`
-pub(super) fn line(record: &RunRecord, painter: Painter) -> String {
-    let judgements = record.judgements();
+pub(super) fn line(record: &RunRecord, judgements: &[Judgement], painter: Painter) -> String {
     let met = judgements
         .iter()
         .filter(|judgement| judgement.verdict == Verdict::Pass)
         .count();
-    let (word, style) = match record.verdict() {
+    let verdict = Verdict::worst(judgements.iter().map(|judgement| judgement.verdict));
+    let (word, style) = match verdict {
         Verdict::Pass => ("PASS", Style::Green),
         Verdict::Fail => ("FAIL", Style::Red),
         Verdict::Undecided => ("UNDECIDED", Style::Yellow),
@@ -99,7 +110,11 @@ fn headline(judgements: &[Judgement]) -> Option<String> {
         .iter()
         .filter(|judgement| judgement.verdict == verdict);
     let named: Vec<String> = named
-        .map(|Judgement { text, measured, .. }| format!("{text} ({measured})"))
+        .map(|it| match &it.elsewhere {
+            // A figure that meets it does not say why it is undecided.
+            Some(elsewhere) => format!("{} ({}; {elsewhere})", it.text, it.measured),
+            None => format!("{} ({})", it.text, it.measured),
+        })
         .collect();
     Some(format!("{word}: {}.", named.join(", ")))
 }
@@ -155,9 +170,7 @@ fn lag(record: &RunRecord) -> String {
 
 /// The first violations in words, where an invariant failed and no expectation wanted it to.
 fn examples(page: &Page<'_>) -> Vec<String> {
-    let failed: Vec<String> = page
-        .record
-        .judgements()
+    let failed: Vec<String> = summary::judgements(page.record, page.context)
         .into_iter()
         .filter(|j| j.verdict == Verdict::Fail)
         .map(|j| j.text)
@@ -205,7 +218,8 @@ fn faults(page: &Page<'_>) -> Vec<String> {
 }
 
 /// What the figures rest on.
-fn trust(record: &RunRecord) -> Vec<String> {
+fn trust(page: &Page<'_>) -> Vec<String> {
+    let record = page.record;
     let names = |durability| {
         let queues = record
             .queues
@@ -253,7 +267,11 @@ fn trust(record: &RunRecord) -> Vec<String> {
             "carries the semantics of {designs} at queuelab's speed"
         ));
     }
-    items.extend(littles_law(record));
+    let law = littles_law(record);
+    items.extend(law.map(|law| match &page.context.ensemble {
+        Some(it) if it.unaccounted.is_empty() => format!("{law} in {} runs", it.seeds.len()),
+        _ => law,
+    }));
     items
 }
 

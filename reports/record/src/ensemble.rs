@@ -1,5 +1,6 @@
 //! Several runs of one scenario that differ in their seeds.
 
+mod verdict;
 mod warning;
 
 use queuelab_core::{Span, Time};
@@ -131,8 +132,8 @@ pub struct Overload {
 /// The transient of steady-state runs, judged by the copies in the broker at the windows' ends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Transient {
-    /// What runs left out of latencies and rates.
-    pub left_out: Span,
+    /// What each run left out of latencies and rates.
+    pub left_out: Vec<Span>,
     /// What [`mser5`] would leave out of each run; `None` where it sees no steady state, or too few windows.
     pub cuts: Vec<Option<Time>>,
 }
@@ -252,9 +253,16 @@ impl Transient {
         (*median != Time(u64::MAX)).then_some(*median)
     }
 
-    /// Whether what most runs would leave out was left out.
+    /// Whether most runs left out what they would.
     pub fn is_left_out(&self) -> bool {
-        self.cut().is_some_and(|cut| cut.0 <= self.left_out.0)
+        let runs = self.cuts.iter().zip(&self.left_out);
+        let enough = runs.filter(|(cut, left)| cut.is_some_and(|cut| cut.0 <= left.0));
+        2 * enough.count() > self.cuts.len()
+    }
+
+    /// The least that a run left out.
+    pub fn least(&self) -> Span {
+        self.left_out.iter().copied().min().unwrap_or_default()
     }
 }
 
@@ -413,25 +421,43 @@ fn overloads(runs: &[RunRecord]) -> Vec<Overload> {
     overloads
 }
 
-/// A run that leaves nothing out is a terminating one.
+/// Runs that leave nothing out are terminating ones.
 fn transient(runs: &[RunRecord]) -> Option<Transient> {
-    let left_out = runs[0].warmup;
-    let cut = |run: &RunRecord| {
-        let inside: Vec<f64> = (0..run.windows())
+    let left_out: Vec<Span> = runs.iter().map(|run| run.warmup).collect();
+    let steady = left_out.iter().any(|span| !span.is_zero());
+    steady.then(|| Transient {
+        left_out,
+        cuts: runs.iter().map(RunRecord::transient).collect(),
+    })
+}
+
+impl RunRecord {
+    /// Whether a quantity is p99.9 or beyond of too few latencies: a few messages decide it, and it should not be shown. p99.9 takes about
+    /// 100,000.
+    pub fn is_scarce(&self, quantity: &Quantity) -> bool {
+        let Quantity { metric, of, phase } = quantity;
+        match self.latency_sample(metric, of.as_deref(), phase.as_deref()) {
+            Ok(Some((Figure::Quantile(share), sample))) if share > EXTREME => {
+                (sample.latencies.count() as f64) * (1.0 - share) < ABOVE_MIN * (1.0 - 1e-9)
+            }
+            _ => false,
+        }
+    }
+
+    /// How long the transient takes, by the copies in the broker at the windows' ends: what [`mser5`] would leave out. `None` where it sees
+    /// no steady state, or too few windows.
+    pub fn transient(&self) -> Option<Time> {
+        let inside: Vec<f64> = (0..self.windows())
             .map(|window| {
-                let queues = run.queues.iter().filter(|queue| !queue.stream);
+                let queues = self.queues.iter().filter(|queue| !queue.stream);
                 let at = |series: &[u64]| series.get(window).copied().unwrap_or(0);
                 let inside = queues.map(|it| at(&it.series.ready) + at(&it.series.in_flight));
                 inside.sum::<u64>() as f64
             })
             .collect();
         let windows = mser5(&inside)? as u64;
-        Some(Time(windows.saturating_mul(run.window.0)))
-    };
-    (!left_out.is_zero()).then(|| Transient {
-        left_out,
-        cuts: runs.iter().map(cut).collect(),
-    })
+        Some(Time(windows.saturating_mul(self.window.0)))
+    }
 }
 
 fn merged(runs: &[RunRecord]) -> [Latencies; 3] {
@@ -449,3 +475,6 @@ fn merged(runs: &[RunRecord]) -> [Latencies; 3] {
 
 /// Latencies above a percentile: with fewer it hangs on the luck of a few messages. p99.9 takes 100,000 messages.
 const ABOVE_MIN: f64 = 100.0;
+
+/// Percentiles beyond are hidden where they are scarce; those before show the luck that they have.
+const EXTREME: f64 = 0.998;

@@ -11,6 +11,8 @@ pub struct Judgement {
     pub verdict: Verdict,
     /// What was measured.
     pub measured: String,
+    /// What other seeds say, where they do not all say the same: `holds in 8 of 10 seeds; not in 9, 14`.
+    pub elsewhere: Option<String>,
 }
 
 impl RunRecord {
@@ -20,6 +22,7 @@ impl RunRecord {
             text: expectation.text.clone(),
             verdict: expectation.verdict,
             measured: expectation.measured.clone(),
+            elsewhere: None,
         });
         let violations = self.unexpected().map(|invariant| Judgement {
             text: invariant.name.clone(),
@@ -28,6 +31,7 @@ impl RunRecord {
                 1 => "violated once".into(),
                 times => format!("violated {} times", grouped(times)),
             },
+            elsewhere: None,
         });
         expectations.chain(violations).collect()
     }

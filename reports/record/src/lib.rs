@@ -3,6 +3,7 @@
 //! Every runner makes a [`RunRecord`], every viewer reads one. It is a pure function of scenario, seed and version; what
 //! differs from machine to machine is in [`Environment`]. This crate does not know how a run is made or shown.
 
+mod batches;
 mod comparison;
 mod ensemble;
 mod export;
@@ -20,6 +21,7 @@ mod text;
 mod view;
 mod wide;
 
+pub use batches::BatchMeans;
 pub use comparison::{
     ACCOUNT, COMPARISON_SCHEMA_VERSION, Comparison, ComparisonError, Contrast, Entrant, Finding,
     MetricComparison, Variant,

@@ -13,6 +13,7 @@
 mod designs;
 mod error;
 mod fault;
+mod grading;
 mod library;
 mod lint;
 mod metrics;
@@ -38,6 +39,7 @@ use trace::{Files, TraceError};
 pub use designs::{Choice, DesignInfo, designs};
 pub use error::{Error, Invalid, Problem};
 pub use fault::*;
+pub use grading::expectation_places;
 pub use library::{LibraryEntry, THEMES, library, open, template};
 pub use lint::{Warning, lint};
 /// Types of the core that a [`Scenario`] is made of.
@@ -105,33 +107,7 @@ impl Scenario {
 
     /// The pieces of [`Scenario::answer`]; none if there is no answer.
     pub fn answer_parts(&self) -> Vec<AnswerPart> {
-        let names = sentence::Names {
-            phases: self
-                .phases
-                .iter()
-                .map(|phase| phase.name.as_str())
-                .collect(),
-            queues: self
-                .queues
-                .iter()
-                .map(|queue| queue.name.as_str())
-                .collect(),
-            producers: self
-                .producers
-                .iter()
-                .map(|producer| producer.name.as_str())
-                .collect(),
-            consumers: self
-                .consumers
-                .iter()
-                .map(|consumer| consumer.name.as_str())
-                .collect(),
-            groups: self
-                .groups
-                .iter()
-                .map(|group| group.name.as_str())
-                .collect(),
-        };
+        let names = sentence::Names::of(self);
         self.answer
             .as_deref()
             .and_then(|answer| sentence::answer(answer, &names).ok())

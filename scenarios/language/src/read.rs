@@ -88,7 +88,7 @@ pub(crate) fn syntax_problem(error: &toml::de::Error) -> Problem {
 }
 
 /// An error of serde, in the words of the language.
-fn serde_problem(error: &toml::de::Error) -> Problem {
+pub(crate) fn serde_problem(error: &toml::de::Error) -> Problem {
     let span = error.span().unwrap_or(0..0);
     let message = error.message();
     if let Some(rest) = message.strip_prefix("unknown field ") {

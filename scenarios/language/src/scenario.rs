@@ -94,7 +94,7 @@ pub struct Phase {
 /// A steady-state run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Steady {
-    /// How much of the start to leave out of latencies; `None` asks for an automatic choice (until then a tenth of the run).
+    /// How much of the start to leave out of latencies; `None` leaves the choice to whoever runs it; the simulator takes a tenth of the run.
     pub warmup: Option<Span>,
 }
 

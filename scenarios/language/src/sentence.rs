@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::error::{Problem, closest, suggest};
 use crate::metrics::{self, INVARIANTS, MetricScope, MetricUnit};
-use crate::scenario::{Claim, Comparison, MetricRef};
+use crate::scenario::{Claim, Comparison, MetricRef, Scenario};
 use crate::units::{decimal, parse_duration, parse_rate, short, shown};
 
 /// The names that a sentence may mention.
@@ -15,6 +15,23 @@ pub(crate) struct Names<'a> {
     pub(crate) producers: Vec<&'a str>,
     pub(crate) consumers: Vec<&'a str>,
     pub(crate) groups: Vec<&'a str>,
+}
+
+impl<'a> Names<'a> {
+    /// Those of a scenario.
+    pub(crate) fn of(scenario: &'a Scenario) -> Names<'a> {
+        Names {
+            phases: scenario.phases.iter().map(|it| it.name.as_str()).collect(),
+            queues: scenario.queues.iter().map(|it| it.name.as_str()).collect(),
+            producers: (scenario.producers.iter())
+                .map(|it| it.name.as_str())
+                .collect(),
+            consumers: (scenario.consumers.iter())
+                .map(|it| it.name.as_str())
+                .collect(),
+            groups: scenario.groups.iter().map(|it| it.name.as_str()).collect(),
+        }
+    }
 }
 
 /// A piece of an answer.

@@ -39,7 +39,7 @@ impl Ensemble {
         if transient.is_left_out() {
             return None;
         }
-        let left_out = transient.left_out;
+        let left_out = transient.least();
         Some(match transient.cut() {
             Some(cut) => format!(
                 "the transient takes longer than the {left_out} that are left out: steady = {{ warmup = \"{}\" }} would do (MSER-5)",

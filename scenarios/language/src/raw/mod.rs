@@ -84,7 +84,7 @@ pub(crate) struct RawPhase {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Steady")]
 pub(crate) struct RawSteady {
-    /// How much of the start to leave out: a duration, or "auto" (the default), a tenth of the run.
+    /// How much of the start to leave out: a duration, or "auto" (the default), what MSER-5 leaves out of the same run (a tenth, where it sees no steady state).
     pub(crate) warmup: Option<At<String>>,
 }
 

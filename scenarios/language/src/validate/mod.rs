@@ -154,6 +154,24 @@ pub(crate) fn validate(
     }
 }
 
+/// Expectations that stand in a text of their own.
+pub(crate) fn graded(
+    source: &Source,
+    raw: &RawScenario,
+    names: &Names<'_>,
+) -> Result<Vec<Expectation>, Vec<Problem>> {
+    let mut check = Check {
+        source,
+        problems: Vec::new(),
+    };
+    check.limits(raw);
+    let expectations = expectations(&mut check, raw, names);
+    match check.problems.is_empty() {
+        true => Ok(expectations),
+        false => Err(check.problems),
+    }
+}
+
 /// What validation knows and has found.
 struct Check<'a> {
     source: &'a Source,

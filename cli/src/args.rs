@@ -7,6 +7,7 @@ use clap_complete::Shell;
 use queuelab_core::Span;
 
 use crate::ci::Ci;
+use crate::report::Report;
 use crate::terminal::ColorChoice;
 
 /// A workbench for message-queue designs: one scenario file, a real broker, virtual time.
@@ -42,6 +43,8 @@ pub(crate) enum Command {
     /// See a violation again that `queuelab hunt` has saved.
     #[command(after_help = REPLAY)]
     Replay(Replay),
+    /// Draw the report and the plots of runs again.
+    Report(Report),
     /// Say what queueing theory predicts of scenarios, without running them.
     #[command(after_help = PREDICT)]
     Predict(Predict),
@@ -87,7 +90,7 @@ pub(crate) struct Run {
         hide_possible_values = true
     )]
     pub(crate) format: Format,
-    /// Draw no plots (SVG and PNG).
+    /// Draw no plots (SVG and PNG) and write no report.html.
     #[arg(long)]
     pub(crate) no_plots: bool,
     /// Do not check that every message is accounted for: faster, but invariants remain undecided.
@@ -283,8 +286,8 @@ Examples:
   queuelab run my-design.toml --format json --out /tmp/results --junit junit.xml
 
 Results go to DIR/SCENARIO-SEED (with --set: DIR/SCENARIO-SEED-DIGEST): record.json,
-replications.json, environment.json, series.csv, latency.hgrm and the plots. The same scenario,
-seed and version give the same record.json, on any number of cores.
+replications.json, environment.json, series.csv, latency.hgrm, report.html and the plots. The
+same scenario, seed and version give the same record.json, on any number of cores.
 
 The run of --seed is shown and recorded in full; the other seeds show how far it hangs on chance.
 An expectation that it meets but another seed does not is undecided. An invariant that is violated

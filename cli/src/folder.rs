@@ -4,8 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use queuelab_record::{Environment, RunRecord, write_all, write_file};
+use queuelab_plot::Plot;
+use queuelab_record::{Ensemble, Environment, RunRecord, write_all, write_file};
 use queuelab_scenario::Scenario;
+use rayon::prelude::*;
 
 /// `<scenario>-<seed>`, and a digest of the overrides if there are any.
 pub(crate) fn name(scenario: &Scenario, seed: u64) -> String {
@@ -32,42 +34,87 @@ pub(crate) fn prepare(folder: &Path) -> anyhow::Result<()> {
     })
 }
 
-/// Writes all files of a run; their names, in the order in which they are shown.
+/// Writes all files of a run but `replications.json`, which is there if `ensemble` is; their names, in the order in which they are shown.
 ///
 /// # Errors
 /// Of the file that could not be written, or of the plot that could not be drawn.
 pub(crate) fn fill(
     folder: &Path,
     record: &RunRecord,
+    ensemble: Option<&Ensemble>,
     environment: &Environment,
     plots: bool,
 ) -> anyhow::Result<Vec<String>> {
     remove_plots(folder)?;
     write_all(folder, record, environment)?;
-    let mut names = [
-        "record.json",
-        "environment.json",
-        "series.csv",
-        "latency.hgrm",
-    ]
-    .map(String::from)
-    .to_vec();
+    let mut names = Vec::new();
     if plots {
-        for plot in queuelab_plot::plots(record) {
-            let (svg, png) = (format!("{}.svg", plot.name), format!("{}.png", plot.name));
-            write_file(&folder.join(&svg), plot.svg.as_bytes())?;
-            let image = queuelab_plot::png(&plot.svg, PNG_SCALE)
-                .with_context(|| format!("failed to draw {png}"))?;
-            write_file(&folder.join(&png), &image)?;
-            names.extend([svg, png]);
-        }
+        // What people open comes first.
+        names = render(folder, record, ensemble, Some(environment), true)?;
     }
+    names.push("record.json".into());
+    names.extend(ensemble.map(|_| REPLICATIONS.to_string()));
+    names.extend(["environment.json", "series.csv", "latency.hgrm"].map(String::from));
     Ok(names)
+}
+
+/// Writes the report of a run and, if asked for, its plots; their names.
+///
+/// # Errors
+/// Of the file that could not be written, or of the plot that could not be drawn.
+pub(crate) fn render(
+    folder: &Path,
+    record: &RunRecord,
+    ensemble: Option<&Ensemble>,
+    environment: Option<&Environment>,
+    plots: bool,
+) -> anyhow::Result<Vec<String>> {
+    let report = queuelab_plot::report(record, ensemble, environment);
+    let mut drawn = Vec::new();
+    if plots {
+        drawn.extend(queuelab_plot::plots(record));
+        drawn.extend(
+            ensemble
+                .iter()
+                .flat_map(|it| queuelab_plot::ensemble_plots(it)),
+        );
+    }
+    write_report(folder, &report, &drawn)
+}
+
+/// Writes a report and its plots in place of older ones; their names.
+///
+/// # Errors
+/// Of the file that could not be written, or of the plot that could not be drawn.
+pub(crate) fn write_report(
+    folder: &Path,
+    report: &str,
+    plots: &[Plot],
+) -> anyhow::Result<Vec<String>> {
+    remove_plots(folder)?;
+    write_file(&folder.join(REPORT), report.as_bytes())?;
+    let written = plots
+        .par_iter()
+        .map(|plot| write_plot(folder, plot))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    let names = [REPORT.to_string()].into_iter();
+    Ok(names.chain(written.into_iter().flatten()).collect())
+}
+
+/// Rasterising is what takes time here.
+fn write_plot(folder: &Path, plot: &Plot) -> anyhow::Result<[String; 2]> {
+    let (svg, png) = (format!("{}.svg", plot.name), format!("{}.png", plot.name));
+    write_file(&folder.join(&svg), plot.svg.as_bytes())?;
+    let image = queuelab_plot::png(&plot.svg, PNG_SCALE)
+        .with_context(|| format!("failed to draw {png}"))?;
+    write_file(&folder.join(&png), &image)?;
+    Ok([svg, png])
 }
 
 /// Plots of an earlier run would show what the new record does not say. Only a folder that holds a record is ours to tidy.
 fn remove_plots(folder: &Path) -> anyhow::Result<()> {
-    if !folder.join("record.json").is_file() {
+    let records = ["record.json", "sweep.json", "compare.json"];
+    if !records.iter().any(|name| folder.join(name).is_file()) {
         return Ok(());
     }
     let entries =
@@ -75,8 +122,10 @@ fn remove_plots(folder: &Path) -> anyhow::Result<()> {
     let paths = entries.filter_map(Result::ok).map(|entry| entry.path());
     let plots: Vec<PathBuf> = paths
         .filter(|path| {
-            path.extension()
-                .is_some_and(|kind| kind == "svg" || kind == "png")
+            path.ends_with(REPORT)
+                || path
+                    .extension()
+                    .is_some_and(|kind| kind == "svg" || kind == "png")
         })
         .collect();
     for path in plots {
@@ -85,5 +134,8 @@ fn remove_plots(folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What several seeds measured.
+pub(crate) const REPLICATIONS: &str = "replications.json";
+const REPORT: &str = "report.html";
 /// Two pixels per unit stay sharp on dense screens and in print.
 const PNG_SCALE: f32 = 2.0;

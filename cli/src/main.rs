@@ -24,6 +24,7 @@ mod panics;
 mod predict;
 mod progress;
 mod replay;
+mod report;
 mod run;
 mod start;
 mod story;

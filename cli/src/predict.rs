@@ -1,7 +1,7 @@
 //! `queuelab predict`: what theory says of scenarios. Nothing is run.
 
-use queuelab_record::{Measured, PredictionRecord, Unit};
-use queuelab_scenario::{MetricUnit, Scenario, metric_unit};
+use queuelab_record::PredictionRecord;
+use queuelab_scenario::Scenario;
 use serde_json::{Value, json};
 
 use crate::args::{Format, Predict};
@@ -64,23 +64,6 @@ pub(crate) fn records(scenario: &Scenario) -> Vec<PredictionRecord> {
         .into_iter()
         .map(record)
         .collect()
-}
-
-/// A prediction's value as people read it.
-pub(crate) fn value(prediction: &PredictionRecord) -> String {
-    let unit = match metric_unit(&prediction.metric) {
-        Some(MetricUnit::Time) => Unit::Time,
-        Some(MetricUnit::Rate) => Unit::Rate,
-        Some(MetricUnit::Ratio) => Unit::Ratio,
-        Some(MetricUnit::Count) | None => Unit::Count,
-    };
-    let value = prediction.value;
-    Measured::Value {
-        value,
-        unit,
-        at_least: false,
-    }
-    .to_string()
 }
 
 /// A prediction's metric as expectations write it.
@@ -155,7 +138,7 @@ impl Forecast {
             let row = |prediction: &PredictionRecord| {
                 vec![
                     metric(prediction).into(),
-                    value(prediction).into(),
+                    prediction.value_in_words().into(),
                     prediction.kind.clone().into(),
                     Cell::new(Style::Dim, prediction.covers.clone()),
                 ]

@@ -170,7 +170,7 @@ fn carry_out(
     let ensemble = replicate(job, &record, asked, check, args.quiet)?;
     let kept = "the run is done, but its results are not all kept";
     // Before the rest, which may tell of it; one of an earlier run would tell of other seeds.
-    let replications = folder.join(REPLICATIONS);
+    let replications = folder.join(folder::REPLICATIONS);
     match &ensemble {
         Some(ensemble) => {
             write_file(&replications, ensemble.to_json().as_bytes()).context(kept)?;
@@ -187,10 +187,9 @@ fn carry_out(
         None => 1,
     };
     let environment = environment(wall.as_secs_f64(), threads);
-    let mut names = folder::fill(folder, &record, &environment, !args.no_plots).context(kept)?;
-    if ensemble.is_some() {
-        names.insert(1.min(names.len()), REPLICATIONS.into());
-    }
+    let plots = !args.no_plots;
+    let names =
+        folder::fill(folder, &record, ensemble.as_ref(), &environment, plots).context(kept)?;
     let files = Files {
         folder: shown(folder),
         names,
@@ -239,6 +238,3 @@ fn environment(wall_seconds: f64, threads: usize) -> Environment {
 fn shown(folder: &Path) -> String {
     format!("{}/", folder.display())
 }
-
-/// Where the other seeds are told of.
-const REPLICATIONS: &str = "replications.json";

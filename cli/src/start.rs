@@ -8,7 +8,7 @@ use clap::{CommandFactory, FromArgMatches};
 use crate::args::{Cli, Command};
 use crate::outcome::Status;
 use crate::terminal::{self, ColorChoice};
-use crate::{catalogue, check, generate, hunt, panics, predict, replay, run, watch};
+use crate::{catalogue, check, generate, hunt, panics, predict, replay, report, run, watch};
 
 /// Does what `arguments` (with the program's name first) say.
 pub(crate) fn start(arguments: Vec<OsString>) -> ExitCode {
@@ -42,6 +42,7 @@ fn act(cli: Cli) -> anyhow::Result<Status> {
         Some(Command::Watch(args)) => watch::watch(&args),
         Some(Command::Hunt(args)) => hunt::hunt(&args, color),
         Some(Command::Replay(args)) => replay::replay(&args, color),
+        Some(Command::Report(args)) => report::report(&args),
         Some(Command::Predict(args)) => predict::predict(&args, color),
         Some(Command::List(args)) => catalogue::list(&args),
         Some(Command::Show(args)) => catalogue::show(&args),

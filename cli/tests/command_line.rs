@@ -320,8 +320,21 @@ fn a_run_writes_its_files_and_ends_with_a_verdict() {
     };
     let plots = extension("svg");
     assert!(plots > 0 && plots == extension("png"));
+    // Drawn again, it is the same.
+    let report = fs::read(out.join("report.html")).expect("read");
+    fs::write(out.join("report.html"), "").expect("write");
+    let shown = format!("out/hello-{seed}");
+    queuelab(&folder, &format!("report {shown}"))
+        .code(0)
+        .stdout_eq(format!("{shown}/report.html\n"));
+    assert!(fs::read(out.join("report.html")).expect("read") == report);
+    assert_eq!(extension("svg"), plots);
+    queuelab(&folder, "report out")
+        .code(2)
+        .stderr_eq("error: failed to find a record in out; `queuelab run` writes record.json\n");
     queuelab(&folder, "run hello --no-plots").code(0);
-    assert_eq!(extension("svg"), 0, "plots of an earlier run are gone");
+    let drawn = extension("svg") + extension("html");
+    assert_eq!(drawn, 0, "plots of an earlier run are gone");
 }
 
 #[test]

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use queuelab_core::Span;
-use queuelab_record::{Measured, RunRecord, grouped};
+use queuelab_record::{Measured, RunRecord};
+pub(super) use queuelab_record::{number as count_f64, rate, signed_rate};
 use unicode_width::UnicodeWidthStr;
 
 /// Columns that a text takes.
@@ -31,30 +32,6 @@ pub(crate) fn speed(simulated_s: f64, elapsed: Duration) -> String {
     format!("{} × real time", count_f64(ratio))
 }
 
-/// A rate per second: `3,999/s`, `12.5/s`.
-pub(super) fn rate(per_second: f64) -> String {
-    format!("{}/s", count_f64(per_second))
-}
-
-/// A difference of rates with its sign, so that growth and decline are told apart at a glance.
-pub(super) fn signed_rate(per_second: f64) -> String {
-    match rate(per_second.abs()) {
-        zero if zero == "0/s" => zero,
-        text if per_second > 0.0 => format!("+{text}"),
-        text => format!("−{text}"),
-    }
-}
-
-/// A number that need not be whole, to three figures or to the last digit before the point.
-pub(super) fn count_f64(value: f64) -> String {
-    match value {
-        value if value.is_infinite() => "∞".into(),
-        value if value >= 99.95 => grouped(value.round() as u64),
-        value if value >= 9.995 => trimmed(value, 1),
-        value => trimmed(value, 2),
-    }
-}
-
 /// A metric as people read it; a dash where there was nothing to measure.
 pub(crate) fn metric(
     record: &RunRecord,
@@ -68,11 +45,6 @@ pub(crate) fn metric(
     }
 }
 
-fn trimmed(value: f64, decimals: usize) -> String {
-    let text = format!("{value:.decimals$}");
-    text.trim_end_matches('0').trim_end_matches('.').to_string()
-}
-
 /// What metrics put before a figure that can only grow.
 pub(super) const AT_LEAST: &str = "≥";
 
@@ -82,19 +54,6 @@ pub(super) const NOTHING: &str = "—";
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn rates_have_three_figures() {
-        assert_eq!(
-            [0.0, 0.8, 12.54, 99.96, 3999.7].map(rate),
-            ["0/s", "0.8/s", "12.5/s", "100/s", "4,000/s"]
-        );
-        assert_eq!(
-            [-799.2, 3000.0, 0.001].map(signed_rate),
-            ["−799/s", "+3,000/s", "0/s"]
-        );
-        assert_eq!(signed_rate(f64::NEG_INFINITY), "−∞/s");
-    }
 
     #[test]
     fn words_survive_a_shell() {

@@ -152,7 +152,7 @@ impl Row<'_> {
             interval,
         } = self;
         let (predicted, model) = match prediction {
-            Some(prediction) => (predict::value(prediction), model(prediction, one_kind)),
+            Some(prediction) => (prediction.value_in_words(), model(prediction, one_kind)),
             None => Default::default(),
         };
         vec![

@@ -11,6 +11,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ("streams", fixture::retries_and_streams()),
         ("empty", fixture::empty()),
     ] {
+        let page = queuelab_plot::report(&record, None, None);
+        write_file(&folder.join(format!("{kind}.html")), page.as_bytes())?;
         for plot in queuelab_plot::plots(&record) {
             write_file(
                 &folder.join(format!("{kind}-{}.svg", plot.name)),

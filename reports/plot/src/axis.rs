@@ -3,6 +3,8 @@
 use queuelab_core::{Span, Time};
 use queuelab_record::grouped;
 
+use crate::reading::Reading;
+
 /// Maps values to pixels.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scale {
@@ -34,11 +36,16 @@ pub(crate) struct Tick {
 
 /// Round counts from zero to a little above `top`; the last one is the axis' end.
 pub(crate) fn counts(top: u64) -> Vec<Tick> {
+    counts_in(top, 6)
+}
+
+/// The same in at most so many steps.
+pub(crate) fn counts_in(top: u64, most: u64) -> Vec<Tick> {
     let steps = (0..19).flat_map(|power| [1, 2, 5].map(|digit| digit * 10u64.pow(power)));
     let step = steps
         .into_iter()
-        .find(|step| top.max(1).div_ceil(*step) <= 6)
-        .unwrap_or(u64::MAX / 6);
+        .find(|step| top.max(1).div_ceil(*step) <= most)
+        .unwrap_or(u64::MAX / most);
     let last = top.max(1).div_ceil(step);
     (0..=last)
         .map(|index| {
@@ -46,6 +53,40 @@ pub(crate) fn counts(top: u64) -> Vec<Tick> {
             Tick {
                 value: value as f64,
                 label: grouped(value),
+            }
+        })
+        .collect()
+}
+
+/// Round values around `low` to `high`, which are different; at most some seven.
+pub(crate) fn values(low: f64, high: f64, reading: Reading) -> Vec<Tick> {
+    let least = ((high - low) / 6.0).max(1e-12);
+    let power = libm::floor(libm::log10(least));
+    let decimal = [1.0, 2.0, 5.0, 10.0]
+        .map(|digit| digit * libm::pow(10.0, power))
+        .into_iter()
+        .find(|&step| step >= least * (1.0 - 1e-9));
+    // Beyond seconds people do not count in tens.
+    let sixties = [
+        10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1_800.0, 3_600.0,
+    ];
+    let sixty = sixties.into_iter().find(|&step| step >= least);
+    let step = match reading {
+        Reading::Time if least > 5.0 => sixty.or(decimal),
+        _ => decimal,
+    };
+    let step = step.unwrap_or(least);
+    let (first, last) = (
+        libm::floor(low / step + 1e-9),
+        libm::ceil(high / step - 1e-9),
+    );
+    let count = (last - first) as usize;
+    (0..=count.clamp(1, 20))
+        .map(|index| {
+            let value = (first + index as f64) * step;
+            Tick {
+                value,
+                label: reading.text(value),
             }
         })
         .collect()
@@ -141,6 +182,44 @@ mod tests {
         );
         assert_eq!(labels(counts(6)), "0 | 1 | 2 | 3 | 4 | 5 | 6");
         assert!(counts(u64::MAX).len() < 9);
+    }
+
+    #[test]
+    fn values_are_round_and_enclose_their_range() {
+        for (low, high, reading, shown) in [
+            (
+                0.0,
+                0.83,
+                Reading::Share,
+                "0 % | 20 % | 40 % | 60 % | 80 % | 100 %",
+            ),
+            (
+                0.0,
+                170.0,
+                Reading::Time,
+                "0s | 30 s | 1m | 1m30s | 2m | 2m30s | 3m",
+            ),
+            (
+                0.0,
+                0.05,
+                Reading::Time,
+                "0s | 10 ms | 20 ms | 30 ms | 40 ms | 50 ms",
+            ),
+            (
+                -3.0,
+                9.0,
+                Reading::Count,
+                "−4 | −2 | 0 | 2 | 4 | 6 | 8 | 10",
+            ),
+            (
+                0.0,
+                4_100.0,
+                Reading::Rate,
+                "0/s | 1,000/s | 2,000/s | 3,000/s | 4,000/s | 5,000/s",
+            ),
+        ] {
+            assert_eq!(labels(values(low, high, reading)), shown);
+        }
     }
 
     #[test]

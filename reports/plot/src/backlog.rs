@@ -3,11 +3,15 @@
 use queuelab_record::{DEATH_NAMES, QueueRecord, RunRecord, grouped};
 
 use crate::axis::{Scale, counts};
-use crate::canvas::{Align, Canvas, picture};
-use crate::curve::{Counts, Curve, curves, peak, thinned};
-use crate::frame::{Frame, Look, SMALL, heading, legend_of_bands, nothing, over_time, y_axis};
+use crate::canvas::{Align, Canvas, INK, picture};
+use crate::curve::{Counts, Curve, curves, hover, peak, thinned};
+use crate::frame::{
+    Entry, Frame, Look, SMALL, heading, legend_of_bands, nothing, over_time, y_axis,
+};
+use crate::hover::Reading;
+use crate::{Plot, fluid};
 
-pub(crate) fn draw(record: &RunRecord) -> String {
+pub(crate) fn draw(record: &RunRecord) -> Plot {
     let queues = shown(record);
     let waiting = match queues.iter().all(|queue| queue.stream) {
         true if !queues.is_empty() => "records kept",
@@ -16,7 +20,14 @@ pub(crate) fn draw(record: &RunRecord) -> String {
     let ready = ready(record, &queues);
     let delayed = delayed(record, &ready);
     let curves: Vec<&Curve> = ready.iter().chain(&delayed).collect();
+    let fluids: Vec<(&Curve, Vec<(f64, f64)>)> = ready
+        .iter()
+        .filter_map(|curve| Some((curve, fluid::backlog(record, &curve.name)?)))
+        .collect();
+    let predicted = fluids.iter().flat_map(|(_, points)| points);
+    let predicted = predicted.fold(0.0, |most: f64, point| most.max(point.1));
     let top = curves.iter().map(|curve| curve.peak.0).max().unwrap_or(0);
+    let top = top.max(predicted as u64);
     // A bound far above the data would press it to the ground; the legend tells it then.
     let highest = curves
         .iter()
@@ -26,6 +37,11 @@ pub(crate) fn draw(record: &RunRecord) -> String {
         .unwrap_or(0)
         .max(top);
     let mut legend: Vec<_> = curves.iter().map(|curve| curve.entry()).collect();
+    legend.extend(fluids.first().map(|_| Entry {
+        label: "predicted (fluid)".into(),
+        color: INK,
+        look: Look::Dashes,
+    }));
     legend.extend(legend_of_bands(record));
     let title = match delayed.is_empty() {
         true => waiting,
@@ -33,6 +49,7 @@ pub(crate) fn draw(record: &RunRecord) -> String {
     };
 
     picture(
+        "backlog",
         &format!("{}: {title} over time", record.scenario.title),
         |canvas| {
             let top_edge = heading(canvas, record, "backlog", &legend);
@@ -46,6 +63,13 @@ pub(crate) fn draw(record: &RunRecord) -> String {
             for curve in curves.iter().rev() {
                 curve.draw(canvas, frame, &x, &y, highest);
             }
+            for (_, points) in &fluids {
+                let line: Vec<_> = points
+                    .iter()
+                    .map(|&(second, value)| (x.at(second), y.at(value)))
+                    .collect();
+                Look::Dashes.draw(canvas, &line, INK);
+            }
             match ready.iter().max_by_key(|curve| curve.peak.0) {
                 Some(highest) if highest.peak.0 > 0 => highest.mark_peak(canvas, frame, &x, &y),
                 _ if delayed.is_empty() => nothing(canvas, frame, "no message had to wait"),
@@ -54,6 +78,14 @@ pub(crate) fn draw(record: &RunRecord) -> String {
             if dead {
                 dead_letters(canvas, record, &ready, whole.below(PANEL), &x);
             }
+            let mut hover = hover(frame, &x, curves.iter().copied())?;
+            for (curve, points) in &fluids {
+                let seconds = curve.points.iter().map(|point| point.0);
+                let values = seconds.map(|second| fluid::at(points, second));
+                let name = format!("{} predicted (fluid)", curve.name);
+                hover.series(name, INK, Reading::Count, values);
+            }
+            Some(hover)
         },
     )
 }

@@ -9,31 +9,16 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{FontTransform, register_font};
 
+use crate::hover::Hover;
+use crate::html::escaped;
+use crate::{Plot, theme};
+
 /// Pixels across.
 pub(crate) const WIDTH: f64 = 1200.0;
 /// Pixels down.
 pub(crate) const HEIGHT: f64 = 640.0;
 
-/// Black text.
-pub(crate) const INK: RGBColor = RGBColor(0x22, 0x22, 0x22);
-/// Text that is not read first.
-pub(crate) const QUIET: RGBColor = RGBColor(0x55, 0x55, 0x55);
-/// Grid lines.
-pub(crate) const GRID: RGBColor = RGBColor(0xdd, 0xdd, 0xdd);
-/// Faults, and nothing else.
-pub(crate) const FAULT: RGBColor = RGBColor(0xd5, 0x5e, 0x00);
-/// Alarms, and nothing else.
-pub(crate) const ALARM: RGBColor = RGBColor(0x7b, 0x32, 0x94);
-/// Colours of series that people tell apart whatever their colour vision (Okabe, Ito 2008), without the two that are faint on white
-/// or taken by faults.
-pub(crate) const PALETTE: [RGBColor; 6] = [
-    RGBColor(0x00, 0x72, 0xb2),
-    RGBColor(0x00, 0x9e, 0x73),
-    RGBColor(0xe6, 0x9f, 0x00),
-    RGBColor(0xcc, 0x79, 0xa7),
-    RGBColor(0x56, 0xb4, 0xe9),
-    RGBColor(0x00, 0x00, 0x00),
-];
+pub(crate) use theme::{ALARM, FAULT, GREY, GRID, INK, PALETTE, PAPER, QUIET};
 
 /// A place in pixels from the upper left.
 pub(crate) type Point = (f64, f64);
@@ -50,8 +35,12 @@ pub(crate) struct Canvas<'a> {
     area: DrawingArea<SVGBackend<'a>, Shift>,
 }
 
-/// Draws a picture on white; `describe` is read by those who cannot see it.
-pub(crate) fn picture(describe: &str, draw: impl FnOnce(&Canvas<'_>)) -> String {
+/// Draws a picture; `describe` is read by those who cannot see it. What `draw` returns is shown where a pointer is over it.
+pub(crate) fn picture(
+    name: impl Into<String>,
+    describe: &str,
+    draw: impl FnOnce(&Canvas<'_>) -> Option<Hover>,
+) -> Plot {
     static FONT: Once = Once::new();
     FONT.call_once(|| {
         let regular = register_font(FAMILY, FontStyle::Normal, dejavu::sans::regular());
@@ -62,23 +51,31 @@ pub(crate) fn picture(describe: &str, draw: impl FnOnce(&Canvas<'_>)) -> String 
         );
     });
     let mut svg = String::new();
-    {
+    let hover = {
         let size = ((WIDTH * FINE) as u32, (HEIGHT * FINE) as u32);
         let canvas = Canvas {
             area: SVGBackend::with_string(&mut svg, size).into_drawing_area(),
         };
-        drawn(canvas.area.fill(&WHITE));
-        draw(&canvas);
+        drawn(canvas.area.fill(&PAPER));
+        let hover = draw(&canvas);
         drawn(canvas.area.present());
-    }
+        hover
+    };
     let body = svg.find('>').map_or("", |end| &svg[end + 1..]);
-    format!(
+    let svg = format!(
         "<svg width=\"{WIDTH}\" height=\"{HEIGHT}\" viewBox=\"0 0 {} {}\" xmlns=\"http://www.w3.org/2000/svg\" role=\"img\" \
-         stroke-linejoin=\"round\">\n<title>{}</title>{body}",
+         stroke-linejoin=\"round\">\n<title>{}</title>{}{body}",
         WIDTH * FINE,
         HEIGHT * FINE,
         escaped(describe),
-    )
+        theme::style(),
+    );
+    Plot {
+        name: name.into(),
+        says: describe.to_string(),
+        svg,
+        hover: hover.map(|hover| hover.to_json()),
+    }
 }
 
 impl Canvas<'_> {
@@ -90,16 +87,15 @@ impl Canvas<'_> {
         );
     }
 
-    /// A horizontal or vertical line of dashes.
-    pub(crate) fn dashed(&self, from: Point, to: Point, color: RGBColor, width: f64) {
+    /// A line of dashes.
+    pub(crate) fn dashed(&self, points: &[Point], color: RGBColor, width: f64) {
         let (dash, gap) = ((6.0 * FINE) as u32, (4.0 * FINE) as u32);
         let style = color.stroke_width(stroke(width));
-        drawn(self.area.draw(&DashedPathElement::new(
-            [fine(from), fine(to)],
-            dash,
-            gap,
-            style,
-        )));
+        let points: Vec<_> = points.iter().map(|&point| fine(point)).collect();
+        drawn(
+            self.area
+                .draw(&DashedPathElement::new(points, dash, gap, style)),
+        );
     }
 
     pub(crate) fn fill(&self, outline: &[Point], color: RGBColor, opacity: f64) {
@@ -126,7 +122,7 @@ impl Canvas<'_> {
         self.rectangle(
             (at.0 - 4.0, at.1 - 11.0),
             (at.0 + width + 4.0, at.1 + 11.0),
-            WHITE,
+            PAPER,
             0.85,
         );
     }
@@ -169,15 +165,21 @@ impl Canvas<'_> {
         if self.width_of(text, font) <= width {
             return text.to_string();
         }
-        let mut cut: Vec<char> = text.chars().take(400).collect();
-        while !cut.is_empty() {
-            cut.pop();
-            let shown = format!("{}…", cut.iter().collect::<String>().trim_end());
-            if self.width_of(&shown, font) <= width {
-                return shown;
+        let all: Vec<char> = text.chars().take(400).collect();
+        let cut = |length: usize| {
+            let start: String = all[..length].iter().collect();
+            format!("{}…", start.trim_end())
+        };
+        // The longest that fits.
+        let (mut fits, mut excess) = (0, all.len());
+        while excess - fits > 1 {
+            let middle = (fits + excess) / 2;
+            match self.width_of(&cut(middle), font) <= width {
+                true => fits = middle,
+                false => excess = middle,
             }
         }
-        String::new()
+        if fits == 0 { String::new() } else { cut(fits) }
     }
 }
 
@@ -223,12 +225,6 @@ fn fine((x, y): Point) -> (i32, i32) {
 
 fn stroke(width: f64) -> u32 {
     (width * FINE + 0.5) as u32
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
 }
 
 fn drawn<T, E: std::fmt::Debug>(result: Result<T, E>) -> T {

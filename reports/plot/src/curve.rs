@@ -7,6 +7,7 @@ use queuelab_record::{RunRecord, grouped};
 use crate::axis::Scale;
 use crate::canvas::{Align, Canvas, PALETTE, Point};
 use crate::frame::{Entry, Frame, LABEL, Look};
+use crate::hover::{Hover, Labels, Reading};
 
 /// A count over time.
 pub(crate) struct Curve {
@@ -67,6 +68,20 @@ pub(crate) fn curves(record: &RunRecord, mut all: Vec<Counts<'_>>) -> Vec<Curve>
     curves
 }
 
+/// A pointer over curves of the same windows reads their values.
+pub(crate) fn hover<'a>(
+    frame: Frame,
+    x: &Scale,
+    curves: impl IntoIterator<Item = &'a Curve>,
+) -> Option<Hover> {
+    let curves: Vec<&Curve> = curves.into_iter().collect();
+    let seconds: Vec<f64> = curves.first()?.points.iter().map(|point| point.0).collect();
+    let places = seconds.iter().map(|&second| x.at(second)).collect();
+    let mut hover = Hover::across(frame, places, Labels::Values(Reading::Time, seconds));
+    curves.iter().for_each(|curve| curve.hover(&mut hover));
+    Some(hover)
+}
+
 /// The largest of a series, and when first.
 pub(crate) fn peak(record: &RunRecord, values: &[u64]) -> (u64, Time) {
     let at = (0..values.len())
@@ -118,12 +133,8 @@ impl Curve {
     ) {
         if let Some(bound) = self.bound.filter(|&bound| bound <= highest) {
             let height = y.at(bound as f64);
-            canvas.dashed(
-                (frame.left, height),
-                (frame.right, height),
-                self.color(),
-                1.75,
-            );
+            let ends = [(frame.left, height), (frame.right, height)];
+            canvas.dashed(&ends, self.color(), 1.75);
         }
         let line: Vec<Point> = self
             .points
@@ -143,6 +154,12 @@ impl Curve {
             canvas.fill(&outline, self.color(), 0.12);
         }
         self.look.draw(canvas, &line, self.color());
+    }
+
+    /// Its values for a pointer over the picture.
+    pub(crate) fn hover(&self, hover: &mut Hover) {
+        let values = self.points.iter().map(|&(_, value)| Some(value));
+        hover.series(&self.name, self.color(), Reading::Count, values);
     }
 
     /// `peak 179,724 at 3m`, beside the peak on the side that has more room.

@@ -1,11 +1,13 @@
 //! What all pictures share: title, legend, axes, phases and faults.
 
-use plotters::style::{RGBColor, WHITE};
+use plotters::style::RGBColor;
 use queuelab_core::{Span, Time};
-use queuelab_record::RunRecord;
+use queuelab_record::{RunRecord, ScenarioInfo};
 
 use crate::axis::{Scale, Tick, instants};
-use crate::canvas::{ALARM, Align, Canvas, FAULT, Font, GRID, HEIGHT, INK, Point, QUIET, WIDTH};
+use crate::canvas::{
+    ALARM, Align, Canvas, FAULT, Font, GRID, HEIGHT, INK, PAPER, Point, QUIET, WIDTH,
+};
 
 /// One entry of a legend.
 pub(crate) struct Entry {
@@ -21,6 +23,8 @@ pub(crate) enum Look {
     Line(f64),
     /// A line with a white core.
     Hollow,
+    /// A line of dashes: what is predicted.
+    Dashes,
     /// A band over time.
     Band,
 }
@@ -32,8 +36,9 @@ impl Look {
             Look::Line(width) => canvas.line(points, color, width),
             Look::Hollow => {
                 canvas.line(points, color, 4.0);
-                canvas.line(points, WHITE, 1.75);
+                canvas.line(points, PAPER, 1.75);
             }
+            Look::Dashes => canvas.dashed(points, color, 2.0),
             Look::Band => {}
         }
     }
@@ -73,16 +78,26 @@ pub(crate) fn heading(
     what: &str,
     legend: &[Entry],
 ) -> f64 {
-    let width = WIDTH - 2.0 * MARGIN;
     let title = format!("{}: {what}", record.scenario.title);
+    heading_of(canvas, &title, &circumstances(record), legend)
+}
+
+/// A title with the circumstances below it and the legend below that; returns where they end.
+pub(crate) fn heading_of(
+    canvas: &Canvas<'_>,
+    title: &str,
+    circumstances: &str,
+    legend: &[Entry],
+) -> f64 {
+    let width = WIDTH - 2.0 * MARGIN;
     canvas.text(
-        &canvas.fitted(&title, TITLE, width),
+        &canvas.fitted(title, TITLE, width),
         (MARGIN, 32.0),
         TITLE,
         Align::Left,
     );
     canvas.text(
-        &canvas.fitted(&circumstances(record), SMALL, width),
+        &canvas.fitted(circumstances, SMALL, width),
         (MARGIN, 60.0),
         SMALL,
         Align::Left,
@@ -98,7 +113,7 @@ pub(crate) fn heading(
         let swatch = [(x, y), (x + 26.0, y)];
         match entry.look {
             Look::Line(width) => canvas.line(&swatch, entry.color, width.max(2.0) * 1.5),
-            Look::Hollow => entry.look.draw(canvas, &swatch, entry.color),
+            Look::Hollow | Look::Dashes => entry.look.draw(canvas, &swatch, entry.color),
             Look::Band => canvas.rectangle((x, y - 8.0), (x + 26.0, y + 8.0), entry.color, BAND),
         }
         canvas.text(&label, (x + SWATCH, y), LABEL, Align::Left);
@@ -123,6 +138,16 @@ fn circumstances(record: &RunRecord) -> String {
     parts.join(" · ")
 }
 
+/// What ran, for pictures of several runs: `flash-sale · consumer.fulfilment.count=80`.
+pub(crate) fn circumstances_of(scenario: &ScenarioInfo) -> String {
+    let name = [scenario.name.clone()];
+    let changes = scenario.overrides.iter().cloned();
+    name.into_iter()
+        .chain(changes)
+        .collect::<Vec<_>>()
+        .join(" · ")
+}
+
 /// The horizontal axis of a picture over time: from zero to where the run got.
 pub(crate) fn horizon(record: &RunRecord) -> Time {
     let planned = record.phases.last().map_or(Time::ZERO, |phase| phase.until);
@@ -136,7 +161,51 @@ pub(crate) fn horizon(record: &RunRecord) -> Time {
 /// Draws phases, faults and the time axis; returns the frame and the scale of seconds.
 pub(crate) fn over_time(canvas: &Canvas<'_>, record: &RunRecord, top: f64) -> (Frame, Scale) {
     let end = horizon(record);
-    let (left, right) = (LEFT, WIDTH - RIGHT);
+    let mut bands: Vec<Band> = record
+        .faults
+        .iter()
+        .filter(|fault| fault.from <= end)
+        .map(|fault| Band {
+            text: format!("{} {}", fault.kind, fault.target),
+            from: fault.from,
+            until: fault.until,
+            color: FAULT,
+        })
+        .collect();
+    bands.extend(alarms(record, end));
+    if !record.warmup.is_zero() {
+        bands.insert(
+            0,
+            Band {
+                text: "warm-up".into(),
+                from: Time::ZERO,
+                until: Time::ZERO + record.warmup,
+                color: QUIET,
+            },
+        );
+    }
+    with_bands(canvas, record, top, LEFT, &bands)
+}
+
+/// Draws phases and the time axis only, right of `left`; returns the frame and the scale of seconds.
+pub(crate) fn phases_over_time(
+    canvas: &Canvas<'_>,
+    record: &RunRecord,
+    top: f64,
+    left: f64,
+) -> (Frame, Scale) {
+    with_bands(canvas, record, top, left, &[])
+}
+
+fn with_bands(
+    canvas: &Canvas<'_>,
+    record: &RunRecord,
+    top: f64,
+    left: f64,
+    bands: &[Band],
+) -> (Frame, Scale) {
+    let end = horizon(record);
+    let right = WIDTH - RIGHT;
     let scale = Scale::new(0.0, end.as_secs_f64(), (left, right));
     let place = |time: Time| scale.at(time.min(end).as_secs_f64());
 
@@ -150,29 +219,6 @@ pub(crate) fn over_time(canvas: &Canvas<'_>, record: &RunRecord, top: f64) -> (F
             until: place(phase.until),
         })
         .collect();
-    let mut bands: Vec<Band> = record
-        .faults
-        .iter()
-        .filter(|fault| fault.from <= end)
-        .map(|fault| Band {
-            text: format!("{} {}", fault.kind, fault.target),
-            from: fault.from,
-            until: fault.until,
-            color: FAULT,
-        })
-        .collect();
-    bands.extend(alarms(record, end, &place));
-    if !record.warmup.is_zero() {
-        bands.insert(
-            0,
-            Band {
-                text: "warm-up".into(),
-                from: Time::ZERO,
-                until: Time::ZERO + record.warmup,
-                color: QUIET,
-            },
-        );
-    }
     let fault_labels: Vec<Label> = bands
         .iter()
         .map(|band| Label {
@@ -196,17 +242,18 @@ pub(crate) fn over_time(canvas: &Canvas<'_>, record: &RunRecord, top: f64) -> (F
             canvas.rectangle((phase.from, top), (phase.until, frame.bottom), GRID, 0.35);
         }
         if index > 0 {
-            canvas.dashed((phase.from, top), (phase.from, frame.bottom), QUIET, 1.0);
+            canvas.dashed(&[(phase.from, top), (phase.from, frame.bottom)], QUIET, 1.0);
         }
     }
     for (phase, row) in phases.iter().zip(&phase_rows) {
         if let Some((x, row)) = row {
-            canvas.text(
-                &phase.text,
-                (*x, top + 13.0 + row * ROW),
-                Font::plain(16.0, QUIET),
-                Align::Centre,
-            );
+            let y = top + 13.0 + row * ROW;
+            let width = canvas.width_of(&phase.text, PHASE);
+            // One that is wider than its phase would be crossed by the phase's edges.
+            if width > phase.until - phase.from - 8.0 {
+                canvas.backdrop((x - width / 2.0, y), width);
+            }
+            canvas.text(&phase.text, (*x, y), SMALL, Align::Centre);
         }
     }
     for ((band, label), row) in bands.iter().zip(&fault_labels).zip(&fault_rows) {
@@ -299,7 +346,7 @@ pub(crate) fn nothing(canvas: &Canvas<'_>, frame: Frame, what: &str) {
         (frame.top + frame.bottom) / 2.0,
     );
     let half = canvas.width_of(what, font) / 2.0 + 16.0;
-    canvas.rectangle((x - half, y - 22.0), (x + half, y + 22.0), WHITE, 1.0);
+    canvas.rectangle((x - half, y - 22.0), (x + half, y + 22.0), PAPER, 1.0);
     canvas.text(what, (x, y), font, Align::Centre);
 }
 
@@ -333,12 +380,13 @@ pub(crate) fn legend_of_bands(record: &RunRecord) -> Option<Entry> {
 }
 
 /// Alarms; those of a resource that the eye could not tell apart are one.
-fn alarms(record: &RunRecord, end: Time, place: &impl Fn(Time) -> f64) -> Vec<Band> {
+fn alarms(record: &RunRecord, end: Time) -> Vec<Band> {
     let mut bands: Vec<Band> = Vec::new();
+    let close = Span(end.0 / 500);
     for alarm in record.alarms.iter().filter(|alarm| alarm.from <= end) {
         let text = format!("{} alarm {}", alarm.resource, alarm.node);
         let before = bands.iter_mut().rfind(|band| band.text == text);
-        match before.filter(|band| place(alarm.from) - place(band.until) < 2.0) {
+        match before.filter(|band| alarm.from.since(band.until) < close) {
             Some(band) => band.until = band.until.max(alarm.until),
             None => bands.push(Band {
                 text,

@@ -3,12 +3,13 @@
 use queuelab_core::Time;
 use queuelab_record::{GroupRecord, RunRecord, grouped};
 
+use crate::Plot;
 use crate::axis::{Scale, counts};
 use crate::canvas::{Align, Canvas, picture};
-use crate::curve::{Counts, Curve, curves};
+use crate::curve::{Counts, Curve, curves, hover};
 use crate::frame::{Frame, LABEL, heading, legend_of_bands, nothing, over_time, y_axis};
 
-pub(crate) fn draw(record: &RunRecord) -> String {
+pub(crate) fn draw(record: &RunRecord) -> Plot {
     let all = record.groups.iter().map(|group| Counts {
         name: label(group),
         values: &group.series.lag,
@@ -21,6 +22,7 @@ pub(crate) fn draw(record: &RunRecord) -> String {
     legend.extend(legend_of_bands(record));
 
     picture(
+        "groups",
         &format!("{}: lag of groups over time", record.scenario.title),
         |canvas| {
             let top = heading(canvas, record, "lag of groups", &legend);
@@ -39,6 +41,7 @@ pub(crate) fn draw(record: &RunRecord) -> String {
                 Some(highest) if highest.peak.0 > 0 => highest.mark_peak(canvas, frame, &x, &y),
                 _ => nothing(canvas, frame, "no group fell behind"),
             }
+            hover(frame, &x, &curves)
         },
     )
 }
@@ -73,7 +76,7 @@ fn changes(
     }
     for (place, _) in &places {
         let ends = [(*place, frame.top), (*place, frame.bottom)];
-        canvas.dashed(ends[0], ends[1], curve.color(), 1.5);
+        canvas.dashed(&ends, curve.color(), 1.5);
     }
     // A row for each group.
     let height = frame.bottom - 16.0 - 24.0 * curve.index as f64;

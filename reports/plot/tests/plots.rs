@@ -4,12 +4,14 @@ use queuelab_core::{Span, Time};
 use queuelab_plot::{Error, plots, png};
 use queuelab_record::{FaultRecord, RunRecord, fixture};
 
+/// A picture without its style sheet, which names all colours.
 fn svg(record: &RunRecord, name: &str) -> String {
-    plots(record)
-        .into_iter()
-        .find(|plot| plot.name == name)
-        .unwrap()
-        .svg
+    let mut plots = plots(record).into_iter();
+    let svg = plots.find(|plot| plot.name == name).unwrap().svg;
+    let (head, rest) = svg.split_once("<style>").unwrap();
+    let (style, rest) = rest.split_once("</style>").unwrap();
+    assert!(style.starts_with("@media (prefers-color-scheme:dark)"));
+    format!("{head}{rest}")
 }
 
 /// Curves are the lines with many points.
@@ -40,6 +42,12 @@ fn equal_records_give_equal_bytes() {
         .map(|plot| plot.name)
         .collect();
     assert_eq!(names, ["backlog", "latency", "distribution"]);
+    let names: Vec<_> = plots(&fixture::flash_sale())
+        .into_iter()
+        .map(|plot| plot.name)
+        .collect();
+    let more = ["cdf", "rates", "parts", "utilisation", "balance", "faults"];
+    assert_eq!(names[3..], more);
     assert_eq!(plots(&fixture::flash_sale()), plots(&fixture::flash_sale()));
 }
 

@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use crate::json;
 use crate::metric::{Figure, Sample};
-use crate::statistics::{Interval, Precision, mser5};
+use crate::statistics::{Interval, Precision, mean_series, mser5};
 use crate::{
     Latencies, Measured, MetricError, RecordError, RunRecord, ScenarioInfo, Unit, Verdict,
 };
@@ -130,12 +130,18 @@ pub struct Overload {
 }
 
 /// The transient of steady-state runs, judged by the copies in the broker at the windows' ends.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Transient {
     /// What each run left out of latencies and rates.
     pub left_out: Vec<Span>,
     /// What [`mser5`] would leave out of each run; `None` where it sees no steady state, or too few windows.
     pub cuts: Vec<Option<Time>>,
+    /// Width of a window.
+    #[serde(default)]
+    pub window: Span,
+    /// Copies in the broker at the windows' ends, in the mean over the runs: what Welch's plot is drawn from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inside: Vec<f64>,
 }
 
 /// Why records make no ensemble.
@@ -428,6 +434,8 @@ fn transient(runs: &[RunRecord]) -> Option<Transient> {
     steady.then(|| Transient {
         left_out,
         cuts: runs.iter().map(RunRecord::transient).collect(),
+        window: runs[0].window,
+        inside: mean_series(&runs.iter().map(inside).collect::<Vec<_>>()),
     })
 }
 
@@ -447,17 +455,20 @@ impl RunRecord {
     /// How long the transient takes, by the copies in the broker at the windows' ends: what [`mser5`] would leave out. `None` where it sees
     /// no steady state, or too few windows.
     pub fn transient(&self) -> Option<Time> {
-        let inside: Vec<f64> = (0..self.windows())
-            .map(|window| {
-                let queues = self.queues.iter().filter(|queue| !queue.stream);
-                let at = |series: &[u64]| series.get(window).copied().unwrap_or(0);
-                let inside = queues.map(|it| at(&it.series.ready) + at(&it.series.in_flight));
-                inside.sum::<u64>() as f64
-            })
-            .collect();
-        let windows = mser5(&inside)? as u64;
+        let windows = mser5(&inside(self))? as u64;
         Some(Time(windows.saturating_mul(self.window.0)))
     }
+}
+
+/// Copies in the broker at the windows' ends.
+fn inside(run: &RunRecord) -> Vec<f64> {
+    let at = |window: usize| {
+        let queues = run.queues.iter().filter(|queue| !queue.stream);
+        let of = |series: &[u64]| series.get(window).copied().unwrap_or(0);
+        let inside = queues.map(|it| of(&it.series.ready) + of(&it.series.in_flight));
+        inside.sum::<u64>() as f64
+    };
+    (0..run.windows()).map(at).collect()
 }
 
 fn merged(runs: &[RunRecord]) -> [Latencies; 3] {

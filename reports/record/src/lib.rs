@@ -20,6 +20,7 @@ mod sweep;
 mod text;
 mod view;
 mod wide;
+mod words;
 
 pub use batches::BatchMeans;
 pub use comparison::{
@@ -42,4 +43,4 @@ pub use sweep::{
     Axis, AxisUnit, Boundary, Busiest, Difference, SWEEP_SCHEMA_VERSION, Sampling, Setting, Sweep,
     SweepPoint,
 };
-pub use text::{grouped, percent, sparkline};
+pub use text::{grouped, number, percent, rate, signed_rate, sparkline};

@@ -40,6 +40,34 @@ pub fn percent(share: f64) -> String {
     format!("{} %", text.trim_end_matches('0').trim_end_matches('.'))
 }
 
+/// A rate per second: `3,999/s`, `12.5/s`.
+pub fn rate(per_second: f64) -> String {
+    format!("{}/s", number(per_second))
+}
+
+/// A difference of rates with its sign, so that growth and decline are told apart at a glance.
+pub fn signed_rate(per_second: f64) -> String {
+    match rate(per_second.abs()) {
+        zero if zero == "0/s" => zero,
+        text if per_second > 0.0 => format!("+{text}"),
+        text => format!("−{text}"),
+    }
+}
+
+/// A number of 0 or more that need not be whole, to three figures or to the last digit before the point, without zeros at its end.
+pub fn number(value: f64) -> String {
+    let trimmed = |decimals: usize| {
+        let text = format!("{value:.decimals$}");
+        text.trim_end_matches('0').trim_end_matches('.').to_string()
+    };
+    match value {
+        value if value.is_infinite() => "∞".into(),
+        value if value >= 99.95 => grouped(value.round() as u64),
+        value if value >= 9.995 => trimmed(1),
+        _ => trimmed(2),
+    }
+}
+
 /// A number that need not be whole, in about three figures: `0.87`, `20.5`, `1,204`.
 pub(crate) fn decimal(value: f64) -> String {
     let size = value.abs();
@@ -71,6 +99,19 @@ mod tests {
         ] {
             assert_eq!(grouped(number), text);
         }
+    }
+
+    #[test]
+    fn rates_have_three_figures() {
+        assert_eq!(
+            [0.0, 0.8, 12.54, 99.96, 3999.7].map(rate),
+            ["0/s", "0.8/s", "12.5/s", "100/s", "4,000/s"]
+        );
+        assert_eq!(
+            [-799.2, 3000.0, 0.001].map(signed_rate),
+            ["−799/s", "+3,000/s", "0/s"]
+        );
+        assert_eq!(signed_rate(f64::NEG_INFINITY), "−∞/s");
     }
 
     #[test]

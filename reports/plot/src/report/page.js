@@ -1,0 +1,120 @@
+"use strict";
+// Shows the values of a picture's series at the pointer, or where the arrow keys have moved to.
+(() => {
+  const all = JSON.parse(document.getElementById("values").textContent);
+  const tip = document.getElementById("tip");
+  const grouped = (n) => Math.round(n).toLocaleString("en-US");
+  const trimmed = (n, digits) => String(Number(n.toFixed(digits)));
+  const number = (n) => {
+    const size = Math.abs(n);
+    return size >= 99.95 ? grouped(n) : trimmed(n, size >= 9.995 ? 1 : 2);
+  };
+  const three = (n) => n.toFixed(n < 9.995 ? 2 : n < 99.95 ? 1 : 0);
+  const time = (s) => {
+    if (s < 0) return "−" + time(-s);
+    if (s === 0) return "0s";
+    if (s < 1e-6) return Math.round(s * 1e9) + " ns";
+    if (s < 999.5e-6) return three(s * 1e6) + " µs";
+    if (s < 0.9995) return three(s * 1e3) + " ms";
+    if (s < 59.95) return three(s) + " s";
+    const tenths = Math.round(s * 10);
+    if (s < 3600) return Math.floor(tenths / 600) + "m" + (tenths % 600 ? trimmed((tenths % 600) / 10, 1).padStart(2, "0") + "s" : "");
+    const minutes = Math.round(s / 60);
+    return Math.floor(minutes / 60) + "h" + (minutes % 60 ? String(minutes % 60).padStart(2, "0") + "m" : "");
+  };
+  const reads = {
+    text: String,
+    time,
+    count: number,
+    number,
+    rate: (n) => number(n) + "/s",
+    share: (n) => trimmed(n * 100, 1) + " %",
+  };
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  // The colour that a line has on the page, which the dark changes.
+  const color = (figure, hex) => {
+    const shown = figure.querySelector(`svg [stroke="${hex}"], svg [fill="${hex}"]`);
+    if (!shown || !dark.matches) return hex;
+    const style = getComputedStyle(shown);
+    return shown.getAttribute("stroke") === hex ? style.stroke : style.fill;
+  };
+
+  const nearest = (places, at) => {
+    let [low, high] = [0, places.length - 1];
+    while (high - low > 1) {
+      const middle = (low + high) >> 1;
+      if (places[middle] < at) low = middle;
+      else high = middle;
+    }
+    return Math.abs(places[low] - at) <= Math.abs(places[high] - at) ? low : high;
+  };
+
+  const hide = (figure) => {
+    tip.hidden = true;
+    figure.querySelector(".cursor").hidden = true;
+  };
+
+  const show = (figure, data, index) => {
+    figure.dataset.index = index;
+    const picture = figure.querySelector(".picture");
+    const cursor = figure.querySelector(".cursor");
+    const [left, right, top, bottom] = data.f.map((it) => it / 100);
+    const place = data.p[index] / 100;
+    cursor.style.cssText = data.d
+      ? `left:${left}%;width:${right - left}%;top:${place}%;height:1px`
+      : `left:${place}%;width:1px;top:${top}%;height:${bottom - top}%`;
+    cursor.hidden = false;
+
+    tip.replaceChildren();
+    const head = document.createElement("b");
+    head.textContent = reads[data.u](data.x[index]);
+    tip.append(head);
+    for (const series of data.s) {
+      const value = series.v[index];
+      if (value === null || value === undefined) continue;
+      const row = document.createElement("span");
+      const swatch = document.createElement("i");
+      swatch.style.background = color(figure, series.c);
+      const name = document.createElement("em");
+      name.textContent = series.n;
+      const figureText = document.createElement("span");
+      figureText.textContent = reads[series.u](value);
+      row.append(swatch, name, figureText);
+      tip.append(row);
+    }
+    tip.hidden = false;
+    // Beside the cursor, on the side that has more room, and never off the window.
+    const box = picture.getBoundingClientRect();
+    const [x, y] = data.d
+      ? [box.left + (box.width * (left + right)) / 200, box.top + (box.height * place) / 100]
+      : [box.left + (box.width * place) / 100, box.top + (box.height * top) / 100];
+    const beside = x > innerWidth / 2 ? x - tip.offsetWidth - 14 : x + 14;
+    tip.style.left = Math.max(4, Math.min(beside, innerWidth - tip.offsetWidth - 4)) + "px";
+    tip.style.top = Math.max(4, Math.min(y + 8, innerHeight - tip.offsetHeight - 4)) + "px";
+  };
+
+  for (const figure of document.querySelectorAll(".plot")) {
+    const data = all[figure.dataset.plot];
+    if (!data || !data.p.length) continue;
+    const picture = figure.querySelector(".picture");
+    const point = (event) => {
+      const box = picture.getBoundingClientRect();
+      const share = data.d ? (event.clientY - box.top) / box.height : (event.clientX - box.left) / box.width;
+      show(figure, data, nearest(data.p, share * 10000));
+    };
+    picture.addEventListener("pointermove", point);
+    picture.addEventListener("pointerdown", point);
+    picture.addEventListener("pointerleave", () => hide(figure));
+    figure.addEventListener("blur", () => hide(figure));
+    figure.addEventListener("keydown", (event) => {
+      const step = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 }[event.key];
+      if (event.key === "Escape") hide(figure);
+      if (!step || /Up|Down/.test(event.key) !== data.d) return;
+      event.preventDefault();
+      const last = data.p.length - 1;
+      const index = Number(figure.dataset.index ?? (step > 0 ? -1 : last + 1)) + step * (event.shiftKey ? 10 : 1);
+      show(figure, data, Math.max(0, Math.min(index, last)));
+    });
+  }
+  addEventListener("scroll", () => (tip.hidden = true), { passive: true });
+})();

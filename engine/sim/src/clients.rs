@@ -509,7 +509,7 @@ impl World {
                 size,
             } => {
                 let copy = self.copy_of(group, &delivery);
-                self.forward(consumer, delivery, copy, target, size);
+                self.goes_on(consumer, delivery, copy, target, size);
             }
             ConsumerAction::Commit { subscription } => {
                 let channel = self.channel_of(group, subscription);
@@ -605,7 +605,7 @@ impl World {
                 .journeys
                 .get(copy)
                 .map_or(ended, |journey| journey.stamps.intended);
-            self.relays.serves(self.origin(delivery.tag, intended));
+            self.serves(self.origin(delivery.tag, intended), goes_on);
         }
         if self.journeys.is_stream(queue) {
             return self.record_served(consumer, copy, times, goes_on);

@@ -86,7 +86,7 @@ impl World {
             BrokerEvent::Routed { tag, copies } => {
                 self.answered(now, tag);
                 self.check.routed(Tag(tag), copies);
-                self.relays.routed(tag, copies);
+                self.taken(tag, copies);
                 if copies == 0 {
                     if let Some(slot) = self.producers.get(Tag(tag).producer()) {
                         let group = slot.group as usize;
@@ -99,7 +99,7 @@ impl World {
                 self.answered(now, tag);
                 let stamps = self.stamps_of(now, tag);
                 self.check.refused(Tag(tag), queue.index());
-                self.relays.not_taken(tag);
+                self.not_taken(tag);
                 let phase = self.metrics.phase_of(stamps.intended);
                 let metrics = &mut self.metrics.queues[queue.index()];
                 metrics.refused += 1;
@@ -213,7 +213,7 @@ impl World {
                 self.answered(now, tag);
                 self.metrics.queues[queue.index()].deduplicated += 1;
                 self.check.deduplicated(Tag(tag));
-                self.relays.not_taken(tag);
+                self.not_taken(tag);
                 self.consumed(tag);
             }
             BrokerEvent::StreamDelivered { group, copy, .. } => {

@@ -43,7 +43,8 @@ pub struct Relays {
     contents: BTreeMap<(u32, u16, u64), Content>,
     /// The origin of the message whose service has just ended.
     serving: Origin,
-    /// By the tag of the origin: messages of which something is left. Absent if each is one copy.
+    /// By the tag of the origin: messages of which something is left. Absent if each is one copy. What a consumer publishes on counts as one
+    /// part of its origin from the service's end until its last copy is gone, copies of a producer's message count each.
     open: Option<BTreeMap<u64, Open>>,
     /// By tag, where consumers join what an exchange forked: messages of which a copy is left.
     joins: Option<BTreeMap<u64, Join>>,
@@ -83,7 +84,7 @@ struct Content {
 
 #[derive(Clone, Copy, Debug)]
 struct Open {
-    copies: u32,
+    parts: u32,
     intended: Time,
     producer: usize,
     served: Option<Time>,
@@ -169,11 +170,6 @@ impl Relays {
             .map(|open| open.intended)
     }
 
-    /// A message of this origin is being served.
-    pub fn serves(&mut self, origin: Origin) {
-        self.serving = origin;
-    }
-
     /// What a message carries that a consumer may publish on.
     pub fn dispatched(
         &mut self,
@@ -205,8 +201,9 @@ impl Relays {
         }
     }
 
-    /// The broker takes a message for so many queues: so many copies begin at once.
-    pub fn routed(&mut self, tag: u64, copies: u32) {
+    /// The broker takes a message for so many queues: so many copies begin at once. The result is the origin of what is no more.
+    #[must_use]
+    pub fn routed(&mut self, tag: u64, copies: u32) -> Option<Origin> {
         if copies > 0
             && let Some(joins) = &mut self.joins
         {
@@ -214,15 +211,38 @@ impl Relays {
             join.copies = copies as usize;
             join.left += copies;
         }
-        if self.any() {
-            self.count_copies(tag, |of| *of += copies);
+        match self.any() {
+            true => self.count_copies(tag, |of| *of += copies),
+            false => None,
         }
     }
 
-    /// No queue takes a message, or this one does not: without a copy it is forgotten.
-    pub fn not_taken(&mut self, tag: u64) {
-        if self.any() {
-            self.count_copies(tag, |_| {});
+    /// No queue takes a message, or this one does not: without a copy it is forgotten. The result is its origin if so.
+    #[must_use]
+    pub fn not_taken(&mut self, tag: u64) -> Option<Origin> {
+        match self.any() {
+            true => self.count_copies(tag, |_| {}),
+            false => None,
+        }
+    }
+
+    /// Whether a message is one that a consumer publishes on, and is not forgotten.
+    fn is_forwarded(&self, tag: u64) -> bool {
+        let number = Tag(tag).producer().checked_sub(self.first as usize);
+        let relay = number.and_then(|number| self.members.get(number));
+        relay.is_some_and(|relay| relay.origins.contains_key(&Tag(tag).sequence()))
+    }
+
+    /// A part of an origin begins.
+    fn part_begins(&mut self, origin: Origin) {
+        if let Some(open) = &mut self.open {
+            let message = open.entry(origin.tag).or_insert(Open {
+                parts: 0,
+                intended: origin.intended,
+                producer: origin.producer,
+                served: None,
+            });
+            message.parts += 1;
         }
     }
 
@@ -231,11 +251,12 @@ impl Relays {
         if let Some(join) = self.joins.as_mut().and_then(|joins| joins.get_mut(&tag)) {
             join.left += 1;
         }
-        self.count_copies(tag, |of| *of += 1);
+        // One that is gone does not come back by that.
+        let _ = self.count_copies(tag, |of| *of += 1);
     }
 
-    /// A copy of a message is done with.
-    fn ended(&mut self, tag: u64) {
+    /// A copy of a message is done with. The result is the origin of what is no more.
+    fn ended(&mut self, tag: u64) -> Option<Origin> {
         if let Some(joins) = &mut self.joins
             && let Some(join) = joins.get_mut(&tag)
         {
@@ -244,20 +265,20 @@ impl Relays {
                 self.joined_last = joins.remove(&tag).map(|join| (tag, join));
             }
         }
-        self.count_copies(tag, |of| *of = of.saturating_sub(1));
+        self.count_copies(tag, |of| *of = of.saturating_sub(1))
     }
 
-    /// Changes the number of copies of what a consumer has published on; with none left it is forgotten.
-    fn count_copies(&mut self, tag: u64, change: impl FnOnce(&mut u32)) {
+    /// Changes the number of copies of what a consumer has published on; with none left it is forgotten, and the result is its origin.
+    fn count_copies(&mut self, tag: u64, change: impl FnOnce(&mut u32)) -> Option<Origin> {
         let number = Tag(tag).producer().checked_sub(self.first as usize);
-        let relay = number.and_then(|number| self.members.get_mut(number));
-        let Some(relay) = relay else { return };
-        if let Some((_, copies)) = relay.origins.get_mut(&Tag(tag).sequence()) {
-            change(copies);
-            if *copies == 0 {
-                relay.origins.remove(&Tag(tag).sequence());
-            }
+        let relay = number.and_then(|number| self.members.get_mut(number))?;
+        let (_, copies) = relay.origins.get_mut(&Tag(tag).sequence())?;
+        change(copies);
+        if *copies > 0 {
+            return None;
         }
+        let (origin, _) = relay.origins.remove(&Tag(tag).sequence())?;
+        Some(origin)
     }
 
     /// How many entries there are: of what consumers publish on, of messages that have copies, of joins, of what is in their hands.
@@ -364,38 +385,59 @@ impl World {
     }
 
     /// A copy begins: one that routing has announced, or another one in the place of one that ends or had ended.
-    #[inline]
+    #[inline(always)]
     pub fn copy_begins(&mut self, tag: u64, intended: Time, replaces: bool) {
-        if !self.relays.counts() {
-            return;
+        if self.relays.counts() {
+            self.counted_copy_begins(tag, intended, replaces);
         }
+    }
+
+    #[inline(never)]
+    fn counted_copy_begins(&mut self, tag: u64, intended: Time, replaces: bool) {
         let origin = self.origin(tag, intended);
         if replaces {
             self.relays.replaced(tag);
         }
-        if let Some(open) = &mut self.relays.open {
-            let message = open.entry(origin.tag).or_insert(Open {
-                copies: 0,
-                intended: origin.intended,
-                producer: origin.producer,
-                served: None,
-            });
-            message.copies += 1;
+        if !self.relays.is_forwarded(tag) {
+            self.relays.part_begins(origin);
         }
     }
 
     /// A copy is done with.
     pub fn copy_ends(&mut self, tag: u64) {
         let origin = self.origin(tag, Time::ZERO);
-        self.relays.ended(tag);
+        let forwarded = self.relays.is_forwarded(tag);
+        let gone = self.relays.ended(tag);
+        if !forwarded || gone.is_some() {
+            self.part_ends(origin);
+        }
+    }
+
+    /// No queue takes a message, or this one does not.
+    pub fn not_taken(&mut self, tag: u64) {
+        if let Some(origin) = self.relays.not_taken(tag) {
+            self.part_ends(origin);
+        }
+    }
+
+    /// The broker takes a message for so many queues.
+    #[inline]
+    pub fn taken(&mut self, tag: u64, copies: u32) {
+        if let Some(origin) = self.relays.routed(tag, copies) {
+            self.part_ends(origin);
+        }
+    }
+
+    /// A part of an origin is done with: if it was the last one, the message is complete.
+    fn part_ends(&mut self, origin: Origin) {
         let Some(open) = &mut self.relays.open else {
             return;
         };
         let Some(message) = open.get_mut(&origin.tag) else {
             return;
         };
-        message.copies -= 1;
-        if message.copies == 0 {
+        message.parts -= 1;
+        if message.parts == 0 {
             let Open {
                 intended,
                 producer,
@@ -412,6 +454,29 @@ impl World {
         }
     }
 
+    /// The service of a message of this origin ends well; `goes_on` if the consumer publishes on next. Its copy may be gone before that:
+    /// the origin is not.
+    pub fn serves(&mut self, origin: Origin, goes_on: bool) {
+        self.relays.serving = origin;
+        if goes_on {
+            self.relays.part_begins(origin);
+        }
+    }
+
+    /// A consumer publishes on what it has just served.
+    pub fn goes_on(
+        &mut self,
+        consumer: u32,
+        delivery: Delivery,
+        copy: MessageCopy,
+        target: u32,
+        size: Option<u32>,
+    ) {
+        let origin = self.relays.serving;
+        self.forward(consumer, delivery, copy, target, size);
+        self.part_ends(origin);
+    }
+
     /// Whether a copy is done with before it leaves its queue: a record of a stream that all have read.
     pub fn is_done(&self, copy: MessageCopy) -> bool {
         if !self.journeys.is_stream(copy.queue.index()) {
@@ -423,8 +488,7 @@ impl World {
         }
     }
 
-    /// A consumer publishes on what it has served.
-    pub fn forward(
+    fn forward(
         &mut self,
         consumer: u32,
         delivery: Delivery,
@@ -452,10 +516,12 @@ impl World {
             return self.forwarded(consumer, delivery, true);
         }
         let number = self.relays.first as usize + consumer as usize;
+        let origin = self.relays.serving;
+        self.relays.part_begins(origin);
         let relay = &mut self.relays.members[consumer as usize];
         let sequence = relay.next;
         relay.next += 1;
-        relay.origins.insert(sequence, (self.relays.serving, 0));
+        relay.origins.insert(sequence, (origin, 0));
         let channel = if then.transaction {
             relay.gathered.push((channel, sequence));
             channel

@@ -651,7 +651,7 @@ impl World {
     /// A message is gone before any queue took it.
     pub fn vanished(&mut self, tag: u64) {
         self.check.vanished(Tag(tag));
-        self.relays.not_taken(tag);
+        self.not_taken(tag);
     }
 
     /// The broker has closed a connection: publishes that it had not answered for are gone.

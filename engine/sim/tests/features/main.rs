@@ -165,6 +165,61 @@ service = "3ms"
     }
 }
 
+/// What leaves its queue before it is published on is still one message, and complete once: at the end of its last service.
+#[test]
+fn a_pipeline_is_complete_once() {
+    let first_stages = [
+        ("", "ack = \"auto\""),
+        ("kind = \"stream\"", ""),
+        ("design = \"zeromq\"", ""),
+        ("", ""),
+    ];
+    for (queue, consumer) in first_stages {
+        let record = run(&format!(
+            r#"
+duration = "20s"
+[[exchange]]
+name = "both"
+type = "fanout"
+[[queue]]
+name = "a"
+{queue}
+[[queue]]
+name = "b"
+bind = [{{ exchange = "both" }}]
+[[queue]]
+name = "c"
+bind = [{{ exchange = "both" }}]
+[[producer]]
+name = "p"
+to = "a"
+confirm = false
+rate = "50/s"
+limit = 500
+[[consumer]]
+name = "first"
+from = "a"
+service = "2ms"
+{consumer}
+then = {{ to = {{ exchange = "both" }} }}
+[[consumer]]
+name = "second"
+from = "b"
+service = "3ms"
+[[consumer]]
+name = "third"
+from = "c"
+service = "7ms"
+"#
+        ));
+        let complete = &record.producers[0].complete[0];
+        assert_eq!(complete.count(), 500, "{queue} {consumer}");
+        let least = complete.min().unwrap().0;
+        assert!(least > 9_000_000, "{queue} {consumer}: {least} ns");
+        assert_eq!(record.producers[0].incomplete[0], 0, "{queue} {consumer}");
+    }
+}
+
 #[test]
 fn a_backlog_is_drained_and_the_run_is_over() {
     let record = run(r#"

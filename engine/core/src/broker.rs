@@ -151,7 +151,10 @@ impl Broker {
     /// Takes one input; effects are appended to `out`.
     pub fn handle(&mut self, now: Time, input: Input, out: &mut Vec<Output>) {
         match input {
-            Input::Client { channel, request } => self.handle_request(now, channel, request, out),
+            Input::Client {
+                channel,
+                mut request,
+            } => self.handle_request(now, channel, &mut request, out),
             other => {
                 self.begin(now, out);
                 self.handle_other(other, out);
@@ -160,17 +163,17 @@ impl Broker {
         }
     }
 
-    /// [`Broker::handle`] of [`Input::Client`], for a driver that has a request at hand: requests are large, and it spares two moves.
-    #[inline]
+    /// [`Broker::handle`] of [`Input::Client`], for a driver that has a request at hand. Requests are large, and are taken out of their place
+    /// only if that is necessary: what is there afterwards means nothing.
     pub fn handle_request(
         &mut self,
         now: Time,
         channel: ChannelId,
-        request: Request,
+        request: &mut Request,
         out: &mut Vec<Output>,
     ) {
         self.begin(now, out);
-        self.client(channel, request, out);
+        self.request(channel, request, None, out);
         self.serve(out);
     }
 
@@ -301,44 +304,53 @@ impl Broker {
 }
 
 impl Broker {
-    /// Handles a request, or keeps it until its connection is parked no longer.
-    #[inline(never)]
-    fn client(&mut self, channel: ChannelId, request: Request, out: &mut Vec<Output>) {
-        let Some(connection) = self.connections.get_mut(channel.connection) else {
-            return;
-        };
-        if connection.parked.is_some() {
-            connection.backlog.push_back((channel.number, request));
-        } else {
-            self.request(channel, request, None, out);
-        }
-    }
-
-    /// Handles a request of a connection that is not parked. `resumed` is the queue that it was parked for, if it was.
+    /// Handles a request, or keeps it until its connection is parked no longer. `resumed` is the queue that it was parked for, if it was.
+    #[inline(always)]
     fn request(
         &mut self,
         id: ChannelId,
-        request: Request,
+        request: &mut Request,
         resumed: Option<QueueId>,
         out: &mut Vec<Output>,
     ) {
         let Some(connection) = self.connections.get_mut(id.connection) else {
             return;
         };
+        if connection.parked.is_some() {
+            return connection.keep(id.number, taken(request));
+        }
         if connection.ensure_channel(id.number, self.epochs) {
             self.epochs = self.epochs.wrapping_add(1);
         }
         match request {
-            Request::Publish {
-                exchange,
-                mandatory,
-                message,
-            } => self.publish(id, exchange, mandatory, message, resumed, out),
-            Request::Ack { delivery, multiple } => {
-                self.settle(id, delivery, multiple, consume::Settlement::Ack, out)
+            Request::Publish { .. } => {
+                if let Request::Publish {
+                    exchange,
+                    mandatory,
+                    message,
+                } = taken(request)
+                {
+                    self.publish(id, exchange, mandatory, message, resumed, out);
+                }
             }
-            other => self.request_other(id, other, resumed, out),
+            Request::Ack { delivery, multiple } => {
+                let (delivery, multiple) = (*delivery, *multiple);
+                self.settle(id, delivery, multiple, consume::Settlement::Ack, out);
+            }
+            other => self.request_other(id, taken(other), resumed, out),
         }
+    }
+
+    /// Handles a request that had to wait.
+    #[inline(never)]
+    fn request_later(
+        &mut self,
+        id: ChannelId,
+        mut request: Request,
+        resumed: Option<QueueId>,
+        out: &mut Vec<Output>,
+    ) {
+        self.request(id, &mut request, resumed, out);
     }
 
     /// What is asked for less often.
@@ -577,6 +589,13 @@ impl Broker {
             Origin::Move(key) => self.resolve_move(key, out),
         }
     }
+}
+
+/// Takes a request out of its place.
+#[inline(always)]
+fn taken(request: &mut Request) -> Request {
+    // Without fields: nothing but its kind is written.
+    std::mem::replace(request, Request::Rollback)
 }
 
 /// Appends what `make` says, written where it stays: outputs are large, and most use little of that.

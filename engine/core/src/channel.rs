@@ -121,6 +121,12 @@ impl Connection {
         *window <= 0
     }
 
+    /// Lets a request wait behind a parked publish.
+    #[cold]
+    pub(crate) fn keep(&mut self, channel: u16, request: Request) {
+        self.backlog.push_back((channel, request));
+    }
+
     pub(crate) fn grant(&mut self, bytes: u64) {
         if let Some(window) = &mut self.window {
             *window = window.saturating_add(clamp(bytes));

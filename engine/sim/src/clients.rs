@@ -242,7 +242,7 @@ impl World {
     }
 
     /// Sees to it that a producer's deadline is in the calendar; one that has moved leaves its event behind.
-    #[inline]
+    #[inline(always)]
     fn mind_producer(&mut self, producer: u32) {
         let now = self.calendar.now();
         let slot = &mut self.producers[producer as usize];
@@ -407,13 +407,10 @@ impl World {
     #[inline]
     pub fn consumer_acts(&mut self, consumer: u32) {
         let now = self.calendar.now();
-        let mut actions = std::mem::take(&mut self.consumer_actions);
-        for at in 0..actions.len() {
-            let goes_on = matches!(actions.get(at + 1), Some(ConsumerAction::Forward { .. }));
-            self.consumer_act(consumer, &actions[at], goes_on);
+        // A delivery that comes in changes nothing but the deadline.
+        if !self.consumer_actions.is_empty() {
+            self.carry_out(consumer);
         }
-        actions.clear();
-        self.consumer_actions = actions;
         let slot = &mut self.consumers[consumer as usize];
         if let Some(deadline) = slot.machine.deadline()
             && deadline < slot.scheduled
@@ -422,6 +419,19 @@ impl World {
             self.calendar
                 .schedule(slot.scheduled, Event::Consumer(consumer));
         }
+    }
+
+    #[inline(never)]
+    fn carry_out(&mut self, consumer: u32) {
+        let mut actions = std::mem::take(&mut self.consumer_actions);
+        let mut rest = &actions[..];
+        while let [action, then @ ..] = rest {
+            let goes_on = matches!(then.first(), Some(ConsumerAction::Forward { .. }));
+            self.consumer_act(consumer, action, goes_on);
+            rest = then;
+        }
+        actions.clear();
+        self.consumer_actions = actions;
     }
 
     /// One of them; `goes_on` if the next one publishes on.
@@ -458,7 +468,13 @@ impl World {
                     self.relays.settled(consumer, channel, delivery.delivery);
                 }
                 if accepted {
-                    self.served(consumer, delivery, [received, started, ended], goes_on);
+                    self.served(
+                        consumer,
+                        delivery,
+                        copy,
+                        [received, started, ended],
+                        goes_on,
+                    );
                 }
                 if direct && !goes_on {
                     self.peer_goes_on(consumer, copy.queue.index(), delivery.tag);
@@ -586,11 +602,17 @@ impl World {
     }
 
     /// A service has ended well: received, started, ended.
-    #[inline]
-    fn served(&mut self, consumer: u32, delivery: &Delivery, times: [Time; 3], goes_on: bool) {
+    #[inline(always)]
+    fn served(
+        &mut self,
+        consumer: u32,
+        delivery: &Delivery,
+        copy: MessageCopy,
+        times: [Time; 3],
+        goes_on: bool,
+    ) {
         let [received, started, ended] = times;
         let group = self.consumers[consumer as usize].group as usize;
-        let copy = self.copy_of(group, delivery);
         let queue = copy.queue.index();
         let connection = self.consumer_connection(consumer);
         if self.groups[group].auto_ack
@@ -642,7 +664,7 @@ impl World {
     }
 
     /// The end of a service goes into the latencies, and its parts into theirs.
-    #[inline]
+    #[inline(always)]
     #[expect(
         clippy::too_many_arguments,
         reason = "what a journey has told, each once"

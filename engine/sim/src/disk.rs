@@ -129,11 +129,13 @@ impl Disk {
     }
 
     /// Hands the buffer to the operating system; true if it took something. If it did not take all, [`Disk::failure`] says why.
-    #[inline]
+    #[inline(always)]
     pub fn write(&mut self, now: Time) -> bool {
-        if self.written == self.appended {
-            return false;
-        }
+        self.written != self.appended && self.write_all(now)
+    }
+
+    #[inline]
+    fn write_all(&mut self, now: Time) -> bool {
         if self.trouble.is_some() || self.capacity.is_some() || self.failure.is_some() {
             return self.write_if_possible(now);
         }

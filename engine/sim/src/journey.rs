@@ -143,7 +143,7 @@ impl Journeys {
     }
 
     /// Forgets a copy; the result is its message's tag.
-    #[inline]
+    #[inline(always)]
     pub fn end(&mut self, copy: MessageCopy) -> Option<u64> {
         if let Some(readings) = &mut self.readings[copy.queue.index()] {
             readings.remove(copy.serial);

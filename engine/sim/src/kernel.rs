@@ -19,11 +19,22 @@ const NO_LANE: u32 = u32::MAX;
 pub struct Calendar<E> {
     now: Time,
     sequence: u64,
-    heap: Vec<Scheduled<E>>,
+    heap: Heap<E>,
     /// The heap's first entry has been popped, and its place waits for the next one pushed: one sift does for both.
     vacant: bool,
     at_once: VecDeque<(u64, E)>,
     lanes: Vec<VecDeque<(Time, u64, E)>>,
+}
+
+/// A 4-ary heap in families of four siblings, so that the children of an entry are an array. Places in a family that nobody has hold an
+/// entry that is never due: looking for the smallest child needs no count.
+#[derive(Clone, Debug)]
+struct Heap<E> {
+    /// The first one has only its last place taken, by the root. The children of an entry are the family whose number is the entry's place
+    /// less two.
+    families: Vec<[Scheduled<E>; ARITY]>,
+    /// The place after the last one taken: a family's number times four, and the place in it.
+    end: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -40,7 +51,7 @@ impl<E: Copy> Calendar<E> {
         Calendar {
             now: Time::ZERO,
             sequence: 0,
-            heap: Vec::new(),
+            heap: Heap::new(),
             vacant: false,
             at_once: VecDeque::new(),
             lanes: Vec::new(),
@@ -137,11 +148,9 @@ impl<E: Copy> Calendar<E> {
         if !self.at_once.is_empty() {
             return Some(self.now);
         }
-        let first = if self.vacant {
-            let children = self.heap.iter().skip(1).take(ARITY);
-            children.map(|entry| entry.key).min()
-        } else {
-            self.heap.first().map(|first| first.key)
+        let first = match self.vacant {
+            true => self.heap.second(),
+            false => self.heap.first().map(|first| first.key),
         };
         first.map(unpack)
     }
@@ -156,7 +165,7 @@ impl<E: Copy> Calendar<E> {
     #[inline]
     pub fn pop_until(&mut self, until: Time) -> Option<(Time, u64, E)> {
         if std::mem::take(&mut self.vacant) {
-            self.close_gap();
+            self.heap.remove_first();
         }
         if self.now > until {
             return None;
@@ -184,7 +193,7 @@ impl<E: Copy> Calendar<E> {
                         lane: first.lane,
                         event: *event,
                     };
-                    self.sift_down(next);
+                    self.heap.replace_first(next);
                 }
                 None => self.vacant = true,
             }
@@ -217,72 +226,116 @@ impl<E: Copy> Calendar<E> {
     #[inline]
     fn push(&mut self, entry: Scheduled<E>) {
         if std::mem::take(&mut self.vacant) {
-            return self.sift_down(entry);
+            self.heap.replace_first(entry);
+        } else {
+            self.heap.push(entry);
         }
-        let mut hole = self.heap.len();
-        self.heap.push(entry);
-        while hole > 0 {
-            let parent = (hole - 1) / ARITY;
-            if self.heap[parent].key <= entry.key {
-                break;
-            }
-            self.heap[hole] = self.heap[parent];
-            hole = parent;
+    }
+}
+
+impl<E: Copy> Heap<E> {
+    fn new() -> Self {
+        Heap {
+            families: Vec::new(),
+            end: ROOT,
         }
-        self.heap[hole] = entry;
+    }
+
+    fn len(&self) -> usize {
+        self.end - ROOT
+    }
+
+    fn is_empty(&self) -> bool {
+        self.end == ROOT
     }
 
     #[inline]
-    fn close_gap(&mut self) {
-        let last = self.heap.pop().expect("the heap has a first entry");
-        if !self.heap.is_empty() {
-            self.sift_down(last);
+    fn first(&self) -> Option<&Scheduled<E>> {
+        let root = &self.families.first()?[ROOT];
+        (!self.is_empty()).then_some(root)
+    }
+
+    /// The smallest key but for the first one's.
+    fn second(&self) -> Option<u128> {
+        let keys = self.families.get(1)?.iter().map(|entry| entry.key);
+        keys.min().filter(|key| *key < NEVER)
+    }
+
+    fn clear(&mut self) {
+        self.families.clear();
+        self.end = ROOT;
+    }
+
+    fn push(&mut self, entry: Scheduled<E>) {
+        let mut hole = self.end;
+        self.end += 1;
+        if hole / ARITY == self.families.len() {
+            self.families.push([entry.never(); ARITY]);
+        }
+        while hole > ROOT {
+            let parent = hole / ARITY + 2;
+            let above = *self.at(parent);
+            if above.key <= entry.key {
+                break;
+            }
+            *self.at(hole) = above;
+            hole = parent;
+        }
+        *self.at(hole) = entry;
+    }
+
+    /// Takes the first one out; there is one.
+    #[inline]
+    fn remove_first(&mut self) {
+        self.end -= 1;
+        let place = self.end;
+        let last = *self.at(place);
+        *self.at(place) = last.never();
+        if place.is_multiple_of(ARITY) {
+            self.families.pop();
+        }
+        if place > ROOT {
+            self.replace_first(last);
         }
     }
 
     /// Puts `entry` where the first one was, and restores the order.
     #[inline]
-    fn sift_down(&mut self, entry: Scheduled<E>) {
-        let length = self.heap.len();
-        let mut hole = 0;
-        loop {
-            let first_child = hole * ARITY + 1;
-            if first_child >= length {
-                break;
-            }
-            let (smallest, key) = match self.heap.get(first_child..first_child + ARITY) {
-                // A tournament compiles to conditional moves: which child is the smallest cannot be predicted.
-                Some([a, b, c, d]) => {
-                    let left = if b.key < a.key {
-                        (1, b.key)
-                    } else {
-                        (0, a.key)
-                    };
-                    let right = if d.key < c.key {
-                        (3, d.key)
-                    } else {
-                        (2, c.key)
-                    };
-                    let (child, key) = if right.1 < left.1 { right } else { left };
-                    (first_child + child, key)
-                }
-                _ => {
-                    let (mut smallest, mut key) = (first_child, self.heap[first_child].key);
-                    for child in first_child + 1..length {
-                        if self.heap[child].key < key {
-                            (smallest, key) = (child, self.heap[child].key);
-                        }
-                    }
-                    (smallest, key)
-                }
+    fn replace_first(&mut self, entry: Scheduled<E>) {
+        let mut hole = ROOT;
+        while let Some([a, b, c, d]) = self.families.get(hole - 2) {
+            // A tournament compiles to conditional moves: which child is the smallest cannot be predicted.
+            let left = if b.key < a.key {
+                (1, b.key)
+            } else {
+                (0, a.key)
             };
+            let right = if d.key < c.key {
+                (3, d.key)
+            } else {
+                (2, c.key)
+            };
+            let (child, key) = if right.1 < left.1 { right } else { left };
             if entry.key <= key {
                 break;
             }
-            self.heap[hole] = self.heap[smallest];
-            hole = smallest;
+            let place = (hole - 2) * ARITY + child;
+            *self.at(hole) = *self.at(place);
+            hole = place;
         }
-        self.heap[hole] = entry;
+        *self.at(hole) = entry;
+    }
+
+    #[inline]
+    fn at(&mut self, place: usize) -> &mut Scheduled<E> {
+        &mut self.families[place / ARITY][place % ARITY]
+    }
+}
+
+impl<E: Copy> Scheduled<E> {
+    /// What stands where nothing does.
+    fn never(self) -> Self {
+        Scheduled { key: NEVER, ..self }
     }
 }
 
@@ -294,6 +347,12 @@ impl<E: Copy> Default for Calendar<E> {
 
 /// Wider than binary: fewer levels to sift through, and a node's children share cache lines.
 const ARITY: usize = 4;
+
+/// The place of the heap's first entry.
+const ROOT: usize = ARITY - 1;
+
+/// Later than all that is scheduled.
+const NEVER: u128 = u128::MAX;
 
 #[inline]
 fn pack(at: Time, sequence: u64) -> u128 {

@@ -79,8 +79,15 @@ impl World {
         }
     }
 
-    #[inline]
+    /// Takes note of what happened outside of the broker.
     pub fn observe(&mut self, now: Time, event: &BrokerEvent) {
+        self.observed(now, event);
+    }
+
+    /// Takes note of what the broker did.
+    // Always inlined, into the loop that calls it several times for each message above all.
+    #[inline(always)]
+    pub fn observed(&mut self, now: Time, event: &BrokerEvent) {
         self.tell_event(event);
         match *event {
             BrokerEvent::Routed { tag, copies } => {
@@ -176,6 +183,7 @@ impl World {
     }
 
     /// What most queues never do.
+    #[inline(never)]
     fn observe_rare(&mut self, now: Time, event: BrokerEvent) {
         let phase = self.metrics.phase;
         match event {
@@ -299,7 +307,14 @@ impl World {
             && publishing.tag == tag
         {
             publishing.answered = true;
-        } else if let Some((publishing, since)) = self.parked.remove(&tag) {
+        } else {
+            self.answered_late(now, tag);
+        }
+    }
+
+    #[inline(never)]
+    fn answered_late(&mut self, now: Time, tag: u64) {
+        if let Some((publishing, since)) = self.parked.remove(&tag) {
             // A publish that is being handled now and is not answered yet stays behind the parked ones.
             self.park_current(now);
             // Back-pressure is the producer's wait: what came after it moves by as much.

@@ -94,16 +94,23 @@ mod with {
         }
 
         /// As `input`, for a client's request.
-        pub fn request(
-            &mut self,
-            now: Time,
-            channel: ChannelId,
-            request: Request,
-        ) -> Option<Request> {
-            let mut input = Input::Client { channel, request };
+        pub fn request(&mut self, now: Time, channel: ChannelId, request: &mut Request) -> bool {
+            let taken = std::mem::replace(request, Request::Rollback);
+            let mut input = Input::Client {
+                channel,
+                request: taken,
+            };
             match (self.input(now, &mut input), input) {
-                (true, Input::Client { request, .. }) => Some(request),
-                _ => None,
+                (
+                    true,
+                    Input::Client {
+                        request: changed, ..
+                    },
+                ) => {
+                    *request = changed;
+                    true
+                }
+                _ => false,
             }
         }
 
@@ -140,8 +147,8 @@ mod without {
         }
 
         #[inline(always)]
-        pub fn request(&mut self, _: Time, _: ChannelId, request: Request) -> Option<Request> {
-            Some(request)
+        pub fn request(&mut self, _: Time, _: ChannelId, _: &mut Request) -> bool {
+            true
         }
 
         #[inline(always)]

@@ -583,16 +583,10 @@ impl World {
     pub fn send_up(&mut self, connection: u32, packet: Up) {
         let now = self.calendar.now();
         let link = &mut self.connections[connection as usize];
-        if (!link.live || link.void) && !matches!(packet, Up::Open { .. } | Up::Close { .. }) {
+        let closed = !link.live || link.void;
+        if closed && !matches!(packet, Up::Open { .. } | Up::Close { .. }) {
             // The client has not noticed yet that nobody listens.
-            if let Up::Request {
-                request: queuelab_core::Request::Publish { message, .. },
-                ..
-            } = packet
-            {
-                self.vanished(message.tag);
-            }
-            return;
+            return self.not_read(packet);
         }
         let arrives = link.up.send(now, packet, &self.network);
         if arrives == HELD {

@@ -256,35 +256,37 @@ impl Gamma {
 #[derive(Clone, Debug)]
 struct Table {
     /// Quantiles at i / KNOTS, for i from 0 to KNOTS; the outer ones are not used.
-    quantiles: Vec<f64>,
+    quantiles: Box<[f64; KNOTS as usize + 1]>,
 }
 
 impl Table {
     fn new(quantile: impl Fn(f64) -> f64) -> Table {
-        let knots = (0..=KNOTS).map(|knot| match knot {
-            0 | KNOTS => 0.0,
-            _ => quantile(f64::from(knot) / f64::from(KNOTS)),
-        });
+        let inner = |knot| (1..KNOTS as usize).contains(&knot);
         Table {
-            quantiles: knots.collect(),
+            quantiles: Box::new(std::array::from_fn(|knot| match inner(knot) {
+                true => quantile(knot as f64 / f64::from(KNOTS)),
+                false => 0.0,
+            })),
         }
     }
 
     #[inline]
     fn sample(&self, draw: &mut Draw, quantile: impl Fn(f64) -> f64) -> f64 {
         // The middles of 2^52 equal intervals: neither 0 nor 1 is among them.
-        let p = ((draw.next_u64() >> 12) as f64 + 0.5) * (1.0 / (1u64 << 52) as f64);
-        let place = p * f64::from(KNOTS);
-        let knot = place as usize;
+        let interval = draw.next_u64() >> 12;
+        let middle = interval as f64 + 0.5;
+        // Both factors are powers of two, so that nothing is rounded: the knot below is in the interval's upper bits.
+        let knot = (interval >> (52 - KNOTS.ilog2())) as usize;
         if !(TAIL..KNOTS as usize - TAIL).contains(&knot) {
-            return quantile(p);
+            return quantile(middle * (1.0 / (1u64 << 52) as f64));
         }
+        let place = middle * (f64::from(KNOTS) / (1u64 << 52) as f64);
         let (below, above) = (self.quantiles[knot], self.quantiles[knot + 1]);
         below + (above - below) * (place - knot as f64)
     }
 }
 
-/// Intervals of a quantile table.
+/// Intervals of a quantile table: a power of two.
 const KNOTS: u32 = 4096;
 
 /// Intervals at either end that are too curved for a straight line.

@@ -278,7 +278,7 @@ impl Broker {
             && connection.parked.is_none()
         {
             if let Some((number, request)) = connection.backlog.pop_front() {
-                self.request(
+                self.request_later(
                     ChannelId {
                         connection: id,
                         number,

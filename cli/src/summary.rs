@@ -174,14 +174,13 @@ impl<'a> Page<'a> {
         let named = format!("queuelab run {}", record.scenario.name);
         let scenario = figures::shell_word(&context.typed);
         let typed = format!("queuelab run {scenario}");
-        let mut commands: Vec<(String, String)> = record
-            .suggestions
-            .iter()
-            .map(|(command, question)| match command.strip_prefix(&named) {
-                Some(rest) => (format!("{typed}{rest}"), question.clone()),
-                None => (command.clone(), question.clone()),
-            })
-            .collect();
+        let other_seeds = verdict::other_seeds(self, &scenario).into_iter();
+        let suggested = record.suggestions.iter();
+        let suggested = suggested.map(|(command, question)| match command.strip_prefix(&named) {
+            Some(rest) => (format!("{typed}{rest}"), question.clone()),
+            None => (command.clone(), question.clone()),
+        });
+        let mut commands: Vec<(String, String)> = other_seeds.chain(suggested).collect();
         commands.push((format!("queuelab watch {scenario}"), "see it happen".into()));
 
         // What is too long to have its question beside it does not push the others away.

@@ -1,7 +1,7 @@
 //! `queuelab run` beyond one run: other seeds, other expectations, guesses, and what CI reads.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use snapbox::cmd::{Command, OutputAssert, cargo_bin};
@@ -38,7 +38,7 @@ fn json(output: &OutputAssert) -> Value {
     serde_json::from_str(&stdout(output)).expect("JSON")
 }
 
-fn read(folder: &PathBuf, file: &str) -> String {
+fn read(folder: &Path, file: &str) -> String {
     fs::read_to_string(folder.join(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
 }
 
@@ -279,7 +279,7 @@ fn guesses_are_asked_for_before_the_result() {
     let folder = folder("guess");
     let line = format!("run hello {SHORT} --replications 1 --guess");
     let run = command(&folder, &line)
-        .stdin("2ms\n\n1k\nyes\n")
+        .stdin("20ms\n\n1k\nyes\n")
         .assert()
         .code(0);
     assert_has(

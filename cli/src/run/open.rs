@@ -29,6 +29,10 @@ pub(super) fn open(folder: &Path) {
 }
 
 /// How it ended, if it does so at once: some openers go on for as long as the browser does.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "what is waited for is another program"
+)]
 fn outcome(mut child: Child) -> std::io::Result<Option<ExitStatus>> {
     let started = Instant::now();
     loop {

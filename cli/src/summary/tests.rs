@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use expect_test::{Expect, expect};
-use queuelab_record::{PredictionRecord, RunRecord, fixture};
+use queuelab_record::statistics::Precision;
+use queuelab_record::{PredictionRecord, Quantity, RunRecord, fixture};
 
 use super::*;
 
@@ -239,6 +240,125 @@ fn predictions_stand_beside_measurements() {
           warning   the queue `orders` is offered too much
     "#]]
     .assert_eq(&text(&page));
+}
+
+/// The flash sale with seeds 7 to 16, of which two take longer to drain than is expected.
+fn ten_seeds() -> Vec<RunRecord> {
+    let sale = fixture::flash_sale();
+    let run = |index: u64| {
+        let mut run = sale.clone();
+        run.seed = 7 + index;
+        run.queues[0].ready_max.0 += index * 37 % 11 * 300;
+        run.expectations[1].text = "drain_time of orders < 5m".into();
+        run.expectations[1].verdict = match index {
+            2 | 7 => Verdict::Fail,
+            _ => Verdict::Pass,
+        };
+        run
+    };
+    (0..10).map(run).collect()
+}
+
+#[test]
+fn other_seeds_stand_beside_this_run() {
+    let mut runs = ten_seeds();
+    let quantity = |metric: &str, of: Option<&str>| Quantity {
+        metric: metric.into(),
+        of: of.map(str::to_string),
+        phase: None,
+    };
+    runs[0].predictions = vec![PredictionRecord {
+        model: "fluid".into(),
+        metric: "backlog.max".into(),
+        of: Some("orders".into()),
+        phase: None,
+        value: 162_000.0,
+        kind: "fluid".into(),
+        source: "chance left aside".into(),
+        covers: String::new(),
+        assumptions: Vec::new(),
+    }];
+    let quantities = [
+        quantity("backlog.max", Some("orders")),
+        quantity("latency.end_to_end.p99", None),
+        quantity("latency.end_to_end.p99.99", None),
+    ];
+    let precision = Precision {
+        relative: 0.002,
+        ..Precision::default()
+    };
+    let context = Context {
+        ensemble: Some(Ensemble::of(&runs, &quantities, precision).unwrap()),
+        files: None,
+        ..context()
+    };
+    let page = Page {
+        record: &runs[0],
+        context: &context,
+        painter: Painter { color: false },
+    };
+    let sections = [
+        page.title(),
+        verdict::answer(&page),
+        theory::section(&page),
+        verdict::section(&page),
+    ];
+    let text = format!(
+        "{}\n{}",
+        sections.concat().join("\n"),
+        verdict_line(&runs[0], &context)
+    );
+    expect![[r#"
+        Flash sale · simulated 15m in 600 ms (1,500 × real time) · seed 7, intervals over seeds 7..16
+        A 20-fold order burst for one minute: is it absorbed, and how long does it take to drain?
+          UNDECIDED: drain_time of orders < 5m (4m05s; holds in 8 of 10 seeds; not in 9, 14). The
+          backlog peaked at 161,862 and was gone 4m05s after the burst.
+                                      this run   10 seeds, 95 %   predicted (fluid)
+          backlog.max of orders        161,862    163,302 ± 735             162,000
+          latency.end_to_end.p99       2m47.6s     2m47.6s ± 0s
+          latency.end_to_end.p99.99          —     3m03.2s ± 0s
+          warning   did not converge to ± 0.2 %: backlog.max of orders (± 0.5 %); about 51 replications
+                    would
+          warning   a percentile with fewer than 100 latencies beyond it hangs on a few messages, and is
+                    left out (p99.9 takes 100,000)
+          ✓ backlog.max of orders < 200_000   161,862
+          ? drain_time of orders < 5m         4m05s     holds in 8 of 10 seeds; not in 9, 14
+          faults    restart   crash of n1   4m – 4m20s   took no message; 742 were delivered again
+          trust     durability fsync · costs lan, uncalibrated · 1,630,184 events compared
+                    L = λW exact in 10 runs
+        UNDECIDED 1 of 2 met · trace 5f1c9e02 · repeat with --seed 7
+    "#]].assert_eq(&text);
+}
+
+#[test]
+fn one_long_steady_run_has_intervals_of_its_batches() {
+    let mut record = fixture::flash_sale();
+    record.queues.truncate(1);
+    record.warmup = queuelab_core::Span::from_secs(100);
+    record.predictions = vec![PredictionRecord {
+        model: "M/M/18".into(),
+        metric: "rate.acked".into(),
+        of: None,
+        phase: None,
+        value: 200.0,
+        kind: "exact".into(),
+        source: "Kleinrock".into(),
+        covers: String::new(),
+        assumptions: Vec::new(),
+    }];
+    let context = context();
+    let page = Page {
+        record: &record,
+        context: &context,
+        painter: Painter { color: false },
+    };
+    expect![[r#"
+        theory
+                       this run   batch means, 95 %   predicted (exact)
+          rate.acked      436/s       436/s ± 153/s               200/s   M/M/18
+          warning   neighbouring batches are alike: the run is too short for its intervals, which are too
+                    narrow; --replications 10 gives better ones
+    "#]].assert_eq(&format!("theory\n{}\n", theory::section(&page).join("\n")));
 }
 
 #[test]

@@ -216,7 +216,7 @@ fn warnings(page: &Page<'_>) -> Vec<String> {
     let mut shown = rows.iter().take(ROWS_MAX);
     if shown.any(|row| page.record.is_scarce(&row.quantity)) {
         warnings.push(
-            "p99.9 takes 100,000 messages: with fewer, a few of them decide it, and it is left out"
+            "a percentile with fewer than 100 latencies beyond it hangs on a few messages, and is left out (p99.9 takes 100,000)"
                 .into(),
         );
     }

@@ -2,7 +2,7 @@
 
 use queuelab_record::{Judgement, RunRecord, Verdict};
 
-use super::{INDENT, LABEL, Page};
+use super::{INDENT, LABEL, Page, figures};
 use crate::layout::{Align, Cell, Painter, Style, chain, fits, table, wrap};
 use crate::summary;
 
@@ -57,6 +57,34 @@ pub(super) fn section(page: &Page<'_>) -> Vec<String> {
     let trust = page.record.trust_in_words(page.context.ensemble.as_ref());
     lines.extend(page.labelled("trust", chain(&trust, page.context.width - super::LABEL)));
     lines
+}
+
+/// Where another seed shows what this one does not: commands that show it, with what for.
+pub(super) fn other_seeds(page: &Page<'_>, scenario: &str) -> Vec<(String, String)> {
+    let Some(ensemble) = &page.context.ensemble else {
+        return Vec::new();
+    };
+    let sets = page.record.scenario.overrides.iter();
+    let sets: String = sets
+        .map(|set| format!(" --set {}", figures::shell_word(set)))
+        .collect();
+    let other = |seeds: &[u64]| seeds.iter().copied().find(|seed| *seed != page.record.seed);
+    let violated = ensemble.violations.iter().find_map(|it| {
+        let seed = other(&it.seeds).filter(|_| !it.seeds.contains(&page.record.seed))?;
+        let command = format!("queuelab hunt {scenario}{sets} --first-seed {seed} --seeds 1");
+        Some((command, format!("How is {} violated?", it.invariant)))
+    });
+    let mut expectations = page.record.expectations.iter().zip(&ensemble.expectations);
+    let chance = expectations.find_map(|(own, all)| {
+        let anomaly = own.text.trim_start().starts_with("violates ");
+        let seed = other(&all.unmet).filter(|_| own.verdict == Verdict::Pass && !anomaly)?;
+        let command = format!("queuelab run {scenario}{sets} --seed {seed}");
+        Some((
+            command,
+            format!("What is different where {} fails?", own.text),
+        ))
+    });
+    violated.into_iter().chain(chance).collect()
 }
 
 /// `PASS 4 of 4 · trace 5f1c9e02 · repeat with --seed 7`

@@ -9,7 +9,7 @@ use crate::Plot;
 use crate::axis::{Scale, values};
 use crate::canvas::{Align, Font, GREY, GRID, INK, PALETTE, QUIET, WIDTH, picture};
 use crate::frame::{Entry, Frame, LABEL, Look, heading_of, x_axis};
-use crate::hover::Reading;
+use crate::hover::{Hover, Labels, Reading};
 use crate::sweep::middle;
 
 /// The pictures of a comparison, one per metric in which designs could be compared (the first eight): how far each is from the reference,
@@ -153,8 +153,29 @@ fn draw(comparison: &Comparison, index: usize, metric: &MetricComparison) -> Plo
             let text = canvas.fitted(&text, font, 290.0);
             canvas.text(&text, (frame.right + 20.0, y), font, Align::Left);
         }
-        None
+        Some(hover(comparison, metric, frame, height))
     })
+}
+
+/// Each design's difference, and what it measured.
+fn hover(comparison: &Comparison, metric: &MetricComparison, frame: Frame, height: f64) -> Hover {
+    let reading = Reading::from(metric.unit);
+    let rows = 0..comparison.variants.len();
+    let places = rows.map(|row| frame.top + height * (row as f64 + 0.5));
+    let labels = comparison.variants.iter().map(|it| it.label.clone());
+    let mut hover = Hover::down(frame, places.collect(), Labels::Text(labels.collect()));
+    let interval = |it: &Option<Contrast>| it.map(|it| it.interval);
+    let intervals = metric.differences.iter().map(interval);
+    let differences = intervals.clone().map(|it| Some(it?.estimate));
+    hover.series("difference", INK, reading, differences);
+    let halves = intervals.map(|it| Some(it?.half_width));
+    hover.series("±", QUIET, reading, halves);
+    let measured = comparison.variants.iter().map(|variant| {
+        let ensemble = variant.ensemble.as_ref()?;
+        Some(middle(ensemble.metric(&metric.quantity)?)?.0)
+    });
+    hover.series("measured", GREY, reading, measured);
+    hover
 }
 
 const BETTER: RGBColor = PALETTE[1];

@@ -398,7 +398,7 @@ impl Sheet<'_> {
                     (None, Some(metric)) if metric.never > 0 => "never".into(),
                     _ => "—".into(),
                 };
-                let ink = if depth > 0.5 { PAPER } else { INK };
+                let ink = if depth > 0.62 { PAPER } else { INK };
                 let font = Font::plain(if width < 90.0 { 13.0 } else { 16.0 }, ink);
                 if canvas.width_of(&text, font) < width - 4.0 && height > 16.0 {
                     let middle = (left + width / 2.0, upper + height / 2.0);

@@ -1,5 +1,6 @@
 //! The page of a run: what stands in it, and that it is the same each time.
 
+use expect_test::expect_file;
 use queuelab_plot::{plots, report};
 use queuelab_record::statistics::Precision;
 use queuelab_record::{Ensemble, Environment, Quantity, RunRecord, fixture};
@@ -59,6 +60,19 @@ fn equal_records_give_equal_pages() {
         assert_eq!(page, report(&record.clone(), None, None));
         assert!(page.len() < 1_500_000, "{}", page.len());
     }
+}
+
+/// All that is written, and each picture by its size and hash: `UPDATE_EXPECT=1 cargo test -p queuelab-plot` after a change that is meant.
+#[test]
+fn the_page_is_as_it_was() {
+    let record = fixture::flash_sale();
+    let page = report(&record, Some(&ensemble(&record)), None);
+    let mut text = skeleton(&page).join("\n") + "\n\n";
+    for plot in plots(&record) {
+        let hash = xxhash_rust::xxh3::xxh3_64(plot.svg.as_bytes());
+        text += &format!("{} {} bytes {hash:016x}\n", plot.name, plot.svg.len());
+    }
+    expect_file!["snapshots/flash_sale.txt"].assert_eq(&text);
 }
 
 #[test]

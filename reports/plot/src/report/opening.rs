@@ -34,7 +34,7 @@ pub(super) fn section(record: &RunRecord, ensemble: Option<&Ensemble>) -> String
         "<p class=\"answer {class}\"><span class=\"badge {class}\">{sign} {word}</span> {}</p>",
         escaped(&record.answer_in_words(&judgements))
     );
-    html.push_str(&cards(record));
+    html.push_str(&cards(record, ensemble));
     html.push_str(&verdicts(&judgements));
     html.push_str("</header>\n");
     html
@@ -80,7 +80,7 @@ struct Card {
 }
 
 /// Those that the scenario's expectations are about, then what one asks of every run; three in all.
-fn cards(record: &RunRecord) -> String {
+fn cards(record: &RunRecord, ensemble: Option<&Ensemble>) -> String {
     let mut cards: Vec<Card> = Vec::new();
     for expectation in &record.expectations {
         let Some((quantity, limit)) = split(&expectation.text) else {
@@ -91,10 +91,10 @@ fn cards(record: &RunRecord) -> String {
             key: metric.into(),
             name: named(&quantity),
             figure: expectation.measured.clone(),
-            note: format!("expected {limit}"),
+            note: format!("expected {limit}{}", over_seeds(&quantity, ensemble)),
         });
     }
-    cards.extend(usual(record));
+    cards.extend(usual(record, ensemble));
     let mut shown: Vec<&Card> = Vec::new();
     for card in &cards {
         let new = shown.iter().all(|other| other.key != card.key);
@@ -117,7 +117,7 @@ fn cards(record: &RunRecord) -> String {
 }
 
 /// What one asks of every run.
-fn usual(record: &RunRecord) -> Vec<Card> {
+fn usual(record: &RunRecord, ensemble: Option<&Ensemble>) -> Vec<Card> {
     let mut cards = Vec::new();
     let mut add = |metric: &str, note: String| {
         if let Ok(measured @ Measured::Value { .. }) = record.metric(metric, None, None) {
@@ -125,7 +125,7 @@ fn usual(record: &RunRecord) -> Vec<Card> {
                 key: metric.into(),
                 name: named(metric),
                 figure: measured.to_string(),
-                note,
+                note: note + &over_seeds(metric, ensemble),
             });
         }
     };
@@ -148,6 +148,18 @@ fn usual(record: &RunRecord) -> Vec<Card> {
     add("rate.acked", "on average over the run".into());
     add("utilisation", "of consumers' time".into());
     cards
+}
+
+/// ` · 180,052 ± 225 over 10 seeds`, if it was asked about.
+fn over_seeds(quantity: &str, ensemble: Option<&Ensemble>) -> String {
+    let shown = ensemble.and_then(|ensemble| {
+        let mut metrics = ensemble.metrics.iter();
+        let metric = metrics.find(|it| it.quantity.to_string() == quantity)?;
+        metric.interval?;
+        let seeds = ensemble.seeds.len();
+        Some(format!(" · {} over {seeds} seeds", metric.shown()))
+    });
+    shown.unwrap_or_default()
 }
 
 /// `drain_time < 5m` as `drain_time` and `< 5m`; nothing of invariants.

@@ -303,7 +303,8 @@ impl<E: Copy> Heap<E> {
     #[inline]
     fn replace_first(&mut self, entry: Scheduled<E>) {
         let mut hole = ROOT;
-        while let Some([a, b, c, d]) = self.families.get(hole - 2) {
+        while let Some(children) = self.families.get(hole - 2) {
+            let [a, b, c, d] = children;
             // A tournament compiles to conditional moves: which child is the smallest cannot be predicted.
             let left = if b.key < a.key {
                 (1, b.key)
@@ -319,9 +320,9 @@ impl<E: Copy> Heap<E> {
             if entry.key <= key {
                 break;
             }
-            let place = (hole - 2) * ARITY + child;
-            *self.at(hole) = *self.at(place);
-            hole = place;
+            let smallest = children[child % ARITY];
+            *self.at(hole) = smallest;
+            hole = (hole - 2) * ARITY + child;
         }
         *self.at(hole) = entry;
     }

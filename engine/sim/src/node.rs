@@ -460,9 +460,9 @@ impl World {
         }
     }
 
-    fn arrives(&mut self, arrival: Arrival) {
+    fn arrives(&mut self, mut arrival: Arrival) {
         if self.node.cpu_is_free && !self.node.paused {
-            self.handle(arrival);
+            self.handle(&mut arrival);
             return self.end_at_once();
         }
         self.waits(arrival);
@@ -476,6 +476,7 @@ impl World {
     }
 
     /// An input waits for its core, if that is not idle.
+    #[inline(always)]
     fn waits(&mut self, arrival: Arrival) {
         let core = self.node.core_of(&arrival);
         let slot = &mut self.node.cores[core];
@@ -525,7 +526,7 @@ impl World {
             let sending = match self.node.cores[core].stage {
                 Stage::Idle => return,
                 Stage::Input => match self.node.cores[core].batch.pop_front() {
-                    Some(arrival) => self.handle(arrival),
+                    Some(mut arrival) => self.handle(&mut arrival),
                     None => Span::ZERO,
                 },
                 Stage::Flush => self.flush(),
@@ -703,9 +704,9 @@ impl World {
     }
 
     #[inline(always)]
-    fn handle(&mut self, mut arrival: Arrival) -> Span {
+    fn handle(&mut self, arrival: &mut Arrival) -> Span {
         let now = self.calendar.now();
-        match &mut arrival {
+        match arrival {
             Arrival::Packet(packet) => return self.handle_packet(packet),
             Arrival::Log => {
                 let (written, synced) = self.node.disk.progress();

@@ -154,17 +154,21 @@ impl Log {
         LogPosition(self.last.0 + 1)
     }
 
-    /// Appends.
-    fn persist(&mut self, entry: Entry, needs_sync: bool, out: &mut Vec<Output>) {
+    /// Appends what `make` says: entries are large, and this one is written where it stays.
+    #[inline(always)]
+    fn persist(&mut self, make: impl FnOnce() -> Entry, needs_sync: bool, out: &mut Vec<Output>) {
         self.last = self.next();
         self.needs_sync |= needs_sync;
         let position = self.last;
-        append(out, || Output::Persist { position, entry });
+        append(out, || Output::Persist {
+            position,
+            entry: make(),
+        });
     }
 
     /// Appends; the effect waits for the disk, whatever its queue asks for.
     pub(super) fn persist_synced(&mut self, entry: Entry, effect: Effect, out: &mut Vec<Output>) {
-        self.persist(entry, true, out);
+        self.persist(|| entry, true, out);
         self.unsynced.push_back((self.last, effect));
     }
 
@@ -271,7 +275,7 @@ impl Broker {
             self.transaction.needs_sync |= needs_sync;
             return self.transaction.commands.push(command);
         }
-        self.log.persist(Entry::One(command), needs_sync, out);
+        self.log.persist(|| Entry::One(command), needs_sync, out);
     }
 
     /// Whether an entry of a queue has to be synced at the batch's end; if its interval's end will do, that is seen to.
@@ -314,7 +318,7 @@ impl Broker {
         };
         if let Some(entry) = entry {
             let needs_sync = std::mem::take(&mut self.transaction.needs_sync);
-            self.log.persist(entry, needs_sync, out);
+            self.log.persist(|| entry, needs_sync, out);
         }
         let mut effects = std::mem::take(&mut self.transaction.effects);
         for (effect, logged) in effects.drain(..) {
@@ -331,13 +335,26 @@ impl Broker {
         command: Option<Command>,
         out: &mut Vec<Output>,
     ) {
+        self.commit_made(effect, command.map(|command| || command), out);
+    }
+
+    /// The same of a command that is made where it stays: commands are large.
+    #[inline(always)]
+    pub(super) fn commit_made(
+        &mut self,
+        effect: Effect,
+        make: Option<impl FnOnce() -> Command>,
+        out: &mut Vec<Output>,
+    ) {
         if self.transaction.held {
-            return self.propose(effect, command);
+            return self.propose(effect, make.map(|make| make()));
         }
         debug_assert!(self.transaction.effects.is_empty() && self.transaction.commands.is_empty());
-        let logged = command.is_some();
-        if let Some(command) = command {
-            self.commit_done(command, out);
+        let logged = make.is_some();
+        if let Some(make) = make {
+            let durability = self.queues[effect.copy().queue.index()].config.durability;
+            let needs_sync = self.syncs_at_once(durability);
+            self.log.persist(|| Entry::One(make()), needs_sync, out);
         }
         self.enact(effect, logged, out);
     }

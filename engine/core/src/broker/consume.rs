@@ -420,9 +420,9 @@ impl Broker {
         };
         match settlement {
             Settlement::Ack => {
-                let command = slot.logged().then_some(Command::Remove { copy });
+                let make = slot.logged().then_some(|| Command::Remove { copy });
                 let reason = Removal::Acked;
-                self.commit_one(Effect::Remove { copy, reason }, command, out);
+                self.commit_made(Effect::Remove { copy, reason }, make, out);
             }
             Settlement::Requeue => self.give_back(copy, out),
             Settlement::Reject => {

@@ -122,8 +122,8 @@ impl Broker {
                 let (effect, command) = self.append(*target, message, origin, None, out);
                 self.commit_one(effect, command, out);
             } else {
-                let (effect, command) = self.enter(*target, message, origin, None, out);
-                self.commit_one(effect, command, out);
+                let (effect, make) = self.enter(*target, message, origin, None, out);
+                self.commit_made(effect, make, out);
             }
         } else if !targets.is_empty() {
             self.place_all(
@@ -300,11 +300,12 @@ impl Broker {
         if self.queues[queue.index()].stream.is_some() {
             self.append(queue, message, origin, from, out)
         } else {
-            self.enter(queue, message, origin, from, out)
+            let (effect, make) = self.enter(queue, message, origin, from, out);
+            (effect, make.map(|make| make()))
         }
     }
 
-    /// The same in a queue that is no stream.
+    /// The same in a queue that is no stream; the command is still to be made.
     // Always inlined: what it takes and returns is large, and most of the result is empty, most of the time.
     #[inline(always)]
     fn enter(
@@ -314,7 +315,7 @@ impl Broker {
         origin: Origin,
         from: Option<MessageCopy>,
         out: &mut Vec<Output>,
-    ) -> (Effect, Option<Command>) {
+    ) -> (Effect, Option<impl FnOnce() -> Command + use<>>) {
         let tag = message.tag;
         let next = self.log.next();
         let state = &mut self.queues[queue.index()];
@@ -326,11 +327,13 @@ impl Broker {
         self.weigh(queue, before);
         let copy = MessageCopy { queue, serial };
         self.observe(Event::Proposed { tag, copy, from }, out);
-        let command = for_log.map(|message| Command::Enqueue {
-            copy,
-            message,
-            times,
+        let make = for_log.map(|message| {
+            move || Command::Enqueue {
+                copy,
+                message,
+                times,
+            }
         });
-        (Effect::Enqueue { copy, origin }, command)
+        (Effect::Enqueue { copy, origin }, make)
     }
 }

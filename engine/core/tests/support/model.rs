@@ -1199,9 +1199,9 @@ impl Model {
                     if !newcomer && self.find(source).is_none() {
                         return self.resolve(origin);
                     }
-                    self.queues[source.queue.index()]
-                        .copies
-                        .retain(|copy| copy.serial != source.serial);
+                    if !newcomer {
+                        self.forget(source);
+                    }
                     self.observe(Event::Removed {
                         tag,
                         copy: source,

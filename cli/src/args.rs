@@ -34,7 +34,7 @@ pub(crate) enum Command {
     /// Run scenarios in virtual time; print what they show and write the measurements to a folder.
     #[command(after_help = RUN)]
     Run(Run),
-    /// Watch a scenario in the terminal as it runs: pause, step, change the speed.
+    /// Watch a scenario in the terminal as it runs: pause, step, go back, inject faults.
     #[command(after_help = WATCH)]
     Watch(Watch),
     /// Look for violations of invariants in many seeds; make one small, explain it and save it.
@@ -48,6 +48,9 @@ pub(crate) enum Command {
     /// Say what queueing theory predicts of scenarios, without running them.
     #[command(after_help = PREDICT)]
     Predict(Predict),
+    /// Write what runs measured in another format: CSV, JSON, OpenMetrics, hgrm, Parquet.
+    #[command(after_help = crate::export::EXPORT)]
+    Export(crate::export::Export),
     /// List the shipped scenarios.
     #[command(after_help = LIST)]
     List(List),

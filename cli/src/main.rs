@@ -8,19 +8,24 @@
 )]
 
 mod args;
+mod baseline;
+#[allow(dead_code, reason = "what runs many scenarios comes next")]
 mod batch;
 mod capsule;
 mod catalogue;
 mod check;
 mod ci;
 mod closing;
+mod compare;
 mod folder;
 mod generate;
+mod host;
 mod hunt;
 mod layout;
 mod machine;
 mod outcome;
 mod panics;
+mod parting;
 mod predict;
 mod progress;
 mod replay;
@@ -30,6 +35,7 @@ mod start;
 mod story;
 mod summary;
 mod terminal;
+mod vary;
 mod watch;
 
 use std::process::ExitCode;

@@ -59,6 +59,9 @@ pub(crate) struct Compare {
         hide_possible_values = true
     )]
     format: Format,
+    /// Draw no plots (SVG and PNG); the report has its own.
+    #[arg(long)]
+    no_plots: bool,
     /// Show no progress, and only the verdict.
     #[arg(long, short)]
     quiet: bool,
@@ -80,7 +83,8 @@ truth in 95 of 100 comparisons. A difference counts as found if chance would sho
 fewer than 5 % of all comparisons like this one, all its rows together (Holm's correction).
 \"No difference found\" is not \"the same\": more --replications see smaller ones.
 
-A design whose keys the language refuses keeps a column that says so. Results go to DIR/NAME-compare-SEED: compare.json.
+A design whose keys the language refuses keeps a column that says so. Results go
+to DIR/NAME-compare-SEED: compare.json, report.html and the plots.
 
 Exit status: 0 all designs meet their expectations, 1 one does not, 2 wrong usage or bad input,
 3 undecided: one is refused, or meets an expectation with the first seed but not with all.";
@@ -131,7 +135,19 @@ pub(crate) fn compare(args: &Compare, color: ColorChoice) -> anyhow::Result<Stat
     let comparison = Comparison::of(entrants, &tested, confidence)?;
     let file = folder.join("compare.json");
     write_file(&file, comparison.to_json().as_bytes())?;
-    print(args, &comparison, &folder, started.elapsed(), color)?;
+    let plots = match args.no_plots {
+        true => Vec::new(),
+        false => queuelab_plot::comparison_plots(&comparison),
+    };
+    let report = queuelab_plot::comparison_report(&comparison);
+    let drawn = folder::write_report(&folder, &report, &plots)?;
+    print(
+        args,
+        &comparison,
+        (&folder, &drawn),
+        started.elapsed(),
+        color,
+    )?;
     let suites = suite::suites(&comparison, &ci::command_line(), started.elapsed());
     args.ci.report(&suites)?;
     Ok(args.ci.status(verdict(&comparison)))
@@ -140,13 +156,14 @@ pub(crate) fn compare(args: &Compare, color: ColorChoice) -> anyhow::Result<Stat
 fn print(
     args: &Compare,
     comparison: &Comparison,
-    folder: &Path,
+    (folder, drawn): (&Path, &[String]),
     wall: Duration,
     color: ColorChoice,
 ) -> anyhow::Result<()> {
     let shown = text::Shown {
         comparison,
         folder: format!("{}/", folder.display()),
+        plots: drawn.iter().filter(|name| name.ends_with(".svg")).count(),
         wall,
         width: terminal::width(),
         painter: crate::layout::Painter {

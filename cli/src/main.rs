@@ -9,7 +9,6 @@
 
 mod args;
 mod baseline;
-#[allow(dead_code, reason = "what runs many scenarios comes next")]
 mod batch;
 mod capsule;
 mod catalogue;

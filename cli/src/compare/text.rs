@@ -16,6 +16,8 @@ use super::{verdict, verdict_of, verdict_of_expectation};
 pub(super) struct Shown<'a> {
     pub(super) comparison: &'a Comparison,
     pub(super) folder: String,
+    /// How many were drawn.
+    pub(super) plots: usize,
     pub(super) wall: Duration,
     pub(super) width: usize,
     pub(super) painter: Painter,
@@ -30,7 +32,15 @@ impl Shown<'_> {
         lines.extend(self.differences());
         lines.extend(self.refusals());
         lines.extend(self.remarks());
-        lines.push(format!("  files  {}  compare.json", self.folder));
+        let plots = match self.plots {
+            0 => String::new(),
+            1 => "  1 plot".into(),
+            plots => format!("  {plots} plots"),
+        };
+        lines.push(format!(
+            "{INDENT}files  {}  compare.json  report.html{plots}",
+            self.folder
+        ));
         lines.join("\n") + "\n" + &self.verdict_line()
     }
 
@@ -417,6 +427,7 @@ mod tests {
         let shown = Shown {
             comparison: &comparison,
             folder: "out/flash-sale-compare-7/".into(),
+            plots: 3,
             wall: Duration::from_millis(2_300),
             width,
             painter: Painter { color: false },
@@ -448,7 +459,7 @@ mod tests {
                                        activemq       +225 ms ± 349 ms   no difference found
 
               refused rabbitmq-quorum: replication is not there yet
-              files  out/flash-sale-compare-7/  compare.json
+              files  out/flash-sale-compare-7/  compare.json  report.html  3 plots
             FAIL 0 of 3 designs meet all their expectations · 1 refused · 3 of 6 differences found
         "#]].assert_eq(&page(140));
     }

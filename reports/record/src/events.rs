@@ -101,7 +101,7 @@ impl EventTrace {
         })
     }
 
-    /// As bytes, about five per event: column by column, differences in as few bytes as they need, deflated.
+    /// As bytes, three or four per event: column by column, differences in as few bytes as they need, deflated.
     pub fn encode(&self) -> Vec<u8> {
         let mut plain = Vec::with_capacity(64 + 8 * self.blocks.len() + 9 * self.first.len());
         plain.extend(self.hash.to_le_bytes());

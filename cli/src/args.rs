@@ -9,6 +9,7 @@ use queuelab_core::Span;
 use crate::ci::Ci;
 use crate::report::Report;
 use crate::terminal::ColorChoice;
+use crate::{baseline, compare};
 
 /// A workbench for message-queue designs: one scenario file, a real broker, virtual time.
 #[derive(Debug, Parser)]
@@ -48,6 +49,12 @@ pub(crate) enum Command {
     Replay(Replay),
     /// Draw the report and the plots of runs again.
     Report(Report),
+    /// Compare designs under the same load: what they measure, lose and reorder, and which differences chance would not show.
+    #[command(after_help = compare::HELP)]
+    Compare(compare::Compare),
+    /// Keep what scenarios do and measure, and tell what a change to queuelab or to them has changed.
+    #[command(after_help = baseline::HELP)]
+    Baseline(baseline::Baseline),
     /// Say what queueing theory predicts of scenarios, without running them.
     #[command(after_help = PREDICT)]
     Predict(Predict),
@@ -379,7 +386,7 @@ Examples:
   queuelab man --out ~/.local/share/man/man1";
 
 /// Any number of 64 bits.
-fn seed(text: &str) -> Result<u64, String> {
+pub(crate) fn seed(text: &str) -> Result<u64, String> {
     text.parse()
         .map_err(|_| format!("a seed is a whole number from 0 to {}", u64::MAX))
 }

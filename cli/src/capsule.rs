@@ -26,6 +26,9 @@ pub(crate) struct Capsule {
     pub(crate) expected: Violation,
     /// The hash of all events, up to the violation.
     pub(crate) trace_hash: String,
+    /// The events of the calendar up to the violation, packed: what tells two runs apart that read the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) events: Option<String>,
     /// What happens, up to the violation.
     pub(crate) trace: Vec<Line>,
 }
@@ -88,6 +91,9 @@ impl Capsule {
         ] {
             text.push_str(&format!("  \"{name}\": {},\n", value[name]));
         }
+        if let Some(events) = value.get("events") {
+            text.push_str(&format!("  \"events\": {events},\n"));
+        }
         let lines = self.trace.iter().map(serde_json::to_string);
         let lines: Vec<String> = lines.collect::<Result<_, _>>()?;
         text.push_str(&format!(
@@ -148,6 +154,7 @@ pub(crate) const LINES: usize = 10_000;
 #[cfg(test)]
 mod tests {
     use queuelab_core::Time;
+    use queuelab_record::EventTrace;
     use queuelab_sim::{Broken, Knob, Mask, Operation};
 
     use super::*;
@@ -180,6 +187,7 @@ mod tests {
                 text: "at 3ns: gone".into(),
             },
             trace_hash: "0123".into(),
+            events: Some(EventTrace::default().to_text()),
             trace: vec![
                 Line(Time(1), Some(3), "sent".into()),
                 Line(Time(2), None, "fault".into()),
@@ -191,6 +199,13 @@ mod tests {
     fn what_is_written_is_read_again() {
         let text = capsule().to_json().unwrap();
         assert_eq!(Capsule::parse(&text).unwrap(), capsule());
+        // Capsules of before events were kept.
+        let without = Capsule {
+            events: None,
+            ..capsule()
+        };
+        let text = without.to_json().unwrap();
+        assert_eq!(Capsule::parse(&text).unwrap(), without);
     }
 
     /// Any text with a byte changed, cut or doubled is read or refused, and what is read runs or is refused.

@@ -16,6 +16,7 @@ use clap::{Args, ValueEnum};
 use queuelab_record::Verdict;
 
 use crate::outcome::Status;
+use crate::summary::shell_word;
 use crate::terminal;
 
 /// The layout of what `--format json` prints, in every command; raised when a program that reads an older one would be misled.
@@ -163,6 +164,14 @@ impl Ci {
         let given = self.step_summary.clone();
         given.or_else(|| of_step().filter(|_| annotates))
     }
+}
+
+/// What was typed, to type it again.
+pub(crate) fn command_line() -> String {
+    let words = std::env::args_os().skip(1);
+    let words = words.map(|word| shell_word(&word.to_string_lossy()));
+    let words: Vec<String> = words.collect();
+    format!("queuelab {}", words.join(" "))
 }
 
 /// Where expectation `text` of a scenario stands: `typed` is the scenario as it was typed, `source` its text. Nowhere if it is of the

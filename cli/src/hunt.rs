@@ -204,6 +204,7 @@ impl<'a> Ground<'a> {
             plan: shrunk.plan.clone(),
             expected: expected.clone(),
             trace_hash: outcome.trace_hash,
+            events: outcome.events.map(|events| events.to_text()),
             trace,
         };
         let name = format!("{}-{seed}-{}.json", self.scenario.name, slug(broken));

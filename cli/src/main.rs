@@ -8,20 +8,24 @@
 )]
 
 mod args;
+mod baseline;
 mod batch;
 mod capsule;
 mod catalogue;
 mod check;
 mod ci;
 mod closing;
+mod compare;
 mod export;
 mod folder;
 mod generate;
+mod host;
 mod hunt;
 mod layout;
 mod machine;
 mod outcome;
 mod panics;
+mod parting;
 mod predict;
 mod progress;
 mod replay;
@@ -32,6 +36,7 @@ mod story;
 mod summary;
 mod sweep;
 mod terminal;
+mod vary;
 mod watch;
 
 use std::process::ExitCode;

@@ -1,6 +1,9 @@
 //! `queuelab replay`: a violation again.
 
+use std::sync::Arc;
+
 use anyhow::bail;
+use queuelab_record::EventTrace;
 use queuelab_scenario::Scenario;
 use queuelab_sim::{Line, Outcome, Violation, Watch, attempt};
 
@@ -9,6 +12,7 @@ use crate::capsule::{self, Capsule};
 use crate::layout::{Painter, Style};
 use crate::outcome::Status;
 use crate::panics::quietly;
+use crate::parting;
 use crate::story::{message, story};
 use crate::terminal::{self, ColorChoice};
 
@@ -72,7 +76,7 @@ fn report(
             shown(now)
         ));
     } else if !same {
-        text.push_str("  the same events as then, but not to the last bit\n");
+        text.push_str(&unseen(capsule, scenario, outcome));
     }
     if let Some(violation) = found.or(outcome.violations.first()) {
         text.push('\n');
@@ -81,6 +85,23 @@ fn report(
         }
     }
     text
+}
+
+/// What reads the same and is not: where the events of the calendar part.
+fn unseen(capsule: &Capsule, scenario: &Scenario, outcome: &Outcome) -> String {
+    let then = capsule.events.as_deref().map(EventTrace::from_text);
+    let parting = match (then, &outcome.events) {
+        (Some(Ok(then)), Some(now)) => then.parting(now),
+        _ => None,
+    };
+    let planned = capsule.plan.apply(&Arc::new(scenario.clone()));
+    match parting {
+        Some(parting) => {
+            let told = parting::lines(&planned, &parting).into_iter();
+            told.map(|line| format!("  {line}\n")).collect()
+        }
+        None => "  the same events as then, but not to the last bit\n".into(),
+    }
 }
 
 /// The first place in which two traces differ, as far as the capsule kept its own.

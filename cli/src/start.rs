@@ -8,7 +8,10 @@ use clap::{CommandFactory, FromArgMatches};
 use crate::args::{Cli, Command};
 use crate::outcome::Status;
 use crate::terminal::{self, ColorChoice};
-use crate::{catalogue, check, export, generate, hunt, panics, predict, replay, report, run, sweep, watch};
+use crate::{
+    baseline, catalogue, check, compare, export, generate, hunt, panics, predict, replay, report,
+    run, sweep, watch,
+};
 
 /// Does what `arguments` (with the program's name first) say.
 pub(crate) fn start(arguments: Vec<OsString>) -> ExitCode {
@@ -44,6 +47,8 @@ fn act(cli: Cli) -> anyhow::Result<Status> {
         Some(Command::Hunt(args)) => hunt::hunt(&args, color),
         Some(Command::Replay(args)) => replay::replay(&args, color),
         Some(Command::Report(args)) => report::report(&args),
+        Some(Command::Compare(args)) => compare::compare(&args, color),
+        Some(Command::Baseline(args)) => baseline::baseline(&args, color),
         Some(Command::Predict(args)) => predict::predict(&args, color),
         Some(Command::Export(args)) => export::export(&args),
         Some(Command::List(args)) => catalogue::list(&args),
@@ -59,7 +64,14 @@ fn act(cli: Cli) -> anyhow::Result<Status> {
 /// An error as the terminal shows it. Errors in scenarios bring their own form, with the place and the offending text.
 fn rendered(error: &anyhow::Error, color: bool) -> String {
     match error.downcast_ref::<queuelab_scenario::Error>() {
-        Some(error) => format!("{}\n", error.render(color).trim_end()),
+        Some(refused) => {
+            let text = format!("{}\n", refused.render(color).trim_end());
+            // Where several readings of a scenario are at stake, the context says which it is.
+            match error.to_string() {
+                context if context == refused.to_string() => text,
+                context => format!("{text}note: {context}\n"),
+            }
+        }
         None if color => format!("\x1b[1m\x1b[31merror:\x1b[0m {error:#}\n"),
         None => format!("error: {error:#}\n"),
     }

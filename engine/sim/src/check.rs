@@ -105,6 +105,8 @@ pub struct Check {
     rules: Vec<Rules>,
     /// The last first delivery of a producer's messages with one key: by queue, reader, producer and key.
     order: BTreeMap<(u32, u32, usize, u32), u64>,
+    /// How many first deliveries came after a later one of the same key, by queue.
+    reordered: Vec<u64>,
     /// Whether the streams of a group have one reader each.
     partitioned: Vec<bool>,
     /// By group and stream: the generation, and the connection of the member that reads it.
@@ -248,6 +250,7 @@ impl Check {
             unacked: vec![Ledger::new(); subscriptions],
             rules,
             order: BTreeMap::new(),
+            reordered: vec![0; queues],
             partitioned: Vec::new(),
             owners: BTreeMap::new(),
             members: BTreeMap::new(),
@@ -586,9 +589,14 @@ impl Check {
     /// A consumer (of reader `reader`, in a stream) has a message in its hands for the first time.
     #[inline]
     pub fn first_received(&mut self, now: Time, tag: Tag, copy: MessageCopy, reader: u32) {
-        if self.enabled && self.rules[copy.queue.index()].ordered {
+        if self.enabled && self.rules[copy.queue.index()].follows_order {
             self.mind_order(now, tag, copy, reader);
         }
+    }
+
+    /// How many first deliveries from a queue broke the order of their keys; `None` where nobody counted.
+    pub fn reordered(&self, queue: usize) -> Option<u64> {
+        (self.enabled && self.rules[queue].follows_order).then(|| self.reordered[queue])
     }
 
     fn mind_order(&mut self, now: Time, tag: Tag, copy: MessageCopy, reader: u32) {
@@ -603,6 +611,10 @@ impl Check {
         let of = (copy.queue.0, reader, tag.producer(), key);
         let last = self.order.insert(of, tag.sequence());
         let in_order = last.is_none_or(|last| last < tag.sequence());
+        self.reordered[queue] += u64::from(!in_order);
+        if !self.rules[queue].ordered {
+            return;
+        }
         self.compare(
             Invariant::OrderPerKey,
             Place::of(now, queue, tag),
@@ -995,6 +1007,7 @@ mod tests {
     fn a_key_out_of_order_is_seen() {
         let mut check = check(Rules {
             ordered: true,
+            follows_order: true,
             ..Rules::default()
         });
         for (sequence, key) in [(0, 1), (1, 2), (2, 1)] {
@@ -1006,6 +1019,7 @@ mod tests {
         check.first_received(NOW, Tag::new(0, 0), COPY, 0);
         assert_eq!(violations(&check, Invariant::OrderPerKey), 1);
         assert_eq!(compared(&check, Invariant::OrderPerKey), 3);
+        assert_eq!(check.reordered(0), Some(1));
     }
 
     #[test]

@@ -36,3 +36,4 @@ pub use planted::{Bug, Seen};
 pub use shrink::{Failure, Shrunk, shrink};
 pub use simulation::{LogLine, Options, Simulation, Watch};
 pub use swarm::swarm;
+pub use trace::in_words;

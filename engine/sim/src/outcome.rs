@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use queuelab_core::Time;
-use queuelab_record::{RunRecord, Verdict};
+use queuelab_record::{EventTrace, RunRecord, Verdict};
 use queuelab_scenario::{Claim, Fault, Scenario};
 use serde::{Deserialize, Serialize};
 
@@ -65,6 +65,8 @@ pub struct Outcome {
     pub fired: Vec<String>,
     /// The rolling hash of all events.
     pub trace_hash: String,
+    /// The events, if they were asked for.
+    pub events: Option<EventTrace>,
     /// What happened, if that was asked for.
     pub lines: Vec<Line>,
     /// The operations that took place, if that was asked for.
@@ -120,6 +122,7 @@ pub fn attempt(
             activations: Vec::new(),
             fired: Vec::new(),
             trace_hash: String::new(),
+            events: None,
             lines: Vec::new(),
             operations: Vec::new(),
         },
@@ -176,6 +179,7 @@ fn finish(mut simulation: Simulation, until: Option<&Broken>) -> Outcome {
         }),
         trace_hash: record.map_or_else(String::new, |record| record.trace_hash),
         activations: simulation.activations(),
+        events: simulation.events(),
         lines: simulation.history().to_vec(),
         operations: simulation.operations().to_vec(),
     }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use queuelab_core::{Durability, QueueId, Span, Time};
 use queuelab_record::{
-    AlarmRecord, ConsumerRecord, GroupRecord, Latencies, LittlesLaw, Load, NodeRecord, Outcomes,
-    PhaseInfo, PriorityRecord, ProducerRecord, QueueRecord, RunRecord, SCHEMA_VERSION,
+    AlarmRecord, ConsumerRecord, EventTrace, GroupRecord, Latencies, LittlesLaw, Load, NodeRecord,
+    Outcomes, PhaseInfo, PriorityRecord, ProducerRecord, QueueRecord, RunRecord, SCHEMA_VERSION,
     ScenarioInfo, Trust,
 };
 use queuelab_scenario::{Fault, Profile, Scenario};
@@ -35,7 +35,9 @@ pub enum Watch {
     Nothing,
     /// The invariants too.
     Checks,
-    /// The invariants, and what happens in words.
+    /// The invariants, and the events, to find where another run parts from this one.
+    Events,
+    /// The same, and what happens in words.
     Story,
 }
 
@@ -161,6 +163,11 @@ impl Simulation {
     /// How many pairs of invariant and queue are violated so far.
     pub fn broken(&self) -> usize {
         self.world.check.broken()
+    }
+
+    /// The events so far, with [`Watch::Events`] or [`Watch::Story`].
+    pub fn events(&self) -> Option<EventTrace> {
+        self.world.trace.kept()
     }
 
     /// What happened so far, with [`Watch::Story`].
@@ -487,6 +494,7 @@ fn queue_record(world: &World, queue: usize) -> QueueRecord {
         refused: metrics.refused,
         lost: metrics.lost,
         duplicates: metrics.duplicates,
+        reordered: world.check.reordered(queue),
         ready_end: metrics.ready,
         in_flight_end: direct.map_or(in_broker, |(_, in_flight)| in_flight),
         delayed_end: metrics.delayed.value,

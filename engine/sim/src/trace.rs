@@ -1,12 +1,20 @@
 //! A rolling hash of everything that happened, to tell two runs apart.
 
-use queuelab_core::Time;
+mod keep;
+mod words;
 
-/// Folds (time, sequence, kind, target, digest) of each event into 64 bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+use queuelab_core::Time;
+use queuelab_record::EventTrace;
+
+use keep::{Kept, traced};
+pub use words::in_words;
+
+/// Folds (time, sequence, kind, target, digest) of each event into 64 bits, and keeps the events where somebody asks for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trace {
     hash: u64,
     events: u64,
+    kept: Option<Box<Kept>>,
 }
 
 impl Default for Trace {
@@ -14,15 +22,28 @@ impl Default for Trace {
         Trace {
             hash: 0x243f_6a88_85a3_08d3,
             events: 0,
+            kept: None,
         }
     }
 }
 
 impl Trace {
+    /// One that keeps events too.
+    pub fn keeping() -> Trace {
+        Trace {
+            kept: Some(Box::default()),
+            ..Trace::default()
+        }
+    }
+
     /// Takes an event of the calendar in.
     #[inline]
     pub fn event(&mut self, at: Time, sequence: u64, kind: u8, target: u32) {
         self.events += 1;
+        if let Some(kept) = &mut self.kept {
+            let event = traced(at, sequence, kind, target);
+            kept.event(self.events, self.hash, event);
+        }
         self.fold(
             at.0 ^ sequence.rotate_left(32),
             (u64::from(kind) << 32) | u64::from(target),
@@ -32,12 +53,21 @@ impl Trace {
     /// Takes in what an event did.
     #[inline]
     pub fn digest(&mut self, what: u64, of: u64) {
+        if let Some(kept) = &mut self.kept {
+            kept.digest(self.events, what, of);
+        }
         self.fold(what, of);
     }
 
     /// Events taken in.
     pub fn events(&self) -> u64 {
         self.events
+    }
+
+    /// The events that were kept; nothing if none were to be.
+    pub fn kept(&self) -> Option<EventTrace> {
+        let kept = self.kept.as_ref()?;
+        Some(kept.trace(self.events, self.hash))
     }
 
     /// The hash, in hexadecimal.
@@ -56,6 +86,8 @@ impl Trace {
 
 #[cfg(test)]
 mod tests {
+    use queuelab_record::{BLOCK, Parting};
+
     use super::*;
 
     #[test]
@@ -78,5 +110,38 @@ mod tests {
         ] {
             assert_ne!(base, hash(&other));
         }
+    }
+
+    #[test]
+    fn what_is_kept_tells_where_two_runs_part() {
+        let trace = |changed: u64, events: u64| {
+            let mut trace = Trace::keeping();
+            for number in 1..=events {
+                trace.event(Time(number), number, 3, 0);
+                trace.digest(number, u64::from(number == changed));
+            }
+            let kept = trace.kept().unwrap();
+            assert_eq!(format!("{:016x}", kept.hash), trace.hash());
+            kept
+        };
+        let then = trace(0, 3 * BLOCK);
+        assert_eq!(then.first.len() as u64, 3 * BLOCK);
+        assert_eq!(then.blocks.len(), 3);
+        assert_eq!(then.blocks[2], then.hash);
+        let now = trace(70_000, 3 * BLOCK);
+        assert_eq!(then.blocks[0], now.blocks[0]);
+        assert_ne!(then.blocks[1], now.blocks[1]);
+        let Some(Parting::Event { number, .. }) = then.parting(&now) else {
+            panic!("they differ");
+        };
+        assert_eq!(number, 70_000);
+        // Events that are kept leave the hash alone.
+        let mut plain = Trace::default();
+        for number in 1..=3 * BLOCK {
+            plain.event(Time(number), number, 3, 0);
+            plain.digest(number, 0);
+        }
+        assert_eq!(plain.hash(), format!("{:016x}", then.hash));
+        assert_eq!(plain.kept(), None);
     }
 }

@@ -321,7 +321,10 @@ impl World {
             })),
             parked: BTreeMap::new(),
             metrics: Metrics::new(&scenario, &layout, warmup),
-            trace: Trace::default(),
+            trace: match watch {
+                Watch::Nothing | Watch::Checks => Trace::default(),
+                Watch::Events | Watch::Story => Trace::keeping(),
+            },
             faults: Vec::new(),
             active: BTreeMap::new(),
             strikes: Strikes::default(),

@@ -221,6 +221,37 @@ impl Ensemble {
     }
 }
 
+impl std::str::FromStr for Quantity {
+    type Err = String;
+
+    /// What [`Quantity`] displays: METRIC [of NAME] [in PHASE].
+    fn from_str(text: &str) -> Result<Quantity, String> {
+        let mut words = text.split_whitespace();
+        let metric = words.next().ok_or("it is METRIC [of NAME] [in PHASE]")?;
+        let mut quantity = Quantity {
+            metric: metric.into(),
+            of: None,
+            phase: None,
+        };
+        while let Some(word) = words.next() {
+            let place = match word {
+                "of" if quantity.of.is_none() && quantity.phase.is_none() => &mut quantity.of,
+                "in" if quantity.phase.is_none() => &mut quantity.phase,
+                _ => {
+                    return Err(format!(
+                        "`{word}` is not understood; it is METRIC [of NAME] [in PHASE]"
+                    ));
+                }
+            };
+            let name = words
+                .next()
+                .ok_or_else(|| format!("a name is missing after `{word}`"))?;
+            *place = Some(name.into());
+        }
+        Ok(quantity)
+    }
+}
+
 impl MetricEnsemble {
     /// What a run measured in a mean run, as a person reads it: `180,052 ± 225`, `never in 3 of 10`, `—`.
     pub fn shown(&self) -> String {

@@ -107,7 +107,7 @@ impl RunRecord {
 }
 
 /// What stands in files: fields in a fixed order, an object's fields on lines of their own, arrays of figures on one line each.
-pub(crate) fn text(value: &impl Serialize) -> String {
+pub fn text(value: &impl Serialize) -> String {
     let mut bytes = Vec::new();
     let mut serializer = Serializer::with_formatter(&mut bytes, Compact::default());
     value

@@ -6,6 +6,7 @@
 mod batches;
 mod comparison;
 mod ensemble;
+mod events;
 mod export;
 pub mod fixture;
 mod hdr;
@@ -34,11 +35,12 @@ pub use ensemble::{
     ENSEMBLE_SCHEMA_VERSION, Ensemble, EnsembleError, ExpectationEnsemble, MetricEnsemble,
     Overload, Quantity, Transient, Violation,
 };
+pub use events::{BLOCK, EVENTS_MAX, EventTrace, Parting, TraceError, TracedEvent};
 pub use export::{Environment, FileError, latency_hgrm, read, series_csv, write_all, write_file};
 pub use hdr::DecodeError;
 pub use hgrm::hgrm;
 pub use histogram::{Bucket, Latencies};
-pub use json::RecordError;
+pub use json::{RecordError, text as json_text};
 pub use judgement::Judgement;
 pub use metric::{METRICS, Measured, MetricError, Unit};
 pub use openmetrics::openmetrics;

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Every metric; `pN` stands for a percentile such as `p50` or `p99.9`.
-pub const METRICS: [&str; 56] = [
+pub const METRICS: [&str; 57] = [
     "backlog.max",
     "backlog.mean",
     "backlog.end",
@@ -55,6 +55,7 @@ pub const METRICS: [&str; 56] = [
     "count.delivered",
     "count.redelivered",
     "count.duplicates",
+    "count.reordered",
     "count.acked",
     "count.dead_lettered",
     "count.dropped",
@@ -187,6 +188,7 @@ impl RunRecord {
                 counter(&it.outcomes)
             }),
             Metric::Queue(counter) => count(&select("queue", &self.queues, of)?, counter),
+            Metric::Reordered => reordered(&select("queue", &self.queues, of)?),
             Metric::Consumer(counter) => count(&select("consumer", &self.consumers, of)?, counter),
             Metric::Utilisation => {
                 self.utilisation(&select("consumer", &self.consumers, of)?, phase)
@@ -556,6 +558,7 @@ enum Metric {
     Rate(Flow),
     Outcome(fn(&Outcomes) -> u64),
     Queue(fn(&QueueRecord) -> u64),
+    Reordered,
     Consumer(fn(&ConsumerRecord) -> u64),
     Group(fn(&GroupRecord) -> u64),
     Utilisation,
@@ -642,6 +645,7 @@ impl Metric {
             "count.delivered" => Metric::Queue(|it| it.delivered),
             "count.redelivered" => Metric::Queue(|it| it.redelivered),
             "count.duplicates" => Metric::Queue(|it| it.duplicates),
+            "count.reordered" => Metric::Reordered,
             "count.acked" => Metric::Queue(|it| it.acked),
             "count.dead_lettered" => Metric::Queue(|it| it.dead_lettered),
             "count.dropped" => Metric::Queue(|it| it.dropped),
@@ -678,6 +682,7 @@ impl Metric {
                 | Metric::AlarmTime
                 | Metric::Outcome(_)
                 | Metric::Queue(_)
+                | Metric::Reordered
                 | Metric::Consumer(_)
                 | Metric::Group(_)
         )
@@ -857,6 +862,14 @@ fn merge_phases(all: &mut Latencies, phases: &[Latencies], phase: Option<usize>)
 
 fn count<T>(groups: &[(usize, &T)], counter: impl Fn(&T) -> u64) -> Measured {
     whole(groups.iter().map(|(_, group)| counter(group)).sum())
+}
+
+/// Known only if all of them were followed.
+fn reordered(queues: &[(usize, &QueueRecord)]) -> Measured {
+    let counts = queues.iter().map(|(_, queue)| queue.reordered);
+    counts
+        .sum::<Option<u64>>()
+        .map_or(Measured::NoSamples, whole)
 }
 
 fn whole(count: u64) -> Measured {

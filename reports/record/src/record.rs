@@ -229,6 +229,10 @@ pub struct QueueRecord {
     /// Services of copies that had been served before.
     #[serde(default)]
     pub duplicates: u64,
+    /// First deliveries that came after that of a later message of the same producer and key; `None` where nobody counted: it is counted
+    /// where the queue promises that order, or the scenario asks for `count.reordered`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reordered: Option<u64>,
     /// Ready at the end.
     pub ready_end: u64,
     /// In flight at the end.

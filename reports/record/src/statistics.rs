@@ -17,7 +17,7 @@ mod stopping;
 mod welch;
 
 pub use batch::{autocorrelation, batch_means};
-pub use compare::{Compared, holm, paired, unpaired};
+pub use compare::{Compared, fisher, holm, paired, unpaired};
 pub use distribution::{normal_cdf, normal_quantile, t_quantile, t_tail};
 pub use interval::Interval;
 pub use mser::mser5;

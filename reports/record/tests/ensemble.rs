@@ -279,3 +279,24 @@ fn the_file_reads_back_and_a_newer_one_is_refused() {
     assert!(error.to_string().contains("schema version 999"), "{error}");
     assert!(Ensemble::from_json("{}").is_err());
 }
+
+#[test]
+fn a_quantity_is_read_as_it_is_shown() {
+    for text in [
+        "backlog.max",
+        "backlog.max of orders",
+        "latency.confirm.p99 in burst",
+        "latency.confirm.p99 of shop in burst",
+    ] {
+        assert_eq!(text.parse::<Quantity>().unwrap().to_string(), text);
+    }
+    for text in [
+        "",
+        "backlog.max of",
+        "backlog.max orders",
+        "a in b of c",
+        "a of b of c",
+    ] {
+        assert!(text.parse::<Quantity>().is_err(), "{text}");
+    }
+}

@@ -78,6 +78,7 @@ fn every_metric_has_an_answer_in_the_whole_run() {
             count.delivered: 408,288
             count.redelivered: 742
             count.duplicates: 0
+            count.reordered: no samples
             count.acked: 407,546
             count.dead_lettered: 0
             count.dropped: 0

@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 use queuelab_record::statistics::{
-    Interval, Precision, autocorrelation, batch_means, holm, mean_series, moving_average, mser5,
-    normal_cdf, normal_quantile, paired, t_quantile, t_tail, unpaired,
+    Interval, Precision, autocorrelation, batch_means, fisher, holm, mean_series, moving_average,
+    mser5, normal_cdf, normal_quantile, paired, t_quantile, t_tail, unpaired,
 };
 
 /// Two-sided 80, 90, 95, 98 and 99 % points of Student's t, as printed (A&S table 26.10; NIST/SEMATECH e-Handbook 1.3.6.7.2).
@@ -275,6 +275,18 @@ fn independent_samples_are_compared_as_welch_has_it() {
     let apart = unpaired(&[1.0, 1.0], &[2.0, 2.0], 0.95).unwrap();
     assert_eq!((apart.p, apart.difference.half_width), (0.0, 0.0));
     assert_eq!(unpaired(&[1.0], &[1.0, 2.0], 0.95), None);
+}
+
+/// The lady tasting tea: three of four cups of each kind are recognised (Fisher, The design of experiments, 1935): 2 · 17/70.
+#[test]
+fn shares_are_compared_as_fisher_has_it() {
+    assert!((fisher([3, 1], [1, 3]) - 34.0 / 70.0).abs() < 1e-12);
+    assert!((fisher([4, 0], [0, 4]) - 2.0 / 70.0).abs() < 1e-12);
+    // All of ten against none of ten: two tables of 184,756.
+    assert!((fisher([10, 0], [0, 10]) - 2.0 / 184_756.0).abs() < 1e-12);
+    assert!((fisher([0, 10], [0, 10]) - 1.0).abs() < 1e-9);
+    assert!((fisher([5, 5], [5, 5]) - 1.0).abs() < 1e-9);
+    assert_eq!(fisher([0, 0], [3, 4]), 1.0);
 }
 
 /// p = 0.01, 0.04, 0.03, 0.005 in four tests: 4·0.005, 3·0.01, 2·0.03, and 0.04 raised to the one before it.

@@ -59,6 +59,19 @@ pub use units::{FASTEST, LONGEST, parse_bandwidth, parse_duration, parse_rate, p
 /// Files above this many bytes (1 MiB) are refused before they are parsed.
 pub const LARGEST_FILE: u64 = 1 << 20;
 
+/// Eight hexadecimal digits that stand for texts, in the name of a file; `None` if there are none.
+pub fn digest(texts: &[String]) -> Option<String> {
+    if texts.is_empty() {
+        return None;
+    }
+    // FNV-1a, 64 bits (Fowler, Noll, Vo), folded: a name, not a signature.
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    for byte in texts.iter().flat_map(|text| text.bytes().chain([0])) {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
+    }
+    Some(format!("{:08x}", (hash >> 32) ^ (hash & 0xffff_ffff)))
+}
+
 impl Scenario {
     /// Reads the file at `path`; its stem is the scenario's name.
     pub fn load(path: &Path, overrides: &[String]) -> Result<Scenario, Error> {
@@ -117,19 +130,7 @@ impl Scenario {
 
     /// Eight hexadecimal digits that stand for the overrides in the name of a folder; `None` without overrides.
     pub fn digest_overrides(&self) -> Option<String> {
-        if self.overrides.is_empty() {
-            return None;
-        }
-        // FNV-1a, 64 bits (Fowler, Noll, Vo), folded: a name, not a signature.
-        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-        for byte in self
-            .overrides
-            .iter()
-            .flat_map(|text| text.bytes().chain([0]))
-        {
-            hash = (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
-        }
-        Some(format!("{:08x}", (hash >> 32) ^ (hash & 0xffff_ffff)))
+        digest(&self.overrides)
     }
 
     fn read(

@@ -262,6 +262,20 @@ pub const METRICS: &[Metric] = &[
         "deliveries, redeliveries included",
     ),
     metric("count.redelivered", Count, Queue, false, "redeliveries"),
+    metric(
+        "count.duplicates",
+        Count,
+        Queue,
+        false,
+        "services of messages that had been served before",
+    ),
+    metric(
+        "count.reordered",
+        Count,
+        Queue,
+        false,
+        "first deliveries after that of a later message of the same producer and key",
+    ),
     metric("count.acked", Count, Queue, false, "copies acknowledged"),
     metric(
         "count.dead_lettered",

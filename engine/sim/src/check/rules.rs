@@ -1,7 +1,7 @@
 //! What is claimed of each queue.
 
 use queuelab_core::{Durability, GroupKind, Requeue, Span};
-use queuelab_scenario::{Claim, Queue, Scenario};
+use queuelab_scenario::{AnswerPart, Claim, MetricRef, Queue, Scenario};
 
 use crate::topology::Layout;
 
@@ -12,6 +12,8 @@ pub struct Rules {
     pub bound: Option<u64>,
     /// First deliveries keep the order of each producer's messages with the same key.
     pub ordered: bool,
+    /// Whether first deliveries are compared with that order at all: because it is promised, or because somebody asks how many break it.
+    pub follows_order: bool,
     /// The queue's own time to live.
     pub ttl: Option<Span>,
     /// Most unsuccessful deliveries.
@@ -42,11 +44,13 @@ impl Rules {
         let mut producers = scenario.producers.iter();
         let delays = producers.any(|producer| producer.properties.delay.is_some());
         let partitions = layout.partitions(of);
+        let ordered = keeps_order(scenario, of, spec) || asked_for_order(scenario, &spec.name);
         Rules {
             bound: layout
                 .share(queue, spec.max_length)
                 .filter(|_| policy.stream.is_none() && !spec.brokerless),
-            ordered: keeps_order(scenario, of, spec) || asked_for_order(scenario, &spec.name),
+            ordered,
+            follows_order: ordered || asks_how_many_break_it(scenario, &spec.name),
             ttl: policy.ttl.filter(|_| policy.stream.is_none()),
             limit: policy.delivery_limit,
             // Groups and selectors keep messages from consumers that others may go to.
@@ -106,6 +110,18 @@ fn asked_for_order(scenario: &Scenario, name: &str) -> bool {
         matches!(&expectation.claim, Claim::Invariant { name: invariant, of, .. }
             if invariant == "order-per-key" && of.as_deref().is_none_or(|of| of == name))
     })
+}
+
+fn asks_how_many_break_it(scenario: &Scenario, name: &str) -> bool {
+    let asked = |metric: &MetricRef| {
+        metric.name == "count.reordered" && metric.of.as_deref().is_none_or(|of| of == name)
+    };
+    let expected = scenario.expectations.iter().any(
+        |expectation| matches!(&expectation.claim, Claim::Metric { metric, .. } if asked(metric)),
+    );
+    let answer = scenario.answer_parts();
+    let mut answered = answer.iter();
+    expected || answered.any(|part| matches!(part, AnswerPart::Hole(metric) if asked(metric)))
 }
 
 /// A memory of so many messages holds all that a run sends within its window, more likely than not.

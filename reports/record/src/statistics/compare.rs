@@ -59,6 +59,25 @@ pub fn unpaired(first: &[f64], second: &[f64], confidence: f64) -> Option<Compar
     })
 }
 
+/// How likely two shares, `first[0]` of all in `first` and `second[0]` of all in `second`, would be at least as far apart if there were no
+/// difference: Fisher's exact test, two-sided, which adds up the tables that are no likelier than this one (Fisher, The logic of inductive
+/// inference, Journal of the Royal Statistical Society 98, 1935).
+pub fn fisher(first: [u64; 2], second: [u64; 2]) -> f64 {
+    let (n, m) = (first[0] + first[1], second[0] + second[1]);
+    let hits = first[0] + second[0];
+    let choose = |of: u64, some: u64| {
+        let factorial = |n: u64| libm::lgamma(n as f64 + 1.0);
+        factorial(of) - factorial(some) - factorial(of - some)
+    };
+    let chance = |hit: u64| libm::exp(choose(n, hit) + choose(m, hits - hit) - choose(n + m, hits));
+    let seen = chance(first[0]);
+    let tables = hits.saturating_sub(m)..=hits.min(n);
+    let chances = tables.map(chance);
+    // Tables as likely as this one differ from it by rounding.
+    let no_likelier = chances.filter(|chance| *chance <= seen * (1.0 + 1e-9));
+    no_likelier.sum::<f64>().min(1.0)
+}
+
 /// The chance of an estimate at least as far from zero as this one, if the truth is zero.
 fn two_sided(estimate: f64, error: f64, df: f64) -> f64 {
     match error > 0.0 {

@@ -32,6 +32,9 @@ pub(crate) fn draw(app: &App, frame: &mut Frame) {
     if let Some(area) = layout.alarms {
         panels::alarms(app, frame, area);
     }
+    if let Some(area) = layout.memory {
+        panels::memory(app, frame, area);
+    }
     let mut show = |area: Option<Rect>, panel: Panel| {
         if let Some(area) = area {
             panel(app, frame, area);

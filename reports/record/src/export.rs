@@ -158,6 +158,12 @@ fn columns(record: &RunRecord) -> Vec<Column<'_>> {
             format!("node.{}.disk", node.name),
             &node.disk_series,
         ));
+        if let Some(bodies) = &node.bodies {
+            columns.push(counts(
+                format!("node.{}.resident_bytes", node.name),
+                &bodies.resident_series,
+            ));
+        }
     }
     for (name, series) in ["confirm", "delivery", "end_to_end"]
         .iter()

@@ -43,4 +43,4 @@ pub use sweep::{
     Axis, AxisUnit, Boundary, Busiest, Difference, SWEEP_SCHEMA_VERSION, Sampling, Setting, Sweep,
     SweepPoint,
 };
-pub use text::{grouped, number, percent, rate, signed_rate, sparkline};
+pub use text::{bytes, grouped, number, percent, rate, signed_rate, sparkline};

@@ -3,6 +3,7 @@
 use ratatui::layout::Rect;
 
 use crate::app::App;
+use crate::figures;
 
 use super::tables::prioritised;
 
@@ -17,6 +18,8 @@ pub(crate) struct Layout {
     pub(crate) header: Rect,
     /// Below the header, once there was any.
     pub(crate) alarms: Option<Rect>,
+    /// Below that, where there is a budget for bodies.
+    pub(crate) memory: Option<Rect>,
     pub(crate) chart: Option<Rect>,
     pub(crate) rates: Option<Rect>,
     pub(crate) latency: Option<Rect>,
@@ -46,7 +49,9 @@ impl Layout {
         let asides = Asides::of(app);
         let lists = if wide { 6 } else { consumers.clamp(4, 8) };
         let lists = lists.max(asides.height().min(9));
-        let banner = u16::from(!app.record.alarms.is_empty());
+        let alarms = u16::from(!app.record.alarms.is_empty());
+        let memory = u16::from(figures::bodies(&app.record).is_some());
+        let banner = alarms + memory;
         let (whole, area) = (area, below(area, banner));
         let verdicts = if app.finished() {
             expected.min(5)
@@ -79,8 +84,13 @@ impl Layout {
 
         let mut layout = Layout {
             header: Rect { height: 2, ..whole },
-            alarms: (banner > 0).then_some(Rect {
+            alarms: (alarms > 0).then_some(Rect {
                 y: whole.y + 2,
+                height: 1,
+                ..whole
+            }),
+            memory: (memory > 0).then_some(Rect {
+                y: whole.y + 2 + alarms,
                 height: 1,
                 ..whole
             }),

@@ -1,7 +1,9 @@
 //! Figures that the screen reads off a record.
 
 use queuelab_core::{Span, Time};
-use queuelab_record::{AlarmRecord, Latencies, LatencySeries, Load, QueueRecord, RunRecord};
+use queuelab_record::{
+    AlarmRecord, BodiesRecord, Latencies, LatencySeries, Load, QueueRecord, RunRecord,
+};
 
 /// A latency's percentiles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +29,11 @@ pub(crate) struct Depth {
     pub(crate) in_flight: u64,
     pub(crate) delayed: u64,
     pub(crate) oldest_age: Span,
+}
+
+/// What the node has of bodies in memory, where that is limited.
+pub(crate) fn bodies(record: &RunRecord) -> Option<&BodiesRecord> {
+    record.nodes.iter().find_map(|node| node.bodies.as_ref())
 }
 
 /// Index of the phase at `now`; the last one from its end on.

@@ -82,6 +82,10 @@ impl Source for Recorded {
                 expectation.verdict = Verdict::Undecided;
                 expectation.measured = "no samples".into();
             }
+            let bodies = record.nodes.iter_mut().flat_map(|node| &mut node.bodies);
+            for bodies in bodies {
+                bodies.resident_series.truncate(windows);
+            }
             for queue in &mut record.queues {
                 let series = &mut queue.series;
                 for values in [

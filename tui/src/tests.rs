@@ -379,6 +379,22 @@ fn a_finished_run_with_groups() {
 }
 
 #[test]
+fn bodies_in_memory_have_a_line_where_they_are_limited() {
+    let mut record = fixture::flash_sale();
+    record.nodes[0].bodies = Some(queuelab_record::BodiesRecord {
+        budget: 32 << 20,
+        resident_max: 31 << 20,
+        read: 140_024,
+        resident_series: vec![24 << 20; 600],
+    });
+    let screen = Screen::of_at(record, 160).draw(80, 24);
+    assert_eq!(
+        screen.lines().nth(2),
+        Some(" bodies in memory 24 MiB of 32 MiB, at most 31 MiB; 140,024 read back")
+    );
+}
+
+#[test]
 fn alarms_stand_out_while_they_are_on() {
     let line = |secs: u64| {
         let screen = Screen::of_at(fixture::retries_and_streams(), secs).draw(80, 24);

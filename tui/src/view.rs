@@ -33,6 +33,9 @@ pub(crate) fn draw(app: &App, frame: &mut Frame) {
     if let Some(area) = layout.banner {
         panels::banner(app, frame, area);
     }
+    if let Some(area) = layout.memory {
+        panels::memory(app, frame, area);
+    }
     let mut show = |area: Option<Rect>, panel: Panel| {
         if let Some(area) = area {
             panel(app, frame, area);

@@ -178,6 +178,16 @@ fn nodes(record: &RunRecord, width: usize) -> Vec<String> {
                 figures::count_f64(group)
             ));
         }
+        if let Some(bodies) = node.bodies.as_ref().filter(|bodies| bodies.read > 0) {
+            items.push(format!(
+                "at most {} of bodies in memory",
+                queuelab_record::bytes(bodies.resident_max)
+            ));
+            items.push(format!(
+                "{} read back",
+                queuelab_record::grouped(bodies.read)
+            ));
+        }
         chain(&items, width)
     })
     .collect()

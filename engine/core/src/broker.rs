@@ -1,5 +1,6 @@
 //! The broker: inputs in, outputs out.
 
+mod bodies;
 mod commit;
 mod compact;
 mod consume;
@@ -35,7 +36,8 @@ use crate::channel::{Connections, Consumer};
 use crate::config::{Binding, BrokerConfig};
 use crate::id::{ChannelId, ConnectionId, ExchangeId, GroupId, MessageCopy, QueueId};
 use crate::interface::{
-    Event, GroupView, Input, LogFailure, Output, QueueView, Recovered, Request, Response,
+    BodiesView, Event, GroupView, Input, LogFailure, Output, QueueView, Recovered, Request,
+    Response,
 };
 use crate::queue::Queue;
 use crate::route::Router;
@@ -84,6 +86,8 @@ pub struct Broker {
     failed: Option<LogFailure>,
     /// How many direct replies were handed over.
     answers: u64,
+    /// How many bodies were read back.
+    bodies_read: u64,
     streams: Streams,
 }
 
@@ -104,7 +108,8 @@ impl Broker {
             .collect();
         let last = recovered.last;
         let mut groups = streams::open(&mut queues, config.groups, first_serial);
-        let recovered = recover::recover(&mut queues, &mut groups, recovered);
+        let budget = config.limits.bodies;
+        let recovered = recover::recover(&mut queues, &mut groups, recovered, budget);
         for (id, queue) in (0..).map(QueueId).zip(&queues) {
             if !queue.exists {
                 router.remove_queue(id);
@@ -123,6 +128,7 @@ impl Broker {
             incarnation: config.incarnation,
             failed: None,
             answers: 0,
+            bodies_read: 0,
             observe: config.observe,
             router,
             compaction: Compaction::new(&queues),
@@ -197,6 +203,7 @@ impl Broker {
                 }
             }
             Input::Clock(wall) => self.timers.set_clock(wall),
+            Input::Read { token, result } => self.body_is_read(token, result, out),
             Input::Disk { free } => {
                 if let Some(flow) = &mut self.flow {
                     flow.disk_free = Some(free);
@@ -287,6 +294,19 @@ impl Broker {
     #[inline]
     pub fn ready(&self, queue: QueueId) -> u64 {
         self.queues[queue.index()].ready
+    }
+
+    /// Where the bodies of messages are; those of streams are not counted.
+    pub fn bodies(&self) -> BodiesView {
+        let resident = self.queues.iter().map(|queue| queue.held_bytes).sum();
+        let absent = self.queues.iter().map(|queue| queue.bodies.absent).sum();
+        let flow = self.flow.as_ref();
+        BodiesView {
+            resident_bytes: resident,
+            most_resident_bytes: flow.map_or(resident, |flow| flow.most_held.max(resident)),
+            absent,
+            read: self.bodies_read,
+        }
     }
 
     /// How many messages of a queue are delivered and not settled (or their settlement is not committed).
@@ -500,6 +520,9 @@ impl Broker {
                     continue;
                 }
                 self.deliver(queue, out);
+                if self.flow.is_some() {
+                    self.let_newcomers_go(queue);
+                }
                 if !self.queues[queue.index()].parked.is_empty() {
                     self.resume_parked(queue, out);
                 }

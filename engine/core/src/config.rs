@@ -30,12 +30,15 @@ pub struct BrokerConfig {
 /// (its acknowledgements could not come through), so those who publish and consume had better use two, as with RabbitMQ.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
-    /// The memory alarm: bytes of bodies held in queues from which on connections that publish are no longer read, until they fall below it.
+    /// The memory alarm: bytes of bodies in memory from which on connections that publish are no longer read, until they fall below it.
     pub memory: Option<u64>,
     /// The disk alarm: free bytes (see [`crate::Input::Disk`]) below which connections that publish are no longer read.
     pub disk_free: Option<u64>,
     /// Credit flow: so many publishes of a connection may wait for the log; then it is not read until half of them are committed.
     pub publish_credit: Option<u32>,
+    /// The budget: so many bytes of bodies are kept in memory, about. Above three quarters of it bodies of logged messages are let go once
+    /// they are written, those at the tail first; they are read back as their turn comes. What is in no log stays.
+    pub bodies: Option<u64>,
 }
 
 /// An exchange.

@@ -53,6 +53,15 @@ pub enum Input {
     /// entries that were not synced are on the disk is known to a restart only. An fsync that failed is never tried again: what it
     /// was to write may be gone although the next one succeeds.
     LogFailed(LogFailure),
+    /// Answers [`Output::Read`], once for each: the entry, or what came in place of it. A failure has the consequences of
+    /// [`Input::LogFailed`], unless nobody needs the entry any more.
+    Read {
+        /// Which question.
+        token: u64,
+        /// The entry that was persisted at the place, its checksums verified. Its bodies had better not share the memory of much else:
+        /// one that is kept keeps all of that.
+        result: Result<Entry, LogFailure>,
+    },
     /// The wall clock's reading: at the start, and when the clock steps. Until the first, wall time is the broker's own time.
     Clock(WallTime),
     /// How many bytes are free on the disk, when that has changed notably.
@@ -73,6 +82,8 @@ pub enum LogFailure {
     Sync,
     /// A read reported an error.
     Read,
+    /// A read gave something else than what was written.
+    Damaged,
 }
 
 impl std::fmt::Display for LogFailure {
@@ -82,6 +93,7 @@ impl std::fmt::Display for LogFailure {
             LogFailure::Full => "failed to write to the log: no space left on device",
             LogFailure::Sync => "failed to sync the log: input/output error",
             LogFailure::Read => "failed to read from the log: input/output error",
+            LogFailure::Damaged => "failed to read from the log: an entry is not what was written",
         })
     }
 }
@@ -328,6 +340,14 @@ pub enum Output {
     Sync {
         /// Up to here.
         through: LogPosition,
+    },
+    /// Read an entry back: the body of a message left memory. The place is written, and not released by an earlier output; what is
+    /// released later may be read or not. Reads of a batch come in order, so that a driver can join those that are neighbours.
+    Read {
+        /// To answer by [`Input::Read`].
+        token: u64,
+        /// Its place.
+        position: LogPosition,
     },
     /// Nothing before this place is needed for recovery any more.
     Release {
@@ -667,6 +687,23 @@ pub struct QueueView {
     pub consumers: u32,
     /// Groups of messages that it keeps together.
     pub groups: u64,
+    /// Bytes of bodies that are in memory, whatever the state of their messages; not counted for streams.
+    pub resident_bytes: u64,
+    /// Messages whose body is in the log only.
+    pub absent: u64,
+}
+
+/// Where the bodies of messages are, for screens and checkers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BodiesView {
+    /// Bytes of those in memory.
+    pub resident_bytes: u64,
+    /// The most bytes that were in memory since the start, where something limits them; else what is now.
+    pub most_resident_bytes: u64,
+    /// Messages whose body is in the log only.
+    pub absent: u64,
+    /// How many were read back from the log.
+    pub read: u64,
 }
 
 /// The state of a group, for screens and checkers.

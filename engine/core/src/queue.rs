@@ -1,5 +1,6 @@
 //! One queue: its messages, its bounds, its consumers.
 
+mod bodies;
 mod lanes;
 mod leases;
 mod order;
@@ -17,6 +18,8 @@ use crate::seen::Seen;
 use crate::stream::Stream;
 use crate::time::{Time, WallTime};
 
+use self::bodies::Bodies;
+pub(crate) use self::bodies::Body;
 use self::lanes::Lanes;
 pub(crate) use self::leases::{Lease, Leases};
 use self::order::Placed;
@@ -52,8 +55,10 @@ pub(crate) struct Queue {
     pub(crate) in_flight: u64,
     proposed: u64,
     proposed_bytes: u64,
-    /// Bytes of all messages in it.
+    /// Bytes of all bodies in it that are in memory.
     pub(crate) held_bytes: u64,
+    /// Those that are not.
+    pub(crate) bodies: Bodies,
     /// No slot with a smaller serial is in the log, but for copies.
     oldest_logged: u64,
     /// What deliveries may take, if that is limited.
@@ -85,6 +90,9 @@ pub(crate) struct Slot {
     /// Its entry in the log is a copy: it is younger than its serial says.
     pub(crate) copied: bool,
     pub(crate) state: State,
+    pub(crate) body: Body,
+    /// Bytes of the body, here or not.
+    pub(crate) size: u64,
     /// What most messages do without.
     pub(crate) timing: Option<Box<Timing>>,
 }
@@ -139,6 +147,7 @@ impl Queue {
             proposed: 0,
             proposed_bytes: 0,
             held_bytes: 0,
+            bodies: Bodies::default(),
             oldest_logged: 0,
             lanes: None,
             leases: config.policy.ack_timeout.map(Leases::new),
@@ -194,6 +203,8 @@ impl Queue {
             parked: self.parked.len() as u64,
             consumers: consumers as u32,
             groups: self.groups(),
+            resident_bytes: self.held_bytes,
+            absent: self.bodies.absent,
         }
     }
 }
@@ -211,9 +222,10 @@ impl Queue {
     #[inline(always)]
     pub(crate) fn propose(&mut self, message: Message, position: LogPosition, times: Times) -> u64 {
         let serial = self.skip_serial();
+        let size = message.size();
         self.proposed += 1;
-        self.proposed_bytes += message.size();
-        self.held_bytes += message.size();
+        self.proposed_bytes += size;
+        self.held_bytes += size;
         self.slots.push(
             serial,
             Slot {
@@ -223,6 +235,8 @@ impl Queue {
                 redelivered: false,
                 copied: false,
                 state: State::Proposed,
+                body: Body::Here,
+                size,
                 timing: Timing::new(times),
             },
         );
@@ -234,7 +248,7 @@ impl Queue {
     pub(crate) fn enqueue(&mut self, serial: u64, now: WallTime) -> (u64, bool) {
         let slot = self.slots.get_mut(serial).expect("a proposed slot is live");
         assert_eq!(slot.state, State::Proposed);
-        let (tag, size) = (slot.message.tag, slot.message.size());
+        let (tag, size) = (slot.message.tag, slot.size);
         self.proposed -= 1;
         self.proposed_bytes -= size;
         let timed = slot.timing.is_some();
@@ -304,10 +318,12 @@ impl Queue {
         }
         let look = |slot: &Slot| {
             let message = &slot.message;
-            (message.tag, message.size(), slot.state, slot.logged())
+            let size = message.size();
+            (message.tag, size, slot.state, slot.body, slot.logged())
         };
-        let (tag, size, state, logged) = self.slots.discard(serial, look)?;
+        let (tag, size, state, body, logged) = self.slots.discard(serial, look)?;
         self.held_bytes -= size;
+        self.bodies.absent -= u64::from(body != Body::Here);
         match state {
             State::InFlight | State::Settling => self.in_flight -= 1,
             State::Stalled => self.stalled -= 1,
@@ -383,6 +399,7 @@ impl Queue {
             };
             self.in_flight -= u64::from(slot.state == State::Settling);
             self.held_bytes -= slot.message.size();
+            self.bodies.absent -= u64::from(slot.body != Body::Here);
             gone.push((serial, slot.message.tag));
         }
         gone

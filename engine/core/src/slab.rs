@@ -28,6 +28,13 @@ impl<T> Slab<T> {
         (self.places.len() - 1) as u32
     }
 
+    /// Removes what a key from outside names, if it names anything.
+    pub(crate) fn take(&mut self, key: u32) -> Option<T> {
+        let value = self.places.get_mut(key as usize)?.take()?;
+        self.free.push(key);
+        Some(value)
+    }
+
     pub(crate) fn remove(&mut self, key: u32) -> T {
         self.free.push(key);
         self.places[key as usize]

@@ -4,6 +4,7 @@
 //! the bytes what the disk does to them, and asks the broker's own recovery what is left.
 
 mod image;
+mod reads;
 mod trouble;
 mod writeback;
 
@@ -15,6 +16,8 @@ use queuelab_workload::{Sampler, Stream};
 
 pub use self::image::Harm;
 use self::image::History;
+use self::reads::Reads;
+pub use self::reads::{Answers, ReadStep, WaitingAnswers};
 pub use self::trouble::Trouble;
 use self::trouble::Verdict;
 use self::writeback::Writeback;
@@ -38,6 +41,9 @@ pub struct Disk {
     bytes_unsynced: u64,
     fsync: Sampler,
     bandwidth: Option<f64>,
+    /// Until when its bandwidth is in use.
+    transfers_until: Time,
+    pub reads: Reads,
     stream: Stream,
     writeback: Writeback,
     /// How much it holds, if that is bounded, and what the log takes of it.
@@ -87,7 +93,7 @@ pub struct Snapshot {
 
 impl Disk {
     /// An empty disk; `keeps_doubtful` if the power may fail.
-    pub fn new(costs: &DiskCosts, keeps_doubtful: bool, stream: Stream) -> Disk {
+    pub fn new(costs: &DiskCosts, keeps_doubtful: bool, stream: Stream, reads: Stream) -> Disk {
         Disk {
             entries: VecDeque::new(),
             appended: LogPosition(0),
@@ -100,6 +106,8 @@ impl Disk {
             bytes_unsynced: 0,
             fsync: Sampler::new(&costs.fsync),
             bandwidth: costs.bandwidth,
+            transfers_until: Time::ZERO,
+            reads: Reads::new(Sampler::new(&costs.read), reads),
             stream,
             writeback: Writeback::new(costs.writeback),
             capacity: costs.capacity,
@@ -296,19 +304,34 @@ impl Disk {
         if !idle || self.wanted <= self.synced {
             return None;
         }
-        let throttle = self.trouble.as_ref().and_then(|trouble| trouble.bandwidth);
-        let bandwidth = match (self.bandwidth, throttle) {
-            (Some(own), Some(throttle)) => Some(own.min(throttle)),
-            (own, throttle) => own.or(throttle),
-        };
-        let transfer = bandwidth.map_or(0.0, |bandwidth| self.bytes_unsynced as f64 / bandwidth);
+        // Whatever is read meanwhile has the bandwidth first.
+        let waits = self.transfers_until - now;
+        let transfer = self.seconds(self.bytes_unsynced);
         let fsync = self
             .fsync
             .sample(&mut self.stream.at(self.fsyncs))
             .as_secs_f64();
         self.bytes_unsynced = 0;
         self.syncing = Some((self.written, now));
-        Some(Span::from_secs_f64(fsync * self.factor + transfer))
+        self.transfers_until = now + waits + Span::from_secs_f64(transfer);
+        Some(Span::from_secs_f64(fsync * self.factor + transfer) + waits)
+    }
+
+    /// How long it is until so many bytes more are transferred, with what is under way.
+    fn transfer(&mut self, now: Time, bytes: u64) -> Span {
+        let done = self.transfers_until.max(now) + Span::from_secs_f64(self.seconds(bytes));
+        self.transfers_until = done;
+        done - now
+    }
+
+    /// What so many bytes take of the bandwidth, in seconds.
+    fn seconds(&self, bytes: u64) -> f64 {
+        let throttle = self.trouble.as_ref().and_then(|trouble| trouble.bandwidth);
+        let bandwidth = match (self.bandwidth, throttle) {
+            (Some(own), Some(throttle)) => Some(own.min(throttle)),
+            (own, throttle) => own.or(throttle),
+        };
+        bandwidth.map_or(0.0, |bandwidth| bytes as f64 / bandwidth)
     }
 }
 
@@ -426,6 +449,8 @@ impl Disk {
             self.busy += now - since;
         }
         self.late = false;
+        self.reads.forget();
+        self.transfers_until = now;
         // A write that failed in its midst leaves the beginning of a record.
         let torn = matches!(self.failure, Some(LogFailure::Write | LogFailure::Full));
         let unsynced = match (self.failure, unsynced) {

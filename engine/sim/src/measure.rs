@@ -50,6 +50,11 @@ impl World {
             self.node.disk.busy_until(now),
             &mut self.disk_sampled,
         ));
+        if self.scenario.cluster.limits.bodies.is_some() {
+            let broker = self.node.broker.as_ref();
+            let resident = broker.map_or(0, |broker| broker.bodies().resident_bytes);
+            self.bodies_series.push(resident);
+        }
         for group in 0..self.groups.len() {
             let spec = &self.scenario.consumers[group];
             let busy = self.group_busy(group, now);
@@ -86,6 +91,10 @@ impl World {
         let id = QueueId(queue as u32);
         let plain = policy.stream.is_none() && !policy.groups && self.active.is_empty();
         if !plain || broker.ready(id) == 0 || broker.in_flight(id) > 0 {
+            return false;
+        }
+        // The next message may wait for its body, as long as somebody reads.
+        if self.node.is_reading() && broker.queue(id).absent > 0 {
             return false;
         }
         self.consumers.iter().enumerate().any(|(number, slot)| {

@@ -14,7 +14,7 @@ use queuelab_core::{
 use queuelab_scenario::{Ack, Cpu, Milestone, Scenario};
 use queuelab_workload::Stream;
 
-use crate::disk::{Disk, Snapshot, Synced};
+use crate::disk::{Answers, Disk, ReadStep, Snapshot, Synced, WaitingAnswers};
 use crate::fault::Stopping;
 use crate::journey::NOBODY;
 use crate::kernel::Calendar;
@@ -34,6 +34,10 @@ pub struct Node {
     pub incarnation: u32,
     /// Its disk outlives it.
     pub disk: Disk,
+    /// What the disk has read for the process.
+    answers: WaitingAnswers,
+    /// What earlier lives read of bodies, and had of them in memory at most.
+    bodies_before: (u64, u64),
     /// Backups of the disk, by the fault that restores them.
     pub backups: BTreeMap<u32, Snapshot>,
     /// What is wrong with its log, if that is why it is down.
@@ -111,6 +115,8 @@ enum Arrival {
     /// From a client.
     Packet(Up),
     Log,
+    /// The disk has read something.
+    Read,
     Tick,
 }
 
@@ -132,7 +138,10 @@ impl Node {
                 &scenario.cluster.disk,
                 !scenario.faults.is_empty(),
                 Stream::new(seed, "disk/fsync", 0),
+                Stream::new(seed, "disk/read", 0),
             ),
+            answers: WaitingAnswers::new(),
+            bodies_before: (0, 0),
             backups: BTreeMap::new(),
             stopped: None,
             failing: false,
@@ -258,6 +267,8 @@ impl Node {
     /// The process is gone, with everything that waited in it. Returns the publishes among that.
     pub fn die(&mut self, now: Time) -> Vec<u64> {
         self.busy = self.busy_until(now);
+        self.bodies_before = self.bodies();
+        self.answers.clear();
         self.broker = None;
         self.failing = false;
         self.outputs.clear();
@@ -290,13 +301,28 @@ impl Node {
         lost
     }
 
+    /// How many bodies were read back so far, and how many bytes of them were in memory at most.
+    pub fn bodies(&self) -> (u64, u64) {
+        let (read, most) = self.bodies_before;
+        let Some(broker) = &self.broker else {
+            return (read, most);
+        };
+        let bodies = broker.bodies();
+        (read + bodies.read, most.max(bodies.most_resident_bytes))
+    }
+
+    /// Whether the disk reads for the broker, or what it has read waits for a core.
+    pub fn is_reading(&self) -> bool {
+        self.disk.reads.is_busy() || !self.answers.is_empty()
+    }
+
     /// Whose work an input is: its connection's core, or any that is idle.
     #[inline]
     fn core_of(&self, arrival: &Arrival) -> usize {
         match arrival {
             _ if self.cores.len() == 1 => 0,
             Arrival::Packet(packet) => packet.connection() as usize % self.cores.len(),
-            Arrival::Log | Arrival::Tick => self
+            Arrival::Log | Arrival::Read | Arrival::Tick => self
                 .cores
                 .iter()
                 .position(|core| core.stage == Stage::Idle)
@@ -442,11 +468,47 @@ impl World {
         }
     }
 
+    /// The disk reads on, or has read something.
+    pub fn read_goes_on(&mut self) {
+        let incarnation = self.node.incarnation;
+        let (answers, next) = match self.node.disk.read_goes_on(self.calendar.now()) {
+            ReadStep::Takes(next) => (None, Some(next)),
+            ReadStep::Done(answers, next) => (Some(answers), next),
+            ReadStep::Rests => return,
+        };
+        if let Some(next) = next {
+            self.calendar.after(next, Event::Read { incarnation });
+        }
+        if let Some(answers) = answers {
+            self.node.answers.push_back(answers);
+            self.arrives(Arrival::Read);
+        }
+    }
+
+    /// The broker gets what it asked for.
+    #[inline(never)]
+    fn handle_answers(&mut self, now: Time) -> Span {
+        let mut sending = Span::ZERO;
+        for (token, result) in self.node.answers.pop_front().unwrap_or_default() {
+            self.input(now, Input::Read { token, result });
+            sending += self.emit();
+        }
+        let broker = self.node.broker.as_ref();
+        if let Some(failure) = broker.and_then(Broker::failure) {
+            self.node.disk.fail(failure);
+            self.log_fails();
+        }
+        sending
+    }
+
     /// The disk stands still no longer.
     pub fn disk_goes_on(&mut self) {
         let incarnation = self.node.incarnation;
         if let Some(fsync) = self.node.disk.go_on(self.calendar.now()) {
             self.calendar.after(fsync, Event::Fsync { incarnation });
+        }
+        if self.node.disk.reads_resume() {
+            self.calendar.after(Span::ZERO, Event::Read { incarnation });
         }
     }
 
@@ -512,6 +574,10 @@ impl World {
                 cpu.ack * (1 + requests)
             }
             Arrival::Packet(Up::Writable { .. }) | Arrival::Log | Arrival::Tick => Span::ZERO,
+            Arrival::Read => {
+                let read = self.node.answers.front().map_or(0, bytes_of);
+                per_kib(cpu.per_kib, read)
+            }
         }
     }
 
@@ -712,6 +778,7 @@ impl World {
                 let (written, synced) = self.node.disk.progress();
                 self.input(now, Input::Log { written, synced });
             }
+            Arrival::Read => return self.handle_answers(now),
             Arrival::Tick => {
                 self.node.tick_at = Time::MAX;
                 if let Some(broker) = &mut self.node.broker {
@@ -951,6 +1018,12 @@ impl World {
                         .after(sending + fsync, Event::Fsync { incarnation });
                 }
             }
+            Output::Read { token, position } => {
+                if self.node.disk.read(*token, *position) {
+                    let incarnation = self.node.incarnation;
+                    self.calendar.after(sending, Event::Read { incarnation });
+                }
+            }
             Output::Release { before } => self.node.disk.release(now, *before),
         }
     }
@@ -1072,6 +1145,14 @@ fn is_free(cpu: &Cpu) -> bool {
         cpu.per_batch,
     ];
     costs.iter().all(|cost| cost.is_zero())
+}
+
+/// Bytes of bodies in what was read.
+fn bytes_of(answers: &Answers) -> u64 {
+    let entries = answers
+        .iter()
+        .filter_map(|(_, result)| result.as_ref().ok());
+    entries.map(queuelab_core::Entry::size).sum()
 }
 
 /// The channel on which clients declare.

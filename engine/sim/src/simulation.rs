@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use queuelab_core::{Durability, QueueId, Span, Time};
 use queuelab_record::{
-    AlarmRecord, ConsumerRecord, EventTrace, GroupRecord, Latencies, LittlesLaw, Load, NodeRecord,
-    Outcomes, PhaseInfo, PriorityRecord, ProducerRecord, QueueRecord, RunRecord, SCHEMA_VERSION,
-    ScenarioInfo, Trust,
+    AlarmRecord, BodiesRecord, ConsumerRecord, EventTrace, GroupRecord, Latencies, LittlesLaw,
+    Load, NodeRecord, Outcomes, PhaseInfo, PriorityRecord, ProducerRecord, QueueRecord, RunRecord,
+    SCHEMA_VERSION, ScenarioInfo, Trust,
 };
 use queuelab_scenario::{Fault, Profile, Scenario};
 
@@ -279,6 +279,10 @@ impl Simulation {
                 continue;
             }
             let (held, waiting) = (broker.in_flight(id), broker.queue(id).delayed);
+            // A dead letter that waits for its body counts as delayed meanwhile.
+            if broker.queue(id).absent > 0 && waiting > delayed {
+                continue;
+            }
             world.check.balance(
                 now,
                 queue,
@@ -369,6 +373,7 @@ fn build(world: &World) -> RunRecord {
             fsyncs: disk.fsyncs,
             synced: disk.entries_synced,
             stopped: world.node.stopped.clone(),
+            bodies: bodies_record(world),
             cpu_series: world.cpu_series.clone(),
             disk_series: world.disk_series.clone(),
         }],
@@ -400,6 +405,17 @@ fn build(world: &World) -> RunRecord {
         suggestions: Vec::new(),
         predictions: Vec::new(),
     }
+}
+
+fn bodies_record(world: &World) -> Option<BodiesRecord> {
+    let budget = world.scenario.cluster.limits.bodies?;
+    let (read, resident_max) = world.node.bodies();
+    Some(BodiesRecord {
+        budget,
+        resident_max,
+        read,
+        resident_series: world.bodies_series.clone(),
+    })
 }
 
 fn phases(world: &World) -> Vec<PhaseInfo> {

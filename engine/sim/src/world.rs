@@ -45,6 +45,8 @@ pub enum Event {
     Core { core: u32, incarnation: u32 },
     /// An fsync is done.
     Fsync { incarnation: u32 },
+    /// The disk reads on for the broker.
+    Read { incarnation: u32 },
     /// A series window ends.
     Window,
     /// A phase ends.
@@ -131,6 +133,8 @@ pub struct World {
     pub disk_sampled: Span,
     pub cpu_series: Vec<f64>,
     pub disk_series: Vec<f64>,
+    /// Bytes of bodies in memory at the end of each window, where that is limited.
+    pub bodies_series: Vec<u64>,
     pub producer_actions: Vec<ProducerAction>,
     pub consumer_actions: Vec<ConsumerAction>,
 }
@@ -343,6 +347,7 @@ impl World {
             disk_sampled: Span::ZERO,
             cpu_series: Vec::new(),
             disk_series: Vec::new(),
+            bodies_series: Vec::new(),
             producer_actions: Vec::new(),
             consumer_actions: Vec::new(),
             layout,
@@ -408,6 +413,11 @@ impl World {
             Event::Fsync { incarnation } => {
                 if self.node.incarnation == incarnation {
                     self.fsync_done();
+                }
+            }
+            Event::Read { incarnation } => {
+                if self.node.incarnation == incarnation {
+                    self.read_goes_on();
                 }
             }
             Event::LogFails { incarnation } => {
@@ -729,6 +739,7 @@ impl Event {
             Event::Heal => 18,
             Event::ConnectTimeout { .. } => 19,
             Event::OutOfMemory { .. } => 20,
+            Event::Read { .. } => 21,
         }
     }
 
@@ -756,6 +767,7 @@ impl Event {
             | Event::Peer { pipe: target, .. }
             | Event::Room { pipe: target, .. } => target,
             Event::Fsync { .. }
+            | Event::Read { .. }
             | Event::Window
             | Event::Phase
             | Event::Tick { .. }

@@ -751,6 +751,8 @@ enum Mix {
     Plain,
     Features,
     Everything,
+    /// The same, with little memory for bodies.
+    Narrow,
 }
 
 fn text_of(seed: u64, how: Mix) -> String {
@@ -759,6 +761,11 @@ fn text_of(seed: u64, how: Mix) -> String {
         Mix::Plain => text,
         Mix::Features => with_features(&text, seed),
         Mix::Everything => with_more(&text, seed),
+        Mix::Narrow => {
+            let budget = Dice(seed ^ 0xb0d1).pick(&["1B", "1KiB", "20KiB"]);
+            let limits = format!("[cluster]\nlimits = {{ bodies = \"{budget}\" }}\n");
+            with_more(&text, seed).replacen("[cluster]\n", &limits, 1)
+        }
     }
 }
 
@@ -789,6 +796,11 @@ fn random_features_keep_the_laws() {
 #[test]
 fn random_mixtures_of_everything_keep_the_laws() {
     all_hold(3_000..3_300, Mix::Everything);
+}
+
+#[test]
+fn random_mixtures_with_little_memory_keep_the_laws() {
+    all_hold(4_000..4_300, Mix::Narrow);
 }
 
 #[test]

@@ -210,6 +210,10 @@ pub(crate) fn columns(record: &RunRecord) -> Vec<Column<'_>> {
             let shares = Values::Shares(series.as_slice().into());
             push("node", &node.name, figure, shares);
         }
+        if let Some(bodies) = &node.bodies {
+            let resident = Values::Counts(bodies.resident_series.as_slice().into());
+            push("node", &node.name, "resident_bytes", resident);
+        }
     }
     for (name, series) in ["confirm", "delivery", "end_to_end"]
         .into_iter()

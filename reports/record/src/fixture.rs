@@ -72,6 +72,7 @@ pub fn flash_sale() -> RunRecord {
             fsyncs: 140_000,
             synced: 2 * offered,
             stopped: None,
+            bodies: None,
             cpu_series: (0..WINDOWS).map(|window| rate_at(window * WINDOW) * 1e-5).collect(),
             disk_series: (0..WINDOWS).map(|window| (rate_at(window * WINDOW) * 1e-3).min(0.98)).collect(),
         }],
@@ -404,6 +405,7 @@ pub fn empty() -> RunRecord {
         (node.cpu, node.disk, node.fsyncs, node.synced) = (0.0, 0.0, 0, 0);
         node.cpu_series.clear();
         node.disk_series.clear();
+        node.bodies = None;
     }
     record
 }

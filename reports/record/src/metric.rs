@@ -8,12 +8,12 @@ use thiserror::Error;
 
 use crate::text::{decimal, percent};
 use crate::{
-    ConsumerRecord, GroupRecord, Lag, Latencies, Load, Outcomes, ProducerRecord, QueueRecord,
-    RunRecord,
+    BodiesRecord, ConsumerRecord, GroupRecord, Lag, Latencies, Load, Outcomes, ProducerRecord,
+    QueueRecord, RunRecord,
 };
 
 /// Every metric; `pN` stands for a percentile such as `p50` or `p99.9`.
-pub const METRICS: [&str; 57] = [
+pub const METRICS: [&str; 59] = [
     "backlog.max",
     "backlog.mean",
     "backlog.end",
@@ -26,6 +26,8 @@ pub const METRICS: [&str; 57] = [
     "lag.mean",
     "lag.end",
     "alarm_time",
+    "count.read_back",
+    "budget_use.max",
     "latency.confirm.mean",
     "latency.confirm.max",
     "latency.confirm.pN",
@@ -181,6 +183,13 @@ impl RunRecord {
             }
             Metric::Lag(figure) => self.lag(figure, &select("group", &self.groups, of)?, phase),
             Metric::AlarmTime => time(self.alarm_time()),
+            Metric::ReadBack => whole(self.bodies().map(|bodies| bodies.read).sum()),
+            Metric::BudgetUse => {
+                let used =
+                    |bodies: &BodiesRecord| bodies.resident_max as f64 / bodies.budget as f64;
+                let most = self.bodies().map(used).max_by(f64::total_cmp);
+                most.map_or(Measured::NoSamples, |most| figure_of(most, Unit::Ratio))
+            }
             Metric::Group(counter) => count(&select("group", &self.groups, of)?, counter),
             Metric::Latency(stage, figure) => figure.of(&self.sample(stage, figure, of, phase)?),
             Metric::Rate(flow) => self.rate(flow, &select("queue", &self.queues, of)?, phase),
@@ -324,6 +333,11 @@ impl RunRecord {
         } else {
             Measured::NoSamples
         }
+    }
+
+    /// What nodes that have a budget had of bodies in memory.
+    fn bodies(&self) -> impl Iterator<Item = &BodiesRecord> {
+        self.nodes.iter().filter_map(|node| node.bodies.as_ref())
     }
 
     /// Time during which any alarm was on.
@@ -552,6 +566,8 @@ enum Metric {
     Delayed(Level),
     Lag(Level),
     AlarmTime,
+    ReadBack,
+    BudgetUse,
     OldestAge,
     DrainTime,
     Latency(Stage, Figure),
@@ -628,6 +644,8 @@ impl Metric {
             "lag.mean" => Metric::Lag(Level::Mean),
             "lag.end" => Metric::Lag(Level::End),
             "alarm_time" => Metric::AlarmTime,
+            "count.read_back" => Metric::ReadBack,
+            "budget_use.max" => Metric::BudgetUse,
             "rate.published" => Metric::Rate(Flow::Published),
             "rate.delivered" => Metric::Rate(Flow::Delivered),
             "rate.acked" => Metric::Rate(Flow::Acked),
@@ -680,6 +698,8 @@ impl Metric {
             self,
             Metric::DrainTime
                 | Metric::AlarmTime
+                | Metric::ReadBack
+                | Metric::BudgetUse
                 | Metric::Outcome(_)
                 | Metric::Queue(_)
                 | Metric::Reordered

@@ -444,10 +444,26 @@ pub struct NodeRecord {
     /// What is wrong with its log, if that is why it is down at the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopped: Option<String>,
+    /// What it had of bodies in memory, where that is limited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bodies: Option<BodiesRecord>,
     /// CPU use per window.
     pub cpu_series: Vec<f64>,
     /// Disk use per window.
     pub disk_series: Vec<f64>,
+}
+
+/// Bodies of messages in a node's memory, where there is a budget for them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BodiesRecord {
+    /// Bytes that are to be in memory at most, about.
+    pub budget: u64,
+    /// The most bytes that were.
+    pub resident_max: u64,
+    /// How many bodies were read back from the log.
+    pub read: u64,
+    /// Bytes in memory at the end of each window.
+    pub resident_series: Vec<u64>,
 }
 
 /// Parts of a copy's journey, in order. They are consecutive, so they sum to the end-to-end latency exactly.

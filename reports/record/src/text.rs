@@ -68,6 +68,19 @@ pub fn number(value: f64) -> String {
     }
 }
 
+/// A number of bytes in the largest unit of which there is one: `23.4 MiB`.
+pub fn bytes(count: u64) -> String {
+    let units = ["KiB", "MiB", "GiB", "TiB"];
+    let unit = (1..=4).rev().find(|unit| count >> (10 * unit) > 0);
+    match unit {
+        None => format!("{count} B"),
+        Some(unit) => {
+            let value = count as f64 / (1_u64 << (10 * unit)) as f64;
+            format!("{} {}", number(value), units[unit - 1])
+        }
+    }
+}
+
 /// A number that need not be whole, in about three figures: `0.87`, `20.5`, `1,204`.
 pub(crate) fn decimal(value: f64) -> String {
     let size = value.abs();

@@ -49,6 +49,8 @@ fn every_metric_has_an_answer_in_the_whole_run() {
             lag.mean: no samples
             lag.end: no samples
             alarm_time: 0s
+            count.read_back: 0
+            budget_use.max: no samples
             latency.confirm.mean: 101 ms
             latency.confirm.max: 20 s
             latency.confirm.p99.9: 18 s
@@ -95,6 +97,37 @@ fn every_metric_has_an_answer_in_the_whole_run() {
             count.nacked: 0
             utilisation: 41.7 %"#]],
     );
+}
+
+#[test]
+fn bodies_in_memory_have_metrics() {
+    let mut record = fixture::flash_sale();
+    record.nodes[0].bodies = Some(queuelab_record::BodiesRecord {
+        budget: 32 << 20,
+        resident_max: 33_020_702,
+        read: 140_024,
+        resident_series: vec![1_024, 33_020_702, 9],
+    });
+    check(
+        &record,
+        &[
+            "count.read_back",
+            "budget_use.max",
+            "budget_use.max in burst",
+        ],
+        expect![[r#"
+            count.read_back: 140,024
+            budget_use.max: 98.4 %
+            budget_use.max in burst: error: `budget_use.max` is measured over the whole run, not per phase"#]],
+    );
+    let series = queuelab_record::series_csv(&record);
+    let at = series.lines().next().and_then(|names| {
+        let mut names = names.split(',');
+        names.position(|name| name == "node.n1.resident_bytes")
+    });
+    let values = series.lines().skip(1).take(3);
+    let values: Vec<&str> = values.filter_map(|line| line.split(',').nth(at?)).collect();
+    assert_eq!(values, ["1024", "33020702", "9"]);
 }
 
 #[test]

@@ -384,6 +384,20 @@ pub const METRICS: &[Metric] = &[
         "how long a memory or disk alarm made publishers wait",
     ),
     metric(
+        "count.read_back",
+        Count,
+        Broker,
+        false,
+        "bodies that had left memory and were read back from the log",
+    ),
+    metric(
+        "budget_use.max",
+        Ratio,
+        Broker,
+        false,
+        "the most of `limits.bodies` that was in use, as a share; 1 is all of it",
+    ),
+    metric(
         "utilisation",
         Ratio,
         Consumer,

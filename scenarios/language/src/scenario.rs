@@ -216,6 +216,8 @@ pub struct Cpu {
 pub struct Disk {
     /// Time of one fdatasync, bandwidth apart.
     pub fsync: Distribution,
+    /// Time to read entries of the log back that lie together, bandwidth apart.
+    pub read: Distribution,
     /// Bytes per second; `None` is unlimited.
     pub bandwidth: Option<f64>,
     /// Bytes that the log may take; `None` is unlimited. What is free of it is what the disk alarm looks at.

@@ -24,6 +24,19 @@ fn nothing_to_say() {
 }
 
 #[test]
+fn a_budget_without_a_log() {
+    let memory = "queue = [{ name = 'q', kind = 'memory' }]\n";
+    let budget = "cluster = { limits = { bodies = '1MiB' } }\n";
+    check(
+        &[budget, memory, PRODUCER, CONSUMER].concat(),
+        expect![[r#"
+            `limits.bodies` has no effect: no queue of this scenario has a log to read bodies back from; write kind = "durable", or leave it out
+        "#]],
+    );
+    check(&[budget, QUEUE, PRODUCER, CONSUMER].concat(), expect![[""]]);
+}
+
+#[test]
 fn loose_ends() {
     check(
         QUEUE,

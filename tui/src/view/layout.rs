@@ -3,6 +3,7 @@
 use ratatui::layout::Rect;
 
 use crate::app::App;
+use crate::figures;
 
 use super::tables::prioritised;
 
@@ -17,6 +18,8 @@ pub(crate) struct Layout {
     pub(crate) header: Rect,
     /// Faults and alarms: below the header, once there was any.
     pub(crate) banner: Option<Rect>,
+    /// Below that, where there is a budget for bodies.
+    pub(crate) memory: Option<Rect>,
     pub(crate) chart: Option<Rect>,
     pub(crate) rates: Option<Rect>,
     pub(crate) latency: Option<Rect>,
@@ -48,7 +51,8 @@ impl Layout {
         let lists = lists.max(asides.height().min(9));
         let calm = app.record.alarms.is_empty() && app.record.faults.is_empty();
         let banner = u16::from(!calm);
-        let (whole, area) = (area, below(area, banner));
+        let memory = u16::from(figures::bodies(&app.record).is_some());
+        let (whole, area) = (area, below(area, banner + memory));
         let verdicts = if app.finished() {
             expected.min(5)
         } else {
@@ -82,6 +86,11 @@ impl Layout {
             header: Rect { height: 2, ..whole },
             banner: (banner > 0).then_some(Rect {
                 y: whole.y + 2,
+                height: 1,
+                ..whole
+            }),
+            memory: (memory > 0).then_some(Rect {
+                y: whole.y + 2 + banner,
                 height: 1,
                 ..whole
             }),

@@ -1,6 +1,6 @@
 //! Rates, latencies and the log.
 
-use queuelab_record::grouped;
+use queuelab_record::{bytes, grouped};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Rect};
 use ratatui::style::{Style, Stylize};
@@ -236,6 +236,25 @@ fn alarms(app: &App) -> Option<Span<'static>> {
             theme::ALARM_ON,
         ),
     })
+}
+
+/// What there is of bodies in memory, where that is limited.
+pub(crate) fn memory(app: &App, frame: &mut Frame, area: Rect) {
+    let Some(bodies) = figures::bodies(&app.record) else {
+        return;
+    };
+    let now = bodies.resident_series.last().copied().unwrap_or(0);
+    let line = Line::styled(
+        format!(
+            " bodies in memory {} of {}, at most {}; {} read back",
+            bytes(now),
+            bytes(bodies.budget),
+            bytes(bodies.resident_max),
+            grouped(bodies.read),
+        ),
+        theme::DIM,
+    );
+    frame.render_widget(Paragraph::new(line), area);
 }
 
 fn metric(app: &App, name: &str) -> String {

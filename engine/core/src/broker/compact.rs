@@ -7,12 +7,15 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
+
 use super::Broker;
 use super::commit::Effect;
 use crate::config::Requeue;
 use crate::id::{LogPosition, MessageCopy, QueueId};
 use crate::interface::{Command, Entry, Output, Times};
-use crate::queue::{Queue, Slot, State};
+use crate::message::Message;
+use crate::queue::{Body, Queue, Slot, State};
 
 /// What was logged again.
 #[derive(Clone, Debug, Default)]
@@ -93,13 +96,53 @@ impl Broker {
         else {
             return;
         };
+        if slot.body != Body::Here {
+            self.compaction.pending += u32::from(self.read_to_copy(copy, out));
+            return;
+        }
+        let message = slot.message.clone();
+        self.compaction.pending += 1;
+        self.persist_copy(copy, message, out);
+    }
+
+    /// The body of a message that is to be logged again has been read.
+    pub(super) fn log_read_again(
+        &mut self,
+        copy: MessageCopy,
+        position: LogPosition,
+        body: Bytes,
+        out: &mut Vec<Output>,
+    ) {
+        let queue = &self.queues[copy.queue.index()];
+        let slot = queue.slot(copy.serial);
+        match slot.filter(|slot| slot.position == position && slot.can_be_copied(queue)) {
+            None => self.copy_is_superfluous(),
+            Some(slot) => {
+                let message = Message {
+                    body,
+                    ..slot.message.clone()
+                };
+                self.persist_copy(copy, message, out);
+            }
+        }
+    }
+
+    /// What was to be logged again is not needed any more.
+    pub(super) fn copy_is_superfluous(&mut self) {
+        self.compaction.pending -= 1;
+    }
+
+    fn persist_copy(&mut self, copy: MessageCopy, message: Message, out: &mut Vec<Output>) {
+        let Some(slot) = self.queues[copy.queue.index()].slot(copy.serial) else {
+            return self.copy_is_superfluous();
+        };
         let times = slot
             .timing
             .as_ref()
             .map_or(Times::ANY, |timing| timing.times);
         let enqueue = Command::Enqueue {
             copy,
-            message: slot.message.clone(),
+            message,
             times,
         };
         let entry = match slot.deliveries {
@@ -114,7 +157,6 @@ impl Broker {
                 Entry::Many([enqueue, back].into())
             }
         };
-        self.compaction.pending += 1;
         let position = self.log.next();
         let effect = Effect::Copied { copy, position };
         self.log.persist_synced(entry, effect, out);

@@ -254,6 +254,10 @@ impl Broker {
             if queue.ready == 0 {
                 return;
             }
+            if queue.bodies.absent > 0 && !self.next_body_is_here(id, out) {
+                return;
+            }
+            let queue = &mut self.queues[id.index()];
             let Some(seat) = queue.consumers.pick(&mut self.rng) else {
                 return;
             };
@@ -265,8 +269,15 @@ impl Broker {
     /// The same where not all consumers may take all messages.
     #[inline(never)]
     fn deliver_by_lanes(&mut self, id: QueueId, out: &mut Vec<Output>) {
-        while let Some((serial, seat)) = self.queues[id.index()].choose(&mut self.rng) {
+        loop {
+            let queue = &self.queues[id.index()];
+            if queue.bodies.absent > 0 && !self.next_body_in_lanes_is_here(id, out) {
+                return;
+            }
             let queue = &mut self.queues[id.index()];
+            let Some((serial, seat)) = queue.choose(&mut self.rng) else {
+                return;
+            };
             let key = queue.consumers.key(seat);
             queue.bind_group(serial, key);
             self.deliver_to(id, key, Some(serial), out);
@@ -335,6 +346,9 @@ impl Broker {
         }
         if exhausted {
             self.refresh_connection(to.connection);
+        }
+        if self.flow.is_some() && !no_ack {
+            self.let_delivered_go(copy);
         }
         if no_ack {
             let removed = self.take_out(copy);

@@ -10,7 +10,7 @@ use crate::config::Overflow;
 use crate::id::{MessageCopy, QueueId};
 use crate::interface::{Command, Event, Output, Removal};
 use crate::message::{Death, DeathRecord, Message};
-use crate::queue::Slot;
+use crate::queue::{Body, Slot};
 use crate::time::WallTime;
 
 /// Most dead-letter moves that one publish or rejection sets off in a row: queues may dead-letter in a circle.
@@ -37,6 +37,8 @@ pub(super) struct Move {
 pub(super) struct Departure {
     pub(super) source: MessageCopy,
     pub(super) message: Message,
+    /// The message has its body.
+    pub(super) whole: bool,
     /// It was in its queue, rather than a newcomer.
     pub(super) entered: bool,
     /// Its enqueue is in the log, so its removal has to be.
@@ -53,6 +55,7 @@ impl Departure {
         Departure {
             source,
             message: slot.message.clone(),
+            whole: slot.body == Body::Here,
             entered: true,
             logged: slot.logged(),
             origin: Origin::Unconfirmed,
@@ -104,6 +107,18 @@ impl Broker {
 impl Broker {
     /// Moves a copy to its queue's dead-letter targets, or discards it if there are none.
     pub(super) fn dead_letter(&mut self, departure: Departure, out: &mut Vec<Output>) {
+        let queue = &self.queues[departure.source.queue.index()];
+        if queue.config.dead_letter.is_some()
+            && self.flow.is_some()
+            && self.departs_later(&departure, out)
+        {
+            return;
+        }
+        self.dead_letter_now(departure, out);
+    }
+
+    /// The same for a message that has its body.
+    pub(super) fn dead_letter_now(&mut self, departure: Departure, out: &mut Vec<Output>) {
         let queue = &self.queues[departure.source.queue.index()];
         let Some(to) = queue.config.dead_letter.as_ref() else {
             return self.discard(departure, out);

@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 
 use super::Broker;
+use super::bodies::Bodies;
 use crate::config::{Durability, Limits};
 use crate::id::{ChannelId, ConnectionId, LogPosition, MessageCopy, QueueId};
 use crate::interface::{Event, Output, Request, Resource, Response};
@@ -16,8 +17,12 @@ pub(super) struct Flow {
     limits: Limits,
     /// Bytes free on the disk, once they are known.
     pub(super) disk_free: Option<u64>,
-    /// Bytes that all queues hold.
-    held: u64,
+    /// Bytes of bodies that all queues have in memory.
+    pub(super) held: u64,
+    /// The most that it has been.
+    pub(super) most_held: u64,
+    /// Those that are not.
+    pub(super) bodies: Bodies,
     memory_alarm: bool,
     disk_alarm: bool,
     /// Publishes that wait for the log to be written, or synced, up to a place.
@@ -41,6 +46,8 @@ impl Flow {
             Box::new(Flow {
                 limits,
                 held,
+                most_held: held,
+                bodies: Bodies::new(limits.bodies),
                 disk_free: None,
                 memory_alarm: false,
                 disk_alarm: false,
@@ -155,6 +162,7 @@ impl Broker {
     pub(super) fn weigh(&mut self, queue: QueueId, before: u64) {
         if let Some(flow) = &mut self.flow {
             flow.held = flow.held + self.queues[queue.index()].held_bytes - before;
+            flow.most_held = flow.most_held.max(flow.held);
         }
     }
 

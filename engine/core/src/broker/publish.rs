@@ -275,6 +275,7 @@ impl Broker {
                 let departure = Departure {
                     source: copy,
                     message,
+                    whole: true,
                     entered: false,
                     logged: false,
                     origin,

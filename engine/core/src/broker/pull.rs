@@ -2,7 +2,7 @@
 
 use super::Broker;
 use crate::channel::Consumer;
-use crate::id::{ChannelId, ConsumerId, QueueId};
+use crate::id::{ChannelId, ConsumerId, MessageCopy, QueueId};
 use crate::interface::{Output, Response};
 
 /// Somebody asks for a message.
@@ -33,9 +33,8 @@ impl Broker {
             queue,
             no_ack,
         };
-        if self.gets.is_empty() && self.catch_up(out) {
-            self.hand_out(get, out);
-        } else {
+        let waits = !self.gets.is_empty() || !self.catch_up(out);
+        if waits || !self.hand_out(get, out) {
             self.gets.push_back(get);
         }
     }
@@ -44,31 +43,42 @@ impl Broker {
     pub(super) fn answer_gets(&mut self, out: &mut Vec<Output>) {
         while let Some(get) = self.gets.pop_front() {
             let channel = self.connections.channel_mut(get.id);
-            if channel.is_some_and(|channel| channel.epoch == get.epoch) {
-                self.hand_out(get, out);
+            let open = channel.is_some_and(|channel| channel.epoch == get.epoch);
+            if open && !self.hand_out(get, out) {
+                return self.gets.push_front(get);
             }
         }
     }
 
-    /// A get is a consumer that has ended already: prefetch does not count, and what it holds is settled as usual.
-    fn hand_out(&mut self, get: Get, out: &mut Vec<Output>) {
+    /// A get is a consumer that has ended already: prefetch does not count, and what it holds is settled as usual. False if the message's
+    /// body has to be read first.
+    fn hand_out(&mut self, get: Get, out: &mut Vec<Output>) -> bool {
         let Get {
             id, queue, no_ack, ..
         } = get;
         if !self.require_queue(id, queue, out) {
-            return;
+            return true;
         }
         if self.queues[queue.index()].stream.is_some() {
-            return self.fail_channel(id, 540, "a stream has no next message", out);
+            self.fail_channel(id, 540, "a stream has no next message", out);
+            return true;
         }
         self.note_use(queue);
         // What belongs to a consumer is not for others.
         let Some(first) = self.queues[queue.index()].first_free() else {
-            return out.push(Output::Client {
+            out.push(Output::Client {
                 channel: id,
                 response: Response::Empty,
             });
+            return true;
         };
+        let copy = MessageCopy {
+            queue,
+            serial: first,
+        };
+        if self.queues[queue.index()].bodies.absent > 0 && !self.body_is_here(copy, out) {
+            return false;
+        }
         let key = self.consumers.insert(Consumer {
             id: ConsumerId::GET,
             channel: id,
@@ -84,6 +94,7 @@ impl Broker {
         self.deliver_to(queue, key, chosen, out);
         self.forget_if_done(key);
         self.touch(queue);
+        true
     }
 
     /// Bounds what the consumers of a channel hold together.

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
+
 use crate::group::Group;
 use crate::id::{LogPosition, MessageCopy, QueueId};
 use crate::interface::{Command, Recovered, Times};
 use crate::message::Message;
-use crate::queue::{Queue, Slot, State, Timing};
+use crate::queue::{Body, Queue, Slot, State, Timing};
 use crate::stream::Trace;
 use crate::time::Time;
 
@@ -18,19 +20,24 @@ struct Survivor {
     /// Where it stands if not at its serial.
     place: Option<(u64, u64)>,
     copied: bool,
+    body: Body,
+    size: u64,
 }
 
 /// Replays a log into empty queues; the result announces what survived. Commands for queues that are unknown or no longer durable, and
-/// commands that repeat what is known, do nothing.
+/// commands that repeat what is known, do nothing. Of a budget for bodies, half is used.
 pub(super) fn recover(
     queues: &mut [Queue],
     groups: &mut [Group],
     recovered: Recovered,
+    budget: Option<u64>,
 ) -> Vec<(u64, MessageCopy)> {
     let mut traces: Vec<Trace> = queues.iter().map(|_| Trace::default()).collect();
     let mut survivors: Vec<BTreeMap<u64, Survivor>> =
         queues.iter().map(|_| BTreeMap::new()).collect();
     let mut sequence = 0;
+    let keep = budget.map_or(u64::MAX, |budget| budget / 2);
+    let mut held = 0;
     let mut next_serials = vec![0; queues.len()];
     for (position, entry) in recovered.entries {
         for command in entry.commands() {
@@ -58,12 +65,23 @@ pub(super) fn recover(
             }
             let survivors = &mut survivors[copy.queue.index()];
             match command.clone() {
-                Command::Enqueue { message, times, .. } if queue.stream.is_none() => {
+                Command::Enqueue {
+                    mut message, times, ..
+                } if queue.stream.is_none() => {
                     // Serials grow; what is out of order was logged again.
                     let next = &mut next_serials[copy.queue.index()];
                     let copied = copy.serial < *next;
                     *next = copy.serial.saturating_add(1).max(*next);
+                    let size = message.size();
+                    let gone = size > 0 && held + size > keep;
+                    if gone {
+                        message.body = Bytes::new();
+                        message.routing_key = Bytes::copy_from_slice(&message.routing_key);
+                    }
+                    held += message.size();
                     let survivor = Survivor {
+                        size,
+                        body: if gone { Body::Gone } else { Body::Here },
                         position,
                         deliveries: 0,
                         message,
@@ -71,9 +89,13 @@ pub(super) fn recover(
                         place: None,
                         copied,
                     };
-                    survivors.insert(copy.serial, survivor);
+                    let replaced = survivors.insert(copy.serial, survivor);
+                    held -= replaced.map_or(0, |replaced| replaced.message.size());
                 }
-                Command::Remove { .. } => drop(survivors.remove(&copy.serial)),
+                Command::Remove { .. } => {
+                    let removed = survivors.remove(&copy.serial);
+                    held -= removed.map_or(0, |removed| removed.message.size());
+                }
                 Command::Return {
                     deliveries, due, ..
                 } => {
@@ -86,7 +108,9 @@ pub(super) fn recover(
                     }
                 }
                 Command::Delete { copy } => {
-                    *survivors = survivors.split_off(&copy.serial);
+                    let kept = survivors.split_off(&copy.serial);
+                    let gone = std::mem::replace(survivors, kept);
+                    held -= gone.values().map(|gone| gone.message.size()).sum::<u64>();
                     queue.exists = false;
                     queue.seen = None;
                     queue.deleted_at = position;
@@ -111,6 +135,7 @@ pub(super) fn recover(
             queue.recover(survivor.into_slot(), serial);
         }
         queues[at].continue_sequence(sequence);
+        queues[at].bodies_are_recovered();
     }
     for (queue, trace) in queues.iter_mut().zip(traces) {
         if let Some(stream) = &mut queue.stream {
@@ -138,6 +163,8 @@ impl Survivor {
             deliveries: self.deliveries,
             redelivered: true,
             copied: self.copied,
+            body: self.body,
+            size: self.size,
             state: State::Proposed,
             timing,
         }

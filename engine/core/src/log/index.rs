@@ -2,8 +2,13 @@
 
 use std::collections::VecDeque;
 
-use super::record::ALIGN;
+use bytes::Bytes;
+
+use super::entry::read_entry;
+use super::error::Damage;
+use super::record::{ALIGN, read_alone};
 use crate::id::LogPosition;
+use crate::interface::Entry;
 
 /// Where an entry is in a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +17,16 @@ pub struct EntryPlace {
     pub segment: u32,
     /// Where its record begins, in bytes.
     pub offset: u64,
+}
+
+impl EntryPlace {
+    /// Reads one entry back: `record` is what the segment has from its offset on, to the next entry's or beyond. What is damaged, or is
+    /// another entry, is never returned.
+    pub fn read(self, record: &Bytes, position: LogPosition) -> Result<Entry, Damage> {
+        let offset = usize::try_from(self.offset).map_err(|_| Damage::Misplaced)?;
+        let body = read_alone(record, self.segment, offset, position)?;
+        read_entry(&body).ok_or(Damage::Content)
+    }
 }
 
 /// The segments that are kept, and where their entries begin: 4 bytes per entry.

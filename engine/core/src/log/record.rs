@@ -86,6 +86,11 @@ impl Header {
     /// Reads the header at `offset` of segment (or slot) `segment`.
     pub(super) fn read(bytes: &[u8], segment: u32, offset: usize) -> Result<Header, Damage> {
         let rest = bytes.get(offset..).unwrap_or_default();
+        Header::read_first(rest, segment, offset)
+    }
+
+    /// Reads the header that is the first of these bytes, and was at `offset`.
+    fn read_first(rest: &[u8], segment: u32, offset: usize) -> Result<Header, Damage> {
         let Some(header) = rest.first_chunk::<HEADER>() else {
             return Err(match rest.iter().all(|byte| *byte == 0) {
                 true => Damage::Nothing,
@@ -151,6 +156,26 @@ impl Header {
             .checked_add(self.length)
             .filter(|end| *end <= bytes.len())
     }
+}
+
+/// The body of an entry's record that was read by itself, if it is whole and the one that was asked for.
+pub(super) fn read_alone(
+    record: &Bytes,
+    segment: u32,
+    offset: usize,
+    position: LogPosition,
+) -> Result<Bytes, Damage> {
+    let header = Header::read_first(record, segment, offset)?;
+    if (header.kind, header.position) != (Kind::Entry, position) {
+        return Err(Damage::Misplaced);
+    }
+    let end = HEADER.checked_add(header.length);
+    let end = end.filter(|end| *end <= record.len());
+    let body = record.slice(HEADER..end.ok_or(Damage::Length)?);
+    if crc32c::crc32c(&body) != header.body_checksum {
+        return Err(Damage::Body);
+    }
+    Ok(body)
 }
 
 /// The first place at or after `offset` where a record could begin.

@@ -252,6 +252,30 @@ impl Queue {
         Some((first.serial, seat))
     }
 
+    /// What `choose` would choose.
+    pub(crate) fn first_choice(&self) -> Option<u64> {
+        let lanes = self.lanes.as_deref()?;
+        let takers = self.consumers.takers();
+        let first = takers.filter_map(|(_, key)| lanes.next(key)).min()?;
+        Some(first.serial)
+    }
+
+    /// The first messages of all lanes that consumers with credit look at.
+    pub(crate) fn first_in_lanes(&self, count: usize) -> Vec<u64> {
+        let Some(lanes) = self.lanes.as_deref() else {
+            return Vec::new();
+        };
+        let takers = self.consumers.takers();
+        let looked_at = takers.flat_map(|(_, key)| {
+            let own = lanes.own.get(&key);
+            let open = own.and_then(|own| lanes.open.get(&own.open));
+            let own = own.map(|own| &own.places);
+            own.into_iter().chain(open.map(|open| &open.places))
+        });
+        let first = looked_at.flat_map(|places| places.iter().take(count));
+        first.map(|place| place.serial).collect()
+    }
+
     /// The first message that belongs to nobody.
     pub(crate) fn first_free(&self) -> Option<u64> {
         match &self.lanes {

@@ -69,7 +69,7 @@ impl Queue {
         let slot = self.slots.get_mut(serial)?;
         slot.state = state;
         self.ready -= 1;
-        self.ready_bytes -= slot.message.size();
+        self.ready_bytes -= slot.size;
         self.in_flight += u64::from(state == State::InFlight);
         Some((serial, slot))
     }
@@ -87,7 +87,7 @@ impl Queue {
         }
         slot.state = state;
         self.ready -= 1;
-        self.ready_bytes -= slot.message.size();
+        self.ready_bytes -= slot.size;
         self.in_flight += u64::from(state == State::InFlight);
         if self.uneven {
             self.even_out();
@@ -101,7 +101,7 @@ impl Queue {
             self.exit_lanes(serial);
         }
         let slot = self.slots.get_mut(serial).expect("a waiting slot is live");
-        let size = slot.message.size();
+        let size = slot.size;
         match slot.state {
             State::Ready | State::Placed => {
                 self.ready -= 1;
@@ -117,6 +117,21 @@ impl Queue {
         self.in_flight += u64::from(state == State::InFlight);
         self.uneven = true;
         self.even_out();
+    }
+
+    /// The first of those that have places, in order.
+    pub(crate) fn first_placed(&mut self, count: usize) -> Vec<u64> {
+        let mut first = Vec::new();
+        while first.len() < count
+            && let Some(Reverse(place)) = self.placed.heap.pop()
+        {
+            if self.stands(place) {
+                first.push(place);
+            }
+        }
+        let places = first.iter().copied().map(Reverse);
+        self.placed.heap.extend(places);
+        first.into_iter().map(|place| place.serial).collect()
     }
 
     /// Gives a ready message its place.

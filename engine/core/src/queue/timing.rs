@@ -1,6 +1,6 @@
 //! Messages that wait for an instant.
 
-use super::{Queue, Slot, State};
+use super::{Body, Queue, Slot, State};
 use crate::interface::Times;
 use crate::message::Message;
 use crate::time::{Span, Time, WallTime};
@@ -36,7 +36,7 @@ impl Timing {
 
 impl Slot {
     /// It is in its queue, for consumers to come.
-    pub(super) fn waits(&self) -> bool {
+    pub(crate) fn waits(&self) -> bool {
         matches!(self.state, State::Ready | State::Placed | State::Delayed)
     }
 
@@ -82,7 +82,7 @@ impl Queue {
             .timing
             .as_ref()
             .map_or(WallTime::ZERO, |timing| timing.times.due);
-        let size = slot.message.size();
+        let size = slot.size;
         if serial < self.floor {
             slot.state = State::Leaving;
         } else if due > now {
@@ -119,7 +119,7 @@ impl Queue {
         let Some(slot) = self.slots.get_mut(serial) else {
             return;
         };
-        let size = slot.message.size();
+        let size = slot.size;
         slot.state = State::Placed;
         let first = slot.deliveries == 0
             && slot
@@ -152,6 +152,7 @@ impl Queue {
     /// Puts a message in as recovery found it: perhaps delivered before, and delayed until time tells.
     pub(crate) fn recover(&mut self, slot: Slot, serial: u64) {
         self.held_bytes += slot.message.size();
+        self.bodies.absent += u64::from(slot.body != Body::Here);
         self.slots.push(serial, slot);
         self.wait(serial, WallTime::ZERO);
     }

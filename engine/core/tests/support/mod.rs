@@ -72,6 +72,8 @@ pub(crate) struct Rig {
     pub(crate) synced: LogPosition,
     pub(crate) now: Time,
     open: Vec<ConnectionId>,
+    /// Reads that are not answered yet, if they are answered on demand only.
+    pub(crate) held_reads: Option<Vec<(u64, LogPosition)>>,
     /// What was done so far.
     pub(crate) tally: tally::Tally,
 }
@@ -89,6 +91,7 @@ impl Rig {
             synced,
             now: Time::ZERO,
             open: Vec::new(),
+            held_reads: None,
             tally: tally::Tally::default(),
         }
     }
@@ -97,14 +100,28 @@ impl Rig {
     pub(crate) fn handle(&mut self, input: Input) -> Vec<Output> {
         let mut out = Vec::new();
         self.broker.handle(self.now, input, &mut out);
-        self.take(&out);
+        self.take(&mut out);
         out
+    }
+
+    /// Answers reads that were held, by their places among them.
+    pub(crate) fn answer_read(&mut self, at: usize) -> Vec<Output> {
+        let (token, position) = self.held_reads.as_mut().expect("reads are held").remove(at);
+        let result = self.read(position);
+        self.handle(Input::Read { token, result })
+    }
+
+    fn read(&self, position: LogPosition) -> Result<Entry, LogFailure> {
+        let entry = self.log.iter().find(|(place, _)| *place == position);
+        entry
+            .map(|(_, entry)| entry.clone())
+            .ok_or(LogFailure::Read)
     }
 
     pub(crate) fn tick(&mut self) -> Vec<Output> {
         let mut out = Vec::new();
         self.broker.tick(self.now, &mut out);
-        self.take(&out);
+        self.take(&mut out);
         out
     }
 
@@ -116,14 +133,14 @@ impl Rig {
             self.broker.tick(self.now, &mut out);
         }
         self.now = until;
-        self.take(&out);
+        self.take(&mut out);
         out
     }
 
     pub(crate) fn flush(&mut self) -> Vec<Output> {
         let mut out = Vec::new();
         self.broker.flush(self.now, &mut out);
-        self.take(&out);
+        self.take(&mut out);
         out
     }
 
@@ -147,12 +164,36 @@ impl Rig {
         self.broker = Broker::new(self.config.clone(), recovered, 7);
         (self.last, self.written, self.synced) = (last, last, last);
         self.open.clear();
+        self.held_reads.iter_mut().for_each(Vec::clear);
     }
 
-    fn take(&mut self, out: &[Output]) {
+    /// Does what the broker asks for; reads are answered at once, unless they are held.
+    fn take(&mut self, out: &mut Vec<Output>) {
+        let mut from = 0;
+        while from < out.len() {
+            let reads = self.carry_out(&out[from..]);
+            from = out.len();
+            if let Some(held) = &mut self.held_reads {
+                held.extend(reads);
+                continue;
+            }
+            for (token, position) in reads {
+                let result = self.read(position);
+                self.broker
+                    .handle(self.now, Input::Read { token, result }, out);
+            }
+        }
+    }
+
+    fn carry_out(&mut self, out: &[Output]) -> Vec<(u64, LogPosition)> {
         self.tally.note(out);
+        let mut reads = Vec::new();
         for output in out {
             match output {
+                Output::Read { token, position } => {
+                    assert!(*position <= self.written, "only what is written is read");
+                    reads.push((*token, *position));
+                }
                 Output::Persist { position, entry } => {
                     assert_eq!(*position, LogPosition(self.last.0 + 1), "places are dense");
                     self.last = *position;
@@ -164,6 +205,7 @@ impl Rig {
                 _ => {}
             }
         }
+        reads
     }
 }
 
@@ -176,7 +218,8 @@ impl Rig {
 /// `CHANNEL replies [CONSUMER] [acked]` (consumes direct replies), `CHANNEL ask QUEUE TAG` (publishes with `reply_to`),
 /// `CHANNEL join GROUP [CONSUMER [PREFETCH]]`, `CHANNEL renew TAG`, `CHANNEL consume … from=OFFSET`, `at MILLISECONDS`,
 /// `CHANNEL declare|purge|delete QUEUE`, `flush`, `pass SPAN` (with a tick at each deadline), `sleep SPAN` (without ticks), `clock SPAN`,
-/// `open CONNECTION WINDOW`, `close CONNECTION`, `writable CONNECTION BYTES`, `disk FREE`, `fails` (the log), `written [PLACE]`, `synced [PLACE]`, `crash`,
+/// `open CONNECTION WINDOW`, `close CONNECTION`, `writable CONNECTION BYTES`, `disk FREE`, `fails` (the log),
+/// `hold` (reads from now on), `read` (answers those that are held), `unreadable` (fails the first of them), `written [PLACE]`, `synced [PLACE]`, `crash`,
 /// `power-loss`. A channel is a number for channel 1 of that connection, or `CONNECTION.NUMBER`.
 pub(crate) fn run(config: BrokerConfig, script: &str) -> String {
     let mut rig = Rig::new(config);
@@ -278,6 +321,19 @@ impl Rig {
             "disk" => {
                 let free = number(1).unwrap();
                 return self.handle(Input::Disk { free });
+            }
+            "hold" => {
+                self.held_reads = Some(Vec::new());
+                return Vec::new();
+            }
+            "read" => {
+                let count = self.held_reads.as_ref().map_or(0, Vec::len);
+                return (0..count).flat_map(|_| self.answer_read(0)).collect();
+            }
+            "unreadable" => {
+                let (token, _) = self.held_reads.as_mut().unwrap().remove(0);
+                let result = Err(LogFailure::Read);
+                return self.handle(Input::Read { token, result });
             }
             "fails" => return self.handle(Input::LogFailed(LogFailure::Sync)),
             "at" => return self.wait_until(Time::ZERO + Span::from_millis(number(1).unwrap())),
@@ -675,6 +731,7 @@ fn print(config: &BrokerConfig, output: &Output, text: &mut String) {
             format!("log {}: {}", position.0, commands.join(" + "))
         }
         Output::Sync { through } => format!("sync {}", through.0),
+        Output::Read { position, .. } => format!("read {}", position.0),
         Output::Release { before } => format!("release {}", before.0),
         Output::Observe(event) => match event {
             Event::Routed { tag, copies } => format!("* m{tag} routed, {copies} copies"),

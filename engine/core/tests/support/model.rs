@@ -340,6 +340,8 @@ impl Model {
             Input::Clock(wall) => self.clock.set(wall),
             // A log that fails is the end, which a script shows.
             Input::LogFailed(_) => {}
+            // It knows no memory.
+            Input::Read { .. } => {}
             Input::Disk { free } => self.disk_free = free,
             Input::Log { written, synced } => {
                 (self.written, self.synced) = (written, synced);
@@ -381,7 +383,7 @@ impl Model {
         // The rig takes releases at their word: a restart would miss what was released too early.
         for output in rest
             .iter()
-            .filter(|output| !matches!(output, Output::Release { .. }))
+            .filter(|output| !matches!(output, Output::Release { .. } | Output::Read { .. }))
         {
             let Output::Client {
                 channel,
@@ -460,6 +462,9 @@ impl Model {
                 parked: queue.parked.len() as u64,
                 consumers: queue.consumers.len() as u32,
                 groups: broker.queue(id).groups,
+                // Where bodies are changes nothing that it predicts.
+                resident_bytes: broker.queue(id).resident_bytes,
+                absent: broker.queue(id).absent,
             };
             assert_eq!(broker.queue(id), view);
             assert!(view.groups <= queue.groups_inside().len() as u64);

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use queuelab_core::log::{Encoder, Recovery, SegmentImage, checkpoint, recover};
+use queuelab_core::log::{Encoder, EntryPlace, Recovery, SegmentImage, checkpoint, recover};
 use queuelab_core::{Entry, LogPosition};
 use queuelab_scenario::Unsynced;
 use queuelab_workload::Draw;
@@ -31,6 +31,24 @@ pub enum Harm {
     Zeroed,
     /// There is a copy of another entry's bytes in its place, as far as they go.
     Overwritten(LogPosition),
+}
+
+impl Harm {
+    /// Does it to the bytes of an entry; `other` are those of the entry that overwrites it.
+    fn strike(self, bytes: &mut [u8], other: Option<Vec<u8>>, draw: u64) {
+        match self {
+            Harm::Flipped => {
+                let bit = draw as usize % (bytes.len() * 8);
+                bytes[bit / 8] ^= 1 << (bit % 8);
+            }
+            Harm::Zeroed => bytes.fill(0),
+            Harm::Overwritten(_) => {
+                let copy = other.unwrap_or_default();
+                let length = copy.len().min(bytes.len());
+                bytes[..length].copy_from_slice(&copy[..length]);
+            }
+        }
+    }
 }
 
 impl Default for History {
@@ -153,6 +171,12 @@ impl History {
         Ok(recovery.recovered.last)
     }
 
+    /// What has happened to an entry at rest.
+    pub fn harm_to(&self, position: LogPosition) -> Vec<(Harm, u64)> {
+        let harm = self.harm.iter().filter(|(victim, ..)| *victim == position);
+        harm.map(|(_, harm, draw)| (*harm, *draw)).collect()
+    }
+
     fn life_at(&self, position: LogPosition) -> u32 {
         let begun = self.lives.partition_point(|(from, _)| *from <= position);
         let at = begun.saturating_sub(1);
@@ -165,6 +189,43 @@ impl History {
             .checked_sub(1)
             .map_or(LogPosition(0), |at| self.claims[at].1)
     }
+}
+
+/// What the codec makes of one entry after what has happened to its bytes: `None` if it sees that.
+///
+/// # Panics
+///
+/// If it takes the bytes for something else than what was written.
+pub fn read_harmed<'e>(
+    position: LogPosition,
+    entry: &'e Entry,
+    harmed: &[(Harm, u64)],
+    other: impl Fn(LogPosition) -> Option<&'e Entry>,
+) -> Option<Entry> {
+    let record = |number, position, entry: &Entry| {
+        let mut bytes = Vec::new();
+        let before = LogPosition(position - 1);
+        let mut encoder = Encoder::new(number, 1, LogPosition(position), before, &mut bytes);
+        let place = EntryPlace {
+            segment: number,
+            offset: encoder.len(),
+        };
+        encoder.append(LogPosition(position), entry, before, &mut bytes);
+        bytes.drain(..place.offset as usize);
+        (place, bytes)
+    };
+    let (place, mut bytes) = record(1, position.0, entry);
+    for (harm, draw) in harmed {
+        let other = match harm {
+            Harm::Overwritten(from) => other(*from).map(|entry| record(2, from.0, entry).1),
+            Harm::Flipped | Harm::Zeroed => None,
+        };
+        harm.strike(&mut bytes, other, *draw);
+    }
+    let read = place.read(&bytes.into(), position).ok();
+    let same = read.as_ref().is_none_or(|read| read == entry);
+    assert!(same, "entry {} was read as another one", position.0);
+    read
 }
 
 /// The log's segments as bytes.
@@ -254,19 +315,7 @@ impl Image {
             Harm::Flipped | Harm::Zeroed => None,
         };
         let copy = other.map(|(segment, place)| self.segments[segment][place].to_vec());
-        let bytes = &mut self.segments[segment][place];
-        match harm {
-            Harm::Flipped => {
-                let bit = draw as usize % (bytes.len() * 8);
-                bytes[bit / 8] ^= 1 << (bit % 8);
-            }
-            Harm::Zeroed => bytes.fill(0),
-            Harm::Overwritten(_) => {
-                let copy = copy.unwrap_or_default();
-                let length = copy.len().min(bytes.len());
-                bytes[..length].copy_from_slice(&copy[..length]);
-            }
-        }
+        harm.strike(&mut self.segments[segment][place], copy, draw);
     }
 
     /// Of the entry after `written` only the beginning was written.

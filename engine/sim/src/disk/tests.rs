@@ -8,6 +8,7 @@ use queuelab_scenario::Distribution;
 fn costs(capacity: Option<u64>) -> DiskCosts {
     DiskCosts {
         fsync: Distribution::Constant(Span::from_millis(5)),
+        read: Distribution::Constant(Span::from_millis(1)),
         bandwidth: None,
         capacity,
         writeback: Span::from_secs(30),
@@ -15,7 +16,12 @@ fn costs(capacity: Option<u64>) -> DiskCosts {
 }
 
 fn disk() -> Disk {
-    Disk::new(&costs(None), true, Stream::new(1, "disk", 0))
+    Disk::new(
+        &costs(None),
+        true,
+        Stream::new(1, "disk", 0),
+        Stream::new(1, "read", 0),
+    )
 }
 
 fn chance(seed: u64) -> Stream {
@@ -240,7 +246,12 @@ fn an_fsync_that_fails_is_the_last_one() {
 
 #[test]
 fn a_full_disk_ends_in_the_midst_of_a_record() {
-    let mut disk = Disk::new(&costs(Some(6_000)), true, Stream::new(1, "disk", 0));
+    let mut disk = Disk::new(
+        &costs(Some(6_000)),
+        true,
+        Stream::new(1, "disk", 0),
+        Stream::new(1, "read", 0),
+    );
     append(&mut disk, 1..=40);
     disk.write(Time(0));
     assert_eq!(disk.failure(), Some(LogFailure::Full));

@@ -187,9 +187,13 @@ impl World {
             return;
         };
         let queues = (0..self.layout.len()).filter(|queue| !self.brokerless.is(*queue));
-        let held: u64 = queues
-            .map(|queue| broker.queue(QueueId(queue as u32)).ready_bytes)
-            .sum();
+        let held: u64 = match self.scenario.cluster.limits.bodies {
+            // What has left memory takes none.
+            Some(_) => broker.bodies().resident_bytes,
+            None => queues
+                .map(|queue| broker.queue(QueueId(queue as u32)).ready_bytes)
+                .sum(),
+        };
         if held > limit {
             self.node.memory_limit = None;
             let incarnation = self.node.incarnation;

@@ -1,5 +1,6 @@
 //! Small scenarios of what goes beyond plain queues: each tells what it came to.
 
+mod bodies;
 mod brokerless;
 mod clients;
 mod crashes;

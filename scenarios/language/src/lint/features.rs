@@ -1,6 +1,6 @@
 //! Features that do not do what they seem to together.
 
-use queuelab_core::{GroupKind, Span};
+use queuelab_core::{Durability, GroupKind, Span};
 
 use super::Warnings;
 use crate::scenario::{Ack, Consumer, Distribution, Producer, Queue, Scenario};
@@ -22,8 +22,21 @@ pub(super) fn check(scenario: &Scenario, warnings: &mut Warnings) {
         locks_too_short(scenario, consumer, warnings);
         endless_poison(scenario, consumer, warnings);
     }
+    budget_without_log(scenario, warnings);
     for producer in &scenario.producers {
         properties_without_effect(scenario, producer, warnings);
+    }
+}
+
+/// Only what the log has can leave memory.
+fn budget_without_log(scenario: &Scenario, warnings: &mut Warnings) {
+    let logged =
+        |queue: &Queue| queue.durability != Durability::None && queue.policy.stream.is_none();
+    if scenario.cluster.limits.bodies.is_some() && !scenario.queues.iter().any(logged) {
+        warnings.push(
+            "`limits.bodies` has no effect: no queue of this scenario has a log to read bodies back from".into(),
+            "write kind = \"durable\", or leave it out",
+        );
     }
 }
 

@@ -67,6 +67,8 @@ pub(crate) struct RawCpu {
 pub(crate) struct RawDisk {
     /// Time of one fsync, bandwidth apart.
     pub(crate) fsync: Option<At<RawDistribution>>,
+    /// Time to read entries of the log back that lie together, bandwidth apart.
+    pub(crate) read: Option<At<RawDistribution>>,
     /// Bytes per second, as in "500MB/s", or "unlimited".
     pub(crate) bandwidth: Option<Bandwidth>,
     /// Bytes that the log may take; what is free of it is what `limits.disk_free` looks at. Absent: unlimited.
@@ -91,10 +93,12 @@ pub(crate) struct RawNetwork {
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "Limits")]
 pub(crate) struct RawLimits {
-    /// The memory alarm: bytes of bodies in queues from which on publishers are not read.
+    /// The memory alarm: bytes of bodies in memory from which on publishers are not read.
     pub(crate) memory: Option<At<SizeText>>,
     /// The disk alarm: free bytes of `disk.capacity` below which publishers are not read.
     pub(crate) disk_free: Option<At<SizeText>>,
     /// Credit flow: so many publishes of a connection may wait for the log.
     pub(crate) publish_credit: Option<At<Count>>,
+    /// The budget for bodies: those of a long backlog leave memory, and are read back from the log when their turn comes.
+    pub(crate) bodies: Option<At<SizeText>>,
 }

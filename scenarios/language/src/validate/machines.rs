@@ -43,6 +43,11 @@ pub(super) fn cluster(check: &mut Check<'_>, raw: &RawCluster) -> Cluster {
                 .fsync
                 .as_ref()
                 .map_or(defaults.disk.fsync, |given| distribution(check, given)),
+            read: raw
+                .disk
+                .read
+                .as_ref()
+                .map_or(defaults.disk.read, |given| distribution(check, given)),
             bandwidth: bandwidth(raw.disk.bandwidth, defaults.disk.bandwidth),
             capacity: size(check, "capacity", &raw.disk.capacity),
             writeback: span(raw.disk.writeback, defaults.disk.writeback),
@@ -82,6 +87,7 @@ fn limits(check: &mut Check<'_>, raw: &RawCluster) -> Limits {
     Limits {
         memory: size(check, "memory", &raw.limits.memory),
         disk_free,
+        bodies: bodies(check, raw),
         publish_credit: raw.limits.publish_credit.is_some().then(|| {
             check.count32(
                 "publish_credit",
@@ -91,6 +97,23 @@ fn limits(check: &mut Check<'_>, raw: &RawCluster) -> Limits {
             )
         }),
     }
+}
+
+/// The budget for bodies, which has to leave something for an alarm to watch.
+fn bodies(check: &mut Check<'_>, raw: &RawCluster) -> Option<u64> {
+    let budget = size(check, "bodies", &raw.limits.bodies)?;
+    if let (Some(given), Some(memory)) = (&raw.limits.bodies, &raw.limits.memory)
+        && memory.value.0 <= budget
+    {
+        check.push(
+            Problem::new(
+                given.span.clone(),
+                "the budget for bodies reaches the memory alarm: publishers would wait although bodies could leave",
+            )
+            .help("write less than `limits.memory`"),
+        );
+    }
+    Some(budget)
 }
 
 /// A size above zero.
@@ -126,7 +149,8 @@ impl Cluster {
                     ..Cpu::default()
                 },
                 disk: Disk {
-                    fsync: free,
+                    fsync: free.clone(),
+                    read: free,
                     bandwidth: None,
                     capacity: None,
                     writeback: WRITEBACK,
@@ -150,6 +174,7 @@ impl Cluster {
                 },
                 disk: Disk {
                     fsync: lognormal(Span::from_millis(1), Span::from_millis(8)),
+                    read: lognormal(Span::from_micros(100), Span::from_micros(500)),
                     bandwidth: Some(500e6),
                     capacity: None,
                     writeback: WRITEBACK,

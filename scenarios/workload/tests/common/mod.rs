@@ -49,6 +49,7 @@ pub fn scenario(seconds: u64) -> Scenario {
             profile: Profile::Ideal,
             cpu: Cpu::default(),
             disk: Disk {
+                read: Distribution::Constant(Span::ZERO),
                 fsync: free.clone(),
                 bandwidth: None,
                 capacity: None,

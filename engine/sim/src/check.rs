@@ -6,6 +6,7 @@
 mod deliveries;
 mod durable;
 mod liveness;
+mod losses;
 mod routing;
 mod rules;
 mod stall;
@@ -20,6 +21,7 @@ use crate::journey::{Journey, State};
 use crate::topology::Layout;
 use durable::{Awaited, Durable};
 pub use liveness::Bound;
+use losses::Lost;
 use rules::Rules;
 use stall::Stall;
 
@@ -124,6 +126,9 @@ pub struct Check {
     /// The partition of each key: by queue of the scenario, producer group and key.
     homes: BTreeMap<(u32, u32, u32), u32>,
     stalls: Vec<Stall>,
+    lost: Lost,
+    /// The least and the most that the node's wall clock has been off, in nanoseconds.
+    clock: (i64, i64),
 }
 
 /// What is known of a message while it is unfinished.
@@ -262,6 +267,8 @@ impl Check {
             group_of: Vec::new(),
             homes: BTreeMap::new(),
             stalls: vec![Stall::default(); queues],
+            lost: Lost::new(producers),
+            clock: (0, 0),
         }
     }
 
@@ -357,10 +364,16 @@ impl Check {
         if self.enabled {
             self.tallies[Invariant::NoLoss as usize].compared += 1;
         }
+        self.lost.keeps(tag);
         self.update(tag, |message| {
             message.copies -= 1;
             message.done = true;
         });
+    }
+
+    /// A copy that was to replace another one does not: that one is there.
+    pub fn unmade(&mut self, tag: Tag) {
+        self.update(tag, |message| message.copies -= 1);
     }
 
     /// A copy is gone that should not be; that matters if its message was confirmed.
@@ -375,6 +388,7 @@ impl Check {
             message.attempts > 1 && (message.done || message.copies > 1 || !message.routed)
         };
         if known.is_some_and(|message| message.confirmed && !spare(message)) {
+            self.lost.loses(tag);
             self.violation(
                 Invariant::NoLoss,
                 Place::of(now, copy.queue.index(), tag),
@@ -413,6 +427,7 @@ impl Check {
             self.tallies[Invariant::NoLoss as usize].compared += 1;
         }
         if let Some((queue, why)) = violated {
+            self.lost.loses(tag);
             self.violation(
                 Invariant::NoLoss,
                 Place::of(now, queue as usize, tag),
@@ -552,20 +567,29 @@ impl Check {
             }
             if !delay.is_zero() {
                 let due = journey.handled + delay;
-                self.compare(Invariant::Timely, place, now >= due, || {
+                let timely = now + self.doubt() >= due;
+                self.compare(Invariant::Timely, place, timely, || {
                     format!("at {now}: {tag} was delivered, and was not due before {due}")
                 });
             }
         }
     }
 
+    /// The node's wall clock is off by so much now.
+    pub fn clock_is_off(&mut self, by: i64) {
+        self.clock = (self.clock.0.min(by), self.clock.1.max(by));
+    }
+
+    /// A broker goes by its wall clock: it can be wrong about a length of time by as much as that has jumped or drifted.
+    fn doubt(&self) -> Span {
+        Span(self.clock.1.abs_diff(self.clock.0))
+    }
+
     fn in_time(&mut self, now: Time, queue: usize, tag: Tag, until: Time) {
-        self.compare(
-            Invariant::Timely,
-            Place::of(now, queue, tag),
-            now <= until,
-            || format!("at {now}: {tag} was delivered, and had expired at {until}"),
-        );
+        let late = now > until && now > until + self.doubt();
+        self.compare(Invariant::Timely, Place::of(now, queue, tag), !late, || {
+            format!("at {now}: {tag} was delivered, and had expired at {until}")
+        });
     }
 
     /// A copy of some priority leaves for a consumer, although (`passed_over`) one of higher priority is ready.
@@ -586,10 +610,17 @@ impl Check {
         }
     }
 
-    /// A consumer (of reader `reader`, in a stream) has a message in its hands for the first time.
+    /// A consumer (of reader `reader`, in a stream) has a message in its hands for the first time, after so many deliveries. An earlier one that
+    /// never arrived had its turn; what comes back may come behind what was delivered meanwhile.
     #[inline]
-    pub fn first_received(&mut self, now: Time, tag: Tag, copy: MessageCopy, reader: u32) {
-        if self.enabled && self.rules[copy.queue.index()].follows_order {
+    pub fn first_received(
+        &mut self,
+        now: Time,
+        tag: Tag,
+        copy: MessageCopy,
+        (reader, deliveries): (u32, u32),
+    ) {
+        if self.enabled && self.rules[copy.queue.index()].follows_order && deliveries <= 1 {
             self.mind_order(now, tag, copy, reader);
         }
     }
@@ -767,6 +798,10 @@ impl Check {
                 violations: tally.violations,
                 by_queue: tally.by_queue.clone(),
                 examples: tally.examples.clone(),
+                losses: match *name {
+                    "no-loss" => self.losses(),
+                    _ => None,
+                },
             });
         records.collect()
     }
@@ -1013,10 +1048,16 @@ mod tests {
         for (sequence, key) in [(0, 1), (1, 2), (2, 1)] {
             check.sent(Tag::new(0, sequence), key, None, false);
         }
-        check.first_received(NOW, Tag::new(0, 1), COPY, 0);
-        check.first_received(NOW, Tag::new(0, 2), COPY, 0);
+        check.first_received(NOW, Tag::new(0, 1), COPY, (0, 1));
+        check.first_received(NOW, Tag::new(0, 2), COPY, (0, 1));
         assert_eq!(violations(&check, Invariant::OrderPerKey), 0);
-        check.first_received(NOW, Tag::new(0, 0), COPY, 0);
+        check.first_received(NOW, Tag::new(0, 0), COPY, (0, 2));
+        assert_eq!(
+            violations(&check, Invariant::OrderPerKey),
+            0,
+            "it had its turn"
+        );
+        check.first_received(NOW, Tag::new(0, 0), COPY, (0, 1));
         assert_eq!(violations(&check, Invariant::OrderPerKey), 1);
         assert_eq!(compared(&check, Invariant::OrderPerKey), 3);
         assert_eq!(check.reordered(0), Some(1));
@@ -1040,6 +1081,23 @@ mod tests {
             assert_eq!(violations(&check, Invariant::Timely), seen, "{second}");
         }
         assert_eq!(compared(&check, Invariant::Timely), 15);
+    }
+
+    #[test]
+    fn a_clock_that_was_off_excuses_so_much() {
+        let mut check = check(Rules {
+            ttl: Some(Span::from_secs(9)),
+            ..Rules::default()
+        });
+        let tag = Tag::new(0, 0);
+        check.sent(tag, 0, None, false);
+        check.clock_is_off(-1_000_000_000);
+        check.clock_is_off(2_000_000_000);
+        check.clock_is_off(0);
+        for (second, seen) in [(9, 0), (12, 0), (13, 1)] {
+            check.dispatched(Time(second * 1_000_000_000), COPY, &journey(tag));
+            assert_eq!(violations(&check, Invariant::Timely), seen, "{second}");
+        }
     }
 
     #[test]

@@ -113,22 +113,26 @@ impl World {
         let mut held = held;
         self.tell_received(consumer, &delivered);
         let mut attempt = 0;
+        // A lease that ran out on the way leaves the consumer nothing that the broker still counts: somebody else may be done with it.
+        let mut lapsed = !self.journeys.is_stream(queue);
         if self.journeys.is_stream(queue) {
             (attempt, held) = self.record_arrives(consumer, connection, copy);
         } else if let Some(journey) = self.journeys.get_mut(copy) {
             attempt = journey.attempts;
+            lapsed = (journey.holder, journey.delivery) != (connection, (channel, delivery));
             if !journey.received_once {
                 journey.received_once = true;
                 let (phase, intended) = (journey.phase as usize, journey.stamps.intended);
                 let (priority, moved) = (journey.priority, journey.moved);
                 self.first_receipt(tag, queue, phase, intended, priority);
                 if !moved {
-                    self.check.first_received(now, Tag(tag), copy, u32::MAX);
+                    self.check
+                        .first_received(now, Tag(tag), copy, (u32::MAX, attempt));
                 }
             }
         }
         self.check.received(now, Tag(tag), copy, held);
-        if !self.groups[group].auto_ack && !self.brokerless.is(queue) {
+        if !(self.groups[group].auto_ack || self.brokerless.is(queue) || lapsed) {
             let bound = self.groups[group].bound;
             self.check.held(now, at, delivery, bound, copy);
         }

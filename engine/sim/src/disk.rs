@@ -38,6 +38,8 @@ pub struct Disk {
     syncing: Option<(LogPosition, Time)>,
     /// The time of the fsync under way is over, and the disk stands still.
     late: bool,
+    /// Before this instant a disk whose operations are counted begins none.
+    next_operation: Time,
     bytes_unsynced: u64,
     fsync: Sampler,
     bandwidth: Option<f64>,
@@ -103,6 +105,7 @@ impl Disk {
             wanted: LogPosition(0),
             syncing: None,
             late: false,
+            next_operation: Time::ZERO,
             bytes_unsynced: 0,
             fsync: Sampler::new(&costs.fsync),
             bandwidth: costs.bandwidth,
@@ -261,10 +264,11 @@ impl Disk {
             .front()
             .is_some_and(|(position, _)| *position < before)
         {
-            if let Some((_, entry)) = self.entries.pop_front()
-                && self.capacity.is_some()
-            {
-                self.used -= entry.size();
+            if let Some((_, entry)) = self.entries.pop_front() {
+                if self.capacity.is_some() {
+                    self.used -= entry.size();
+                }
+                self.history.lets_go(&entry);
             }
         }
         self.history.release(before, self.platter);
@@ -305,7 +309,7 @@ impl Disk {
             return None;
         }
         // Whatever is read meanwhile has the bandwidth first.
-        let waits = self.transfers_until - now;
+        let waits = (self.transfers_until - now).max(self.waits_its_turn(now, self.bytes_unsynced));
         let transfer = self.seconds(self.bytes_unsynced);
         let fsync = self
             .fsync
@@ -319,7 +323,8 @@ impl Disk {
 
     /// How long it is until so many bytes more are transferred, with what is under way.
     fn transfer(&mut self, now: Time, bytes: u64) -> Span {
-        let done = self.transfers_until.max(now) + Span::from_secs_f64(self.seconds(bytes));
+        let begins = (now + self.waits_its_turn(now, bytes)).max(self.transfers_until);
+        let done = begins + Span::from_secs_f64(self.seconds(bytes));
         self.transfers_until = done;
         done - now
     }
@@ -333,7 +338,23 @@ impl Disk {
         };
         bandwidth.map_or(0.0, |bandwidth| bytes as f64 / bandwidth)
     }
+
+    /// How long the operations of an fsync or a read wait, one after the other, on a disk that does only so many per second.
+    fn waits_its_turn(&mut self, now: Time, bytes: u64) -> Span {
+        let iops = self.trouble.as_ref().and_then(|trouble| trouble.iops);
+        let Some(iops) = iops else {
+            return Span::ZERO;
+        };
+        let further = (bytes / OPERATION) as f64;
+        let begins = self.next_operation.max(now);
+        let last = begins + Span::from_secs_f64(further / iops);
+        self.next_operation = last + Span::from_secs_f64(1.0 / iops);
+        last - now
+    }
 }
+
+/// One operation moves so many bytes at most.
+const OPERATION: u64 = 256 << 10;
 
 /// What can go wrong.
 impl Disk {
@@ -371,6 +392,12 @@ impl Disk {
     /// Whether no fsync returns.
     pub fn is_stalled(&self) -> bool {
         self.trouble.as_ref().is_some_and(|trouble| trouble.stalled)
+    }
+
+    /// So many bits of the checkpoints flip, which `stream` chooses, unless there is none yet. Returns how many.
+    pub fn damage_checkpoints(&mut self, count: u64, stream: &Stream) -> u64 {
+        self.history
+            .harm_checkpoints((0..count).map(|at| stream.at(at).next_u64()))
     }
 
     /// Something damages `count` entries of the log, which `draw` chooses: among those that an fsync has covered, or among all that are
@@ -531,6 +558,11 @@ impl Disk {
     /// Whether the log at rest has changed since the process died, or since this was asked.
     pub fn take_altered(&mut self) -> bool {
         std::mem::take(&mut self.altered)
+    }
+
+    /// Whether what is at rest has been changed by something else than the log.
+    pub fn is_damaged(&self) -> bool {
+        self.history.is_damaged()
     }
 
     /// Why recovery refuses what is on the disk, if it does.

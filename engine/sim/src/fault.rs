@@ -179,6 +179,7 @@ impl World {
         }
         self.check.forget_assignments();
         self.check.forget_returns();
+        self.check.log_ended();
         for alarm in &mut self.alarms {
             alarm.until = alarm.until.min(now);
         }
@@ -187,6 +188,7 @@ impl World {
         }
         // What a failed log held of what was written is as uncertain as after a power loss.
         let power = unsynced != Unsynced::Keep || self.node.disk.failure().is_some();
+        let damaged = self.node.disk.is_damaged();
         let entries = self.node.disk.crash(now, unsynced, chance);
         for connection in 0..self.connections.len() as u32 {
             if self.brokerless.is_direct(connection) {
@@ -195,10 +197,11 @@ impl World {
             self.cut(connection);
             self.notices(connection);
         }
-        let lost = self.lose_copies(Some(match power {
+        let certain = match power {
             true => Durability::Fsync,
             false => Durability::Os,
-        }));
+        };
+        let lost = self.lose_copies((!damaged).then_some(certain));
         format!(
             "it took {} messages and {} log entries",
             grouped(lost),
@@ -247,6 +250,14 @@ impl World {
                 if log.moved.contains(&copy) {
                     metrics.deaths[0] += 1;
                     self.check.ended(tag);
+                } else if journey.state == State::Proposed
+                    && journey.moved
+                    && log.holds.values().any(|held| *held == journey.tag)
+                {
+                    // A dead letter that the log does not have has not left its source, which it does have.
+                    metrics.begun -= 1;
+                    metrics.phases[journey.phase as usize].offered -= 1;
+                    self.check.unmade(tag);
                 } else if journey.served && !self.journeys.is_stream(queue) {
                     metrics.count(phase, |counts| counts.acked += 1);
                     self.check.ended(tag);

@@ -191,7 +191,8 @@ impl World {
                 self.metrics
                     .read(group, Latency::Delivery, phase, origin.intended, now);
             }
-            self.check.first_received(now, Tag(tag), copy, reader);
+            self.check
+                .first_received(now, Tag(tag), copy, (reader, attempts));
         }
         // Another member may have it by now, while this one has the earlier delivery.
         (attempts, held || reader < self.scenario.groups.len() as u32)
@@ -221,13 +222,15 @@ impl World {
             self.metrics.queues[queue].duplicates += 1;
             return;
         }
-        // It may have been dispatched again meanwhile.
-        let dispatched = reading.dispatched.min(received).max(journey.ready);
+        // It may have been dispatched again meanwhile, or a restart may have found it.
+        let ready = journey.ready.min(received);
+        let dispatched = reading.dispatched.min(received).max(ready);
         let read = Journey {
+            ready,
             dispatched,
             ..journey
         };
-        let parts = read.parts(received.max(dispatched), started, ended);
+        let parts = read.parts(received, started, ended);
         let (tag, phase, intended) = (read.tag, read.phase as usize, read.stamps.intended);
         self.service_measured(tag, queue, phase, intended, ended, parts, goes_on);
         let origin = self.origin(tag, intended);

@@ -253,10 +253,11 @@ impl World {
 
     /// A consumer's delivery is void: its queue does not count it any more.
     fn lease_expired(&mut self, copy: MessageCopy) {
-        let Some(journey) = self.journeys.get(copy) else {
+        let Some(journey) = self.journeys.get_mut(copy) else {
             return;
         };
-        let (channel, delivery) = journey.delivery;
+        // The delivery may still be on its way.
+        let (channel, delivery) = std::mem::take(&mut journey.delivery);
         let consumer = journey.holder.checked_sub(self.producers.len() as u32);
         let slot = consumer.and_then(|consumer| self.consumers.get(consumer as usize));
         if let Some(slot) = slot.filter(|_| channel > 0) {

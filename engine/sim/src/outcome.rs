@@ -186,11 +186,13 @@ fn finish(mut simulation: Simulation, until: Option<&Broken>) -> Outcome {
 }
 
 fn drive(simulation: &mut Simulation, until: Option<&Broken>) {
-    let Some(until) = until else {
-        return simulation.run_until(simulation.end());
-    };
+    let mut standstill = Standstill::default();
     let mut seen = 0;
     while simulation.step() {
+        standstill.mind(simulation.now());
+        let Some(until) = until else {
+            continue;
+        };
         let broken = simulation.broken();
         if broken > seen {
             seen = broken;
@@ -201,6 +203,33 @@ fn drive(simulation: &mut Simulation, until: Option<&Broken>) {
         }
     }
 }
+
+/// Notices a run whose time does not go on: something has to be done at once, again and again. Without that a hunt would never end.
+#[derive(Default)]
+struct Standstill {
+    at: Time,
+    events: u64,
+}
+
+impl Standstill {
+    /// # Panics
+    /// If there was too much at this instant.
+    #[inline]
+    fn mind(&mut self, now: Time) {
+        if now > self.at {
+            self.at = now;
+            self.events = 0;
+        }
+        self.events += 1;
+        assert!(
+            self.events < TOO_MANY,
+            "time stands still at {now}, after {TOO_MANY} events"
+        );
+    }
+}
+
+/// More events than the largest of bursts has at one instant.
+const TOO_MANY: u64 = 10_000_000;
 
 /// Whether the scenario means to show a violation.
 pub fn is_expected(scenario: &Scenario, name: &str, queue: &str) -> bool {
@@ -236,6 +265,18 @@ fn without_numbers(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[should_panic = "time stands still at 7 ns"]
+    fn a_run_in_which_nothing_takes_time_comes_to_an_end() {
+        let mut standstill = Standstill::default();
+        for _ in 0..TOO_MANY - 1 {
+            standstill.mind(Time(6));
+        }
+        loop {
+            standstill.mind(Time(7));
+        }
+    }
 
     #[test]
     fn numbers_do_not_tell_panics_apart() {

@@ -186,8 +186,15 @@ impl Dice<'_> {
             },
             10 => FaultKind::SlowDisk { factor },
             11 => FaultKind::StallDisk,
-            12 => FaultKind::ThrottleDisk {
-                bandwidth: self.logarithmic(1e4, 1e8),
+            12 => match self.draw.below(2) {
+                0 => FaultKind::ThrottleDisk {
+                    bandwidth: Some(self.logarithmic(1e4, 1e8)),
+                    iops: None,
+                },
+                _ => FaultKind::ThrottleDisk {
+                    bandwidth: None,
+                    iops: Some(self.logarithmic(5.0, 5e3)),
+                },
             },
             13 => FaultKind::FsyncError { p },
             14 => FaultKind::FsyncLie { p },
@@ -196,7 +203,7 @@ impl Dice<'_> {
             17 => FaultKind::DiskFull,
             18 => FaultKind::BitRot {
                 bits: self.logarithmic(1.0, 100.0) as u32,
-                of: [Rot::Synced, Rot::Any][self.draw.below(2) as usize],
+                of: [Rot::Synced, Rot::Any, Rot::Checkpoints][self.draw.below(3) as usize],
             },
             19 => FaultKind::MisdirectedWrite,
             20 => FaultKind::TruncateLog {

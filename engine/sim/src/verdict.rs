@@ -115,6 +115,13 @@ fn invariant(
         (true, 1) => "1 violation".into(),
         (true, many) => format!("{} violations", queuelab_record::grouped(many)),
     };
+    let losses = invariant
+        .losses
+        .filter(|_| violations == invariant.violations);
+    let measured = match losses {
+        Some(losses) if violations > 0 => format!("{measured}: {losses}"),
+        _ => measured,
+    };
     (verdict, measured)
 }
 

@@ -182,6 +182,9 @@ library! {
     bit_flip: "bit-flip", expect!["c608f7c5cb5e4f5c"];
     hoarding: "hoarding", expect!["287e6175e3782046"];
     lazy_fsync: "lazy-fsync", expect!["0e5668c286cab63a"];
+    metastable: "metastable", expect!["94e40fab2f12afca"];
+    snapshot_corruption: "snapshot-corruption", expect!["d4bd103d75feb821"];
+    thundering_reconnect: "thundering-reconnect", expect!["d43aaf83ebaf7c4f"];
     old_backup: "old-backup", expect!["18304a41f64a29cd"];
     queue_as_lock: "queue-as-lock", expect!["7d557e5d0515ff31"];
     batch_arrivals: "batch-arrivals", expect!["cf8e96266bce74fb"];

@@ -104,6 +104,7 @@ pub fn flash_sale() -> RunRecord {
             violations: 0,
             by_queue: vec![0, 0],
             examples: Vec::new(),
+            losses: None,
         }],
         littles_law: LittlesLaw { integral: 29_350_000_000 * u128::from(offered), sojourns: 29_350_000_000 * u128::from(offered) },
         answer: Some(format!(

@@ -3,6 +3,7 @@
 use queuelab_core::{Durability, Span, Time};
 use serde::{Deserialize, Serialize};
 
+use crate::grouped;
 use crate::histogram::Latencies;
 
 /// The layout of [`RunRecord`]; raised when a reader of an older one would be misled.
@@ -598,6 +599,31 @@ pub struct InvariantRecord {
     pub by_queue: Vec<u64>,
     /// The first few, in words.
     pub examples: Vec<String>,
+    /// Of `no-loss`, if it was violated: where the lost messages were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub losses: Option<Losses>,
+}
+
+/// Where lost messages were among all that their producers sent: lost ends and lost beginnings have other causes than holes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Losses {
+    /// Sent before the first that was kept.
+    pub before: u64,
+    /// Sent after some and before others that were kept.
+    pub amid: u64,
+    /// Sent after the last that was kept.
+    pub behind: u64,
+}
+
+/// "0 before, 12 amid, 3 behind what was kept".
+impl std::fmt::Display for Losses {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let [before, amid, behind] = [self.before, self.amid, self.behind].map(grouped);
+        write!(
+            f,
+            "{before} before, {amid} amid, {behind} behind what was kept"
+        )
+    }
 }
 
 /// L = λW, boundary terms included: the time integral of copies in the broker equals the sum of their sojourns.

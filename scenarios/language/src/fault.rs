@@ -137,10 +137,12 @@ pub enum FaultKind {
     },
     /// fsyncs don't return until the span is over.
     StallDisk,
-    /// The disk transfers no more than this.
+    /// The disk does no more than this.
     ThrottleDisk {
         /// Bytes per second.
-        bandwidth: f64,
+        bandwidth: Option<f64>,
+        /// Operations per second, above 0: an fsync is one, and one more for each further 256 KiB that it writes.
+        iops: Option<f64>,
     },
     /// fsync reports an error.
     FsyncError {
@@ -365,8 +367,10 @@ pub enum Unsynced {
 pub enum Rot {
     /// What an fsync has covered.
     Synced,
-    /// Anything.
+    /// All entries.
     Any,
+    /// The two checkpoints, which say where the log begins and how far the disk was.
+    Checkpoints,
 }
 
 /// A direction, as seen from the node.

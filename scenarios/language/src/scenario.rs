@@ -371,6 +371,8 @@ pub struct Producer {
     pub when_full: WhenFull,
     /// Wait before connecting again after a reset; `None` stays away.
     pub reconnect: Option<Span>,
+    /// A further wait before that, uniformly random from zero to this.
+    pub reconnect_spread: Span,
     /// Return messages that no queue takes.
     pub mandatory: bool,
     /// Most messages of the whole group.
@@ -705,6 +707,8 @@ pub struct Consumer {
     pub weight: u32,
     /// Wait before connecting again after a reset; `None` stays away.
     pub reconnect: Option<Span>,
+    /// A further wait before that, uniformly random from zero to this.
+    pub reconnect_spread: Span,
     /// Service times by phase, if they change; `service` is the first phase's.
     pub service_by_phase: Vec<Distribution>,
     /// Most unacknowledged deliveries of a member over all its queues (one channel for all of them).

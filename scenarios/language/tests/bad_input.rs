@@ -100,7 +100,7 @@ fn keys() {
             29 | qqq = 10
                | ^^^
                |
-               = help: known here: name, from, count, prefetch, service, concurrency, ack, every, nack, weight, reconnect, service_by_phase, channel_prefetch, priority, exclusive, selector, pull, renew, group, offset, poison, rate_cap, slow, start, churn, patience, then
+               = help: known here: name, from, count, prefetch, service, concurrency, ack, every, nack, weight, reconnect, reconnect_spread, service_by_phase, channel_prefetch, priority, exclusive, selector, pull, renew, group, offset, poison, rate_cap, slow, start, churn, patience, then
         "#]],
     );
     check(
@@ -2460,6 +2460,81 @@ fn mutation() -> impl Strategy<Value = (usize, usize, String)> {
         "18446744073709551615",
     ]);
     (0..4_000_usize, 0..40_usize, words.prop_map(str::to_string))
+}
+
+#[test]
+fn faults_of_the_disk_say_what_they_need() {
+    let fault = |kind: &str| format!("kind = \"{kind}\"\nat = \"2s\"");
+    check(
+        &[("kind = \"crash\"\nat = \"2s\"", &fault("throttle-disk"))],
+        expect![[r#"
+            error: the fault `crash` has neither `bandwidth` nor `iops`
+              --> bad.toml:32:1
+               |
+            32 | [[fault]]
+               | ^^^^^^^^^
+               |
+               = help: add `bandwidth = "1MB/s"`, `iops = 500`, or both
+        "#]],
+    );
+    check(
+        &[(
+            "kind = \"crash\"\nat = \"2s\"",
+            &(fault("throttle-disk") + "\niops = 0"),
+        )],
+        expect![[r#"
+            error: `iops` is out of range
+              --> bad.toml:36:8
+               |
+            36 | iops = 0
+               |        ^
+               |
+               = help: write a number from 0.1 to 1000000000
+        "#]],
+    );
+    check(
+        &[(
+            "kind = \"crash\"\nat = \"2s\"",
+            &(fault("stall-disk") + "\niops = 100"),
+        )],
+        expect![[r#"
+            error: `iops` does not belong to the fault "stall-disk"
+              --> bad.toml:36:8
+               |
+            36 | iops = 100
+               |        ^^^
+               |
+               = help: it takes `for`
+        "#]],
+    );
+    check(
+        &[(
+            "kind = \"crash\"\nat = \"2s\"\nfor = \"1s\"",
+            &(fault("bit-rot") + "\nof = \"checkpoint\""),
+        )],
+        expect![[r#"
+            error: `checkpoint` is not a known value here
+              --> bad.toml:36:6
+               |
+            36 | of = "checkpoint"
+               |      ^^^^^^^^^^^^
+               |
+               = help: did you mean `checkpoints`?
+        "#]],
+    );
+    check(
+        &[(
+            "prefetch = 10",
+            "prefetch = 10\nreconnect_spread = \"soon\"",
+        )],
+        expect![[r#"
+            error: "soon" does not start with a number
+              --> bad.toml:30:20
+               |
+            30 | reconnect_spread = "soon"
+               |                    ^^^^^^
+        "#]],
+    );
 }
 
 proptest! {

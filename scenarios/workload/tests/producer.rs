@@ -225,6 +225,37 @@ fn a_reset_leaves_the_unconfirmed_unknown_and_a_new_channel_counts_from_one() {
 }
 
 #[test]
+fn those_who_spread_their_reconnects_come_back_one_by_one() {
+    let spec = Spec {
+        reconnect: Some(Span::from_millis(4)),
+        reconnect_spread: Span::from_millis(100),
+        limit: Some(4),
+        ..producer()
+    };
+    check(
+        spec,
+        "0 connected
+         3 reset
+         90 connected
+         93 reset
+         300 show",
+        expect![[r#"
+            0   publish 0
+            1   publish 1
+            2   publish 2
+            3   Unknown 0
+            3   Unknown 1
+            3   Unknown 2
+            12  connect!
+            90  publish 3, 86 ms late
+            93  Unknown 3
+            144 connect!
+            300 offered 4, waiting 0, unconfirmed 0
+        "#]],
+    );
+}
+
+#[test]
 fn without_reconnect_it_stays_away() {
     let spec = Spec {
         limit: Some(4),

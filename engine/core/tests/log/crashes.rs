@@ -1,21 +1,50 @@
 //! Crashes between any two file operations, and inside each.
 
+use std::ops::Range;
+
 use queuelab_core::log::*;
 
 use super::entries::Random;
 use super::files::Files;
 use super::rig::{Rig, Step, check};
+use super::targets::HEADER;
 
-/// Where a write of so many bytes is cut: everywhere if it is short, else at its ends, around every sector and here and there.
-fn cuts(length: usize) -> Vec<usize> {
+/// Where the records of a write begin and end: writes hold whole ones.
+fn records(bytes: &[u8]) -> Vec<Range<usize>> {
+    let mut records = Vec::new();
+    let mut at = 0;
+    while at < bytes.len() {
+        let length = bytes[at + 8..at + 16]
+            .try_into()
+            .expect("there is a header");
+        let end = at + (HEADER + u64::from_le_bytes(length) as usize).next_multiple_of(8);
+        records.push(at..end);
+        at = end;
+    }
+    assert_eq!(at, bytes.len(), "a write ends with a record");
+    records
+}
+
+/// Where a write is cut: everywhere if it is short; else at the beginning of every record, in its header, behind that, in its body and just before
+/// its end; around every sector; and here and there.
+fn cuts(bytes: &[u8]) -> Vec<usize> {
+    let length = bytes.len();
     if length <= 160 {
         return (0..length).collect();
     }
     let around = |at: usize| [at.saturating_sub(1), at, at + 1];
     let mut cuts: Vec<usize> = (0..length).step_by(512).flat_map(around).collect();
+    for record in records(bytes) {
+        let body = record.start + HEADER;
+        let middle = body + (record.end - body) / 2;
+        cuts.extend([record.start, record.start + 1, record.start + HEADER / 2]);
+        cuts.extend([body, middle, record.end - 1]);
+    }
     cuts.extend((0..length).step_by(97));
     cuts.extend(length - 8..length);
     cuts.retain(|cut| *cut < length);
+    cuts.sort_unstable();
+    cuts.dedup();
     cuts
 }
 
@@ -37,7 +66,7 @@ fn crash_everywhere(rig: &Rig, steps: &[Step]) -> u64 {
             bytes,
         } = &step.operation
         {
-            for cut in cuts(bytes.len()) {
+            for cut in cuts(bytes) {
                 let mut files = files.clone();
                 files.write(*file, *offset as usize, &bytes[..cut]);
                 hold(&files, step);

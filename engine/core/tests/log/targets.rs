@@ -159,4 +159,4 @@ fn look(segments: &[SegmentImage], slots: [&[u8]; 2]) {
     Writer::new(recovery.start, 300, &mut Vec::new());
 }
 
-const HEADER: usize = 48;
+pub(crate) const HEADER: usize = 48;

@@ -9,6 +9,8 @@ use super::{Check, Invariant, Place, Tag};
 pub struct Durable {
     /// By connection of a producer that asks for confirms: how many publishes its channel has had, and those without an answer.
     channels: Vec<Channel>,
+    /// How many of the node's lives are over: with each, places after what its disk kept were given away anew.
+    life: u32,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -26,6 +28,8 @@ pub struct Awaited {
     written: LogPosition,
     /// On the platter up to here.
     synced: LogPosition,
+    /// In which of the node's lives it was logged.
+    life: u32,
 }
 
 impl Durable {
@@ -33,6 +37,7 @@ impl Durable {
     pub fn new(connections: usize) -> Durable {
         Durable {
             channels: vec![Channel::default(); connections],
+            life: 0,
         }
     }
 }
@@ -60,6 +65,16 @@ impl Check {
         }
     }
 
+    /// From now on a queue has this durability: nobody has to wait for more.
+    pub fn has_durability(&mut self, queue: usize, durability: Durability) {
+        self.rules[queue].durability = durability;
+    }
+
+    /// The node is down: its log may have lost its end, whose places mean something else from now on.
+    pub fn log_ended(&mut self) {
+        self.durable.life += 1;
+    }
+
     /// An entry is on its way to the log.
     #[inline]
     pub fn persisted(&mut self, position: LogPosition, entry: &Entry) {
@@ -78,15 +93,20 @@ impl Check {
                     _ => LogPosition(0),
                 };
                 let written = position;
+                let life = self.durable.life;
                 self.update(Tag(message.tag), |message| {
+                    let before = message.awaited;
+                    let known = before.written > LogPosition(0) && before.life == life;
                     // The answer to an earlier attempt may come after a later one was logged.
-                    if message.attempts > 1 && message.awaited.written > LogPosition(0) {
+                    if message.attempts > 1 && known {
                         return;
                     }
+                    let earlier = if known { before.synced } else { LogPosition(0) };
                     message.awaited = Awaited {
                         queue,
                         written,
-                        synced: synced.max(message.awaited.synced),
+                        synced: synced.max(earlier),
+                        life,
                     };
                 });
             }
@@ -128,6 +148,10 @@ impl Check {
             return;
         };
         let awaited = message.awaited;
+        // What was logged in an earlier life is synced by the restart that found it, or gone.
+        if awaited.life != self.durable.life {
+            return;
+        }
         let place = Place::of(now, awaited.queue as usize, tag);
         let durable = awaited.written <= written && awaited.synced <= synced;
         self.compare(Invariant::ConfirmDurable, place, durable, || {

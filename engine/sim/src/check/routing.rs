@@ -23,7 +23,8 @@ impl Check {
         };
         let place = Place::of(now, queue, tag);
         if let Some(window) = rules.deduplicates {
-            let known = |(queue, since)| queue == copy.queue.0 && now - since < window;
+            let doubt = self.doubt();
+            let known = |(queue, since)| queue == copy.queue.0 && now - since + doubt < window;
             // `copies` counts this one.
             let twice = message.home.is_some_and(known) && message.copies > 1;
             self.compare(Invariant::NoDuplicate, place, !twice, || {

@@ -20,6 +20,10 @@ pub struct History {
     /// What the disk had said was synced when the log's head was let go of last.
     checkpoint: LogPosition,
     harm: Vec<(LogPosition, Harm, u64)>,
+    /// Bits of the checkpoints that are not what they were: each draw chooses one.
+    flipped: Vec<u64>,
+    /// So many bytes more have to be let go of until the next checkpoint is written.
+    to_checkpoint: u64,
 }
 
 /// What can happen to an entry at rest.
@@ -59,6 +63,8 @@ impl Default for History {
             epoch: 1,
             checkpoint: LogPosition(0),
             harm: Vec::new(),
+            flipped: Vec::new(),
+            to_checkpoint: 0,
         }
     }
 }
@@ -85,6 +91,45 @@ impl History {
         }
     }
 
+    /// Bits of the checkpoints flip. Returns how many: none, if there is no checkpoint.
+    pub fn harm_checkpoints(&mut self, draws: impl Iterator<Item = u64>) -> u64 {
+        if self.checkpoint == LogPosition(0) {
+            return 0;
+        }
+        let before = self.flipped.len();
+        self.flipped.extend(draws);
+        self.to_checkpoint = SEGMENT;
+        (self.flipped.len() - before) as u64
+    }
+
+    /// An entry is let go of: with a segment of them the next checkpoint takes the place of the older one, and counts.
+    #[inline]
+    pub fn lets_go(&mut self, entry: &Entry) {
+        if !self.flipped.is_empty() {
+            self.to_checkpoint = self.to_checkpoint.saturating_sub(entry.size());
+            if self.to_checkpoint == 0 {
+                self.flipped.clear();
+            }
+        }
+    }
+
+    /// What is in the two slots when the log's head, `head`, is in the first segment: the newest checkpoint, and the one before, whose
+    /// segment is gone.
+    fn checkpoints(&self, head: LogPosition) -> [Vec<u8>; 2] {
+        let before = LogPosition(head.0 - 1);
+        let newest = checkpoint(2, head, 1, self.checkpoint.max(before), 1);
+        if self.flipped.is_empty() {
+            return [newest, Vec::new()];
+        }
+        let mut slots = [newest, checkpoint(1, head, 0, before, 1)];
+        for draw in &self.flipped {
+            let slot = &mut slots[(draw % 2) as usize];
+            let bit = (draw / 2) as usize % (CHECKPOINT * 8).min(slot.len() * 8);
+            slot[bit / 8] ^= 1 << (bit % 8);
+        }
+        slots
+    }
+
     /// A recovery is done: what follows is of another life, and everything before is synced.
     pub fn reopen(&mut self, next: LogPosition) {
         self.epoch += 1;
@@ -97,6 +142,7 @@ impl History {
         self.checkpoint = self.checkpoint.min(LogPosition(next.0 - 1));
         self.synced(next, LogPosition(next.0 - 1));
         self.harm.clear();
+        self.flipped.clear();
     }
 
     /// Something happens to an entry; `draw` says to which part of it.
@@ -122,7 +168,7 @@ impl History {
 
     /// Whether something has happened to entries at rest.
     pub fn is_damaged(&self) -> bool {
-        !self.harm.is_empty()
+        !self.harm.is_empty() || !self.flipped.is_empty()
     }
 
     /// What recovery makes of the log after `happen` has been to its bytes: the place of the last entry (`end` if all were let go of), or why
@@ -148,6 +194,7 @@ impl History {
         // What nobody has touched is read as it was written: of a long log the end will do.
         let skip = match size {
             ..WHOLE => 0,
+            _ if !self.flipped.is_empty() => 0,
             _ => (suspect.saturating_sub(first).saturating_sub(BEFORE) as usize)
                 .min(entries.len() - 1),
         };
@@ -156,7 +203,8 @@ impl History {
             image.harm(*victim, *harm, *draw);
         }
         happen(&mut image);
-        let recovery = image.recover(self.checkpoint)?;
+        let [newest, older] = self.checkpoints(image.head);
+        let recovery = image.recover([&newest, &older])?;
         let mut appended = entries.range(skip..);
         for (position, entry) in &recovery.recovered.entries {
             let same = appended
@@ -279,10 +327,8 @@ impl Image {
         image
     }
 
-    /// The broker's recovery; `synced` is what the newest checkpoint says.
-    fn recover(self, synced: LogPosition) -> Result<Recovery, String> {
-        let before = LogPosition(self.head.0 - 1);
-        let slot = checkpoint(1, self.head, 1, synced.max(before), 1);
+    /// The broker's recovery, with both checkpoint slots.
+    fn recover(self, slots: [&[u8]; 2]) -> Result<Recovery, String> {
         let numbered = (1..).zip(self.segments);
         let segments: Vec<SegmentImage> = numbered
             .map(|(number, bytes)| SegmentImage {
@@ -290,7 +336,7 @@ impl Image {
                 bytes: bytes.into(),
             })
             .collect();
-        recover(&segments, [&[], &slot]).map_err(|error| format!("failed to {error}"))
+        recover(&segments, slots).map_err(|error| format!("failed to {error}"))
     }
 
     fn end_segment(
@@ -425,3 +471,6 @@ const SECTOR: usize = 512;
 
 /// Bytes of a segment.
 const SEGMENT: u64 = 1 << 20;
+
+/// Bytes of a checkpoint that are no padding.
+const CHECKPOINT: usize = 50;

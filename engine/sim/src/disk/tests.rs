@@ -347,3 +347,54 @@ fn of_a_long_log_only_the_end_is_read() {
     damaged.crash(Time(9), Unsynced::Keep, &chance(2));
     assert!(damaged.refusal().is_some());
 }
+
+#[test]
+fn operations_of_a_throttled_disk_begin_one_after_the_other() {
+    let mut disk = disk();
+    disk.set_trouble(trouble(|trouble| trouble.iops = Some(10.0)));
+    let millis = Span::from_millis;
+    append(&mut disk, 1..=2);
+    disk.write(Time(0));
+    assert_eq!(disk.sync(Time(0), LogPosition(2)), Some(millis(5)));
+    append(&mut disk, 3..=3);
+    disk.write(Time(0));
+    disk.sync(Time(0), LogPosition(3));
+    // The next operation begins a tenth of a second after the one before.
+    assert_eq!(
+        disk.sync_done(Time(5_000_000)),
+        Synced::Done(Some(millis(100)))
+    );
+    assert_eq!(disk.sync_done(Time(105_000_000)), Synced::Done(None));
+    // Some 1,200 bytes each: one operation, and one more for the second 256 KiB.
+    append(&mut disk, 4..=700);
+    disk.write(Time(900_000_000));
+    let large = disk.sync(Time(900_000_000), LogPosition(700));
+    assert_eq!(large, Some(millis(105)));
+}
+
+#[test]
+fn checkpoints_rot_until_others_take_their_place() {
+    let fresh = |released: u64| {
+        let mut disk = busy_disk();
+        disk.settle();
+        disk.release(Time(9), LogPosition(released));
+        disk
+    };
+    let mut disk = busy_disk();
+    assert_eq!(disk.damage_checkpoints(3, &chance(1)), 0, "there is none");
+    let mut disk = fresh(10);
+    assert_eq!(disk.damage_checkpoints(16, &chance(1)), 16);
+    disk.crash(Time(9), Unsynced::Keep, &chance(1));
+    let refusal = disk
+        .restart()
+        .expect_err("nobody knows where the log begins");
+    assert!(refusal.contains("neither checkpoint is whole"), "{refusal}");
+    // A mebibyte later there is another one.
+    let mut disk = fresh(10);
+    disk.damage_checkpoints(16, &chance(1));
+    append(&mut disk, 32..=2_500);
+    disk.settle();
+    disk.release(Time(9), LogPosition(2_400));
+    disk.crash(Time(9), Unsynced::Keep, &chance(1));
+    assert_eq!(disk.restart().map(|found| found.last.0), Ok(2_500));
+}

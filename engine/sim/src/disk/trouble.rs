@@ -10,6 +10,8 @@ pub struct Trouble {
     pub stalled: bool,
     /// Bytes per second at most.
     pub bandwidth: Option<f64>,
+    /// Operations per second at most.
+    pub iops: Option<f64>,
     /// No space is left.
     pub full: bool,
     /// How likely a write reports an error.
@@ -46,6 +48,7 @@ impl Trouble {
         Trouble {
             stalled: false,
             bandwidth: None,
+            iops: None,
             full: false,
             write_error: 0.0,
             fsync_error: 0.0,

@@ -70,6 +70,7 @@ impl World {
 
     fn clock_steps(&mut self, by: i64) {
         self.node.clock = self.node.clock.saturating_add(by);
+        self.check.clock_is_off(self.node.clock);
         let now = self.calendar.now();
         let wall = self.node.wall(now);
         self.input(now, Input::Clock(wall));

@@ -13,6 +13,13 @@ impl World {
         let chance = self.chance(fault, "fault/disk");
         let disk = &mut self.node.disk;
         match *kind {
+            FaultKind::BitRot {
+                bits,
+                of: Rot::Checkpoints,
+            } => match disk.damage_checkpoints(u64::from(bits), &chance) {
+                0 => "there was no checkpoint yet".into(),
+                flipped => format!("{} bits of the checkpoints flipped", grouped(flipped)),
+            },
             FaultKind::BitRot { bits, of } => {
                 let synced = of == Rot::Synced;
                 let flipped = disk.damage(Harm::Flipped, u64::from(bits), synced, &chance);
@@ -32,8 +39,12 @@ impl World {
                 "a backup was made, and restored".into()
             }
             FaultKind::StallDisk => self.in_trouble("no fsync returned"),
-            FaultKind::ThrottleDisk { bandwidth } => {
-                self.in_trouble(&format!("at most {} bytes/s", grouped(bandwidth as u64)))
+            FaultKind::ThrottleDisk { bandwidth, iops } => {
+                let bandwidth =
+                    bandwidth.map(|at_most| format!("{} bytes/s", grouped(at_most as u64)));
+                let iops = iops.map(|at_most| format!("{at_most} operations/s"));
+                let limits: Vec<String> = bandwidth.into_iter().chain(iops).collect();
+                self.in_trouble(&format!("at most {}", limits.join(" and ")))
             }
             FaultKind::FsyncError { .. } => self.in_trouble("fsyncs report errors"),
             FaultKind::FsyncLie { .. } => self.in_trouble("fsyncs do nothing"),
@@ -121,9 +132,10 @@ impl World {
             let at_least = |p: &mut f64, other: f64| *p = p.max(other);
             match *kind {
                 FaultKind::StallDisk => trouble.get_or_insert_with(none).stalled = true,
-                FaultKind::ThrottleDisk { bandwidth } => {
-                    let throttle = &mut trouble.get_or_insert_with(none).bandwidth;
-                    *throttle = Some(throttle.map_or(bandwidth, |other| other.min(bandwidth)));
+                FaultKind::ThrottleDisk { bandwidth, iops } => {
+                    let trouble = trouble.get_or_insert_with(none);
+                    trouble.bandwidth = least(trouble.bandwidth, bandwidth);
+                    trouble.iops = least(trouble.iops, iops);
                 }
                 FaultKind::FsyncError { p } => {
                     at_least(&mut trouble.get_or_insert_with(none).fsync_error, p)
@@ -164,5 +176,13 @@ impl World {
             );
         }
         self.node_restarts();
+    }
+}
+
+/// The smaller of two limits, as far as there are any.
+fn least(one: Option<f64>, other: Option<f64>) -> Option<f64> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
     }
 }

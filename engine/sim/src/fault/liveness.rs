@@ -91,7 +91,7 @@ impl World {
             rate += f64::from(consumer.count) * f64::from(consumer.concurrency) / mean;
             let hand = f64::from(consumer.prefetch.max(1)) * mean;
             slack = slack.max(Span::from_secs(15) + Span::from_secs_f64(3.0 * hand));
-            slack += consumer.reconnect.unwrap_or_default();
+            slack += consumer.reconnect.unwrap_or_default() + consumer.reconnect_spread;
             queues.extend(&consumer.from);
         }
         queues.sort_unstable();

@@ -154,6 +154,11 @@ impl World {
         for (queue, durability) in scenario.queues.iter_mut().zip(wanted) {
             queue.durability = durability;
         }
+        for queue in 0..self.layout.len() {
+            let of = self.layout.queue_of(queue);
+            let durability = self.scenario.queues[of].durability;
+            self.check.has_durability(queue, durability);
+        }
         self.node.knows_durabilities(&self.scenario);
     }
 

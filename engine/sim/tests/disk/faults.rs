@@ -45,20 +45,26 @@ fn what_a_failed_write_left_in_part_may_be_lost_once_more() {
 
 #[test]
 fn what_leaves_a_good_copy_of_everything_loses_nothing_and_the_node_comes_to_rest() {
-    let crash = "[[fault]]\nname = \"then\"\nkind = \"power-loss\"\nat = \"12s\"\nfor = \"1s\"\nunsynced = \"torn\"\n";
+    let power = |unsynced: &str| {
+        format!(
+            "[[fault]]\nname = \"then\"\nkind = \"power-loss\"\nat = \"12s\"\nfor = \"1s\"\nunsynced = \"{unsynced}\"\n"
+        )
+    };
+    let thens = [String::new(), power("torn"), power("random")];
     for (kind, stops) in [
         ("\"stall-disk\"\nfor = \"3s\"", false),
         (
             "\"throttle-disk\"\nfor = \"5s\"\nbandwidth = \"20kB/s\"",
             false,
         ),
+        ("\"throttle-disk\"\nfor = \"5s\"\niops = 4", false),
         ("\"fsync-error\"\nfor = \"3s\"", true),
         ("\"fsync-error\"\nfor = \"3s\"\np = 0.01", true),
         ("\"write-error\"\nfor = \"3s\"\np = 0.05", true),
         ("\"disk-full\"\nfor = \"3s\"", true),
         ("\"read-error\"\nfor = \"8s\"", false),
     ] {
-        for then in ["", crash] {
+        for then in &thens {
             let record = run(&shop(&(fault(kind) + then)), 5);
             if let Some(checked) = record.invariants.iter().find(|it| it.violations > 0) {
                 panic!("{kind}: {} {:?}", checked.name, checked.examples);

@@ -1,6 +1,7 @@
 //! Faults: each kind does what it says, at its time, to whom it strikes, and nothing before.
 
 mod kinds;
+mod races;
 mod strikes;
 mod swarm;
 

@@ -38,6 +38,8 @@ pub(crate) struct RawProducer {
     pub(crate) when_full: RawWhenFull,
     /// Wait before connecting again after a reset, or "never". Default "1s".
     pub(crate) reconnect: Option<At<String>>,
+    /// A further wait before connecting again, each time and for each member another one, random from zero to this. Default "0s".
+    pub(crate) reconnect_spread: Option<At<Duration>>,
     /// Whether a message that no queue takes is returned. Default false.
     #[serde(default)]
     pub(crate) mandatory: bool,

@@ -34,6 +34,8 @@ pub(crate) struct RawConsumer {
     pub(crate) weight: Option<At<Count>>,
     /// Wait before connecting again after a reset, or "never". Default "1s".
     pub(crate) reconnect: Option<At<String>>,
+    /// A further wait before connecting again, each time and for each member another one, random from zero to this. Default "0s".
+    pub(crate) reconnect_spread: Option<At<Duration>>,
     /// Time per message by phase, where it is not `service`: { burst = "40ms" }.
     pub(crate) service_by_phase: Option<At<Named<At<RawDistribution>>>>,
     /// Most unacknowledged deliveries of a member over all its queues. Absent: unlimited.

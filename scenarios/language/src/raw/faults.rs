@@ -43,6 +43,8 @@ pub(crate) struct RawFault {
     pub(crate) bytes: Option<At<SizeText>>,
     /// Of "throttle-disk" and "bandwidth": no more than this.
     pub(crate) bandwidth: Option<At<Bandwidth>>,
+    /// Of "throttle-disk": no more operations per second than this.
+    pub(crate) iops: Option<At<Number>>,
     /// How likely it is, 0 to 1, each time. Default 1.
     pub(crate) p: Option<At<Number>>,
     /// Of "bit-rot": how many bits flip. Default 1.
@@ -190,8 +192,10 @@ words! {
     RawRot as "Rot" for Rot {
         /// What an fsync has covered.
         Synced,
-        /// Anything.
+        /// All entries.
         Any,
+        /// The checkpoints, which say where the log begins.
+        Checkpoints,
     }
 }
 
@@ -252,7 +256,7 @@ pub(crate) enum RawFaultKind {
     SlowDisk,
     /// fsyncs don't return.
     StallDisk,
-    /// The disk transfers no more than `bandwidth`.
+    /// The disk transfers no more than `bandwidth`, or does no more than `iops` operations per second.
     ThrottleDisk,
     /// fsync reports an error, with probability `p`.
     FsyncError,

@@ -1,6 +1,6 @@
 //! Consumers: what they take, how long it takes them, and what they do then.
 
-use queuelab_core::{Offset, Selector, WallTime};
+use queuelab_core::{Offset, Selector, Span, WallTime};
 
 use super::distributions::{distribution, distribution_or_zero, some_time};
 use super::payload::size;
@@ -50,6 +50,8 @@ fn consumer(
         ack: ack(check, raw, scenario, &from),
         weight: check.count32("weight", &raw.weight, 1, 1..=1_000_000),
         reconnect: check.reconnect(&raw.reconnect),
+        reconnect_spread: (raw.reconnect_spread.as_ref())
+            .map_or(Span::ZERO, |spread| spread.value.0),
         service_by_phase: raw
             .service_by_phase
             .as_ref()

@@ -87,6 +87,8 @@ fn producer(
             RawWhenFull::Drop => WhenFull::Drop,
         },
         reconnect: check.reconnect(&raw.reconnect),
+        reconnect_spread: (raw.reconnect_spread.as_ref())
+            .map_or(Span::ZERO, |spread| spread.value.0),
         mandatory: raw.mandatory,
         limit: raw
             .limit

@@ -189,6 +189,7 @@ impl Consumer {
             return service;
         }
         let capped = extras.leaving.is_none()
+            && !self.hoards
             && !self.buffer.is_empty()
             && self.services.len() < self.plan.concurrency;
         let departure = match extras.leaving {
@@ -319,7 +320,10 @@ impl Consumer {
         }
         if extras.gives_up.is_some_and(|due| due <= now) {
             let away = extras.departures.as_ref().map(Departures::away);
-            let back = away.or(self.plan.reconnect).map(|away| now + away);
+            let back = match away {
+                Some(away) => Some(now + away),
+                None => self.plan.reconnects_at(now, self.member),
+            };
             return self.disconnect(false, back, out, now);
         }
         false

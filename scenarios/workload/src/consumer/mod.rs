@@ -249,7 +249,7 @@ impl Consumer {
         if !self.crashed {
             self.reconnect_at = self
                 .reconnect_at
-                .or(self.plan.reconnect.map(|wait| now + wait));
+                .or_else(|| self.plan.reconnects_at(now, self.member));
         }
     }
 

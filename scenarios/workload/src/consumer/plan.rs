@@ -20,7 +20,8 @@ pub struct ConsumerPlan {
     pub(super) concurrency: usize,
     pub(super) ack: Ack,
     poison: Option<Box<Poison>>,
-    pub(super) reconnect: Option<Span>,
+    reconnect: Option<Span>,
+    reconnect_spread: Span,
     /// The first so many members are slow, by this factor.
     slow: (u32, f64),
     start: Sampler,
@@ -89,6 +90,7 @@ impl ConsumerPlan {
             ack,
             poison: (spec.poison > 0.0).then(|| Box::new(poison)),
             reconnect: spec.reconnect,
+            reconnect_spread: spec.reconnect_spread,
             slow,
             start: Sampler::new(&spec.start),
             extras: ExtrasPlan::new(spec, scenario.end()),
@@ -106,6 +108,18 @@ impl ConsumerPlan {
     pub(super) fn slowness_of(&self, member: u32) -> f64 {
         let (members, factor) = self.slow;
         if member < members { factor } else { 1.0 }
+    }
+
+    /// When a member whose connection is lost now connects again, if it does.
+    pub(super) fn reconnects_at(&self, now: Time, member: u32) -> Option<Time> {
+        let wait = self.reconnect?;
+        if self.reconnect_spread.is_zero() {
+            return Some(now + wait);
+        }
+        // No connection is lost twice at one instant.
+        let share = self.stream("reconnect", member).at(now.0).next_f64();
+        let spread = Span::from_secs_f64(share * self.reconnect_spread.as_secs_f64());
+        Some(now + wait + spread)
     }
 
     pub(super) fn stream(&self, purpose: &str, member: u32) -> Stream {

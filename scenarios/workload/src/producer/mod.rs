@@ -247,7 +247,7 @@ impl Producer {
         }
         self.reconnect_at = self
             .reconnect_at
-            .or(self.plan.reconnect.map(|wait| now + wait));
+            .or_else(|| self.plan.reconnects_at(now, self.member));
     }
 
     /// The broker confirms (or, not `accepted`, refuses) the channel's publish number `sequence`, from 1; with `multiple` all

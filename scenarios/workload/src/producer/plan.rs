@@ -30,7 +30,8 @@ pub struct ProducerPlan {
     pub(super) timeout: Option<Span>,
     /// Most messages that wait before further ones are dropped; `None` drops none.
     pub(super) capacity: Option<u64>,
-    pub(super) reconnect: Option<Span>,
+    reconnect: Option<Span>,
+    reconnect_spread: Span,
     start: Sampler,
     /// Closed loop: its members join over this time.
     ramp: Span,
@@ -89,6 +90,7 @@ impl ProducerPlan {
             timeout: confirm.and_then(|confirm| confirm.timeout),
             capacity: drops.then_some(spec.buffer),
             reconnect: spec.reconnect,
+            reconnect_spread: spec.reconnect_spread,
         }
     }
 
@@ -127,6 +129,18 @@ impl ProducerPlan {
         };
         let count = u64::from(self.count.max(1));
         limit / count + u64::from(u64::from(member) < limit % count)
+    }
+
+    /// When a member whose connection is lost now connects again, if it does.
+    pub(super) fn reconnects_at(&self, now: Time, member: u32) -> Option<Time> {
+        let wait = self.reconnect?;
+        if self.reconnect_spread.is_zero() {
+            return Some(now + wait);
+        }
+        // No connection is lost twice at one instant.
+        let share = self.stream("reconnect", member).at(now.0).next_f64();
+        let spread = Span::from_secs_f64(share * self.reconnect_spread.as_secs_f64());
+        Some(now + wait + spread)
     }
 
     pub(super) fn stream(&self, purpose: &str, member: u32) -> Stream {

@@ -9,6 +9,7 @@ use crate::fault::{Direction, End, FaultKind, Rot, Unsynced};
 use crate::raw::{RawFault, RawFaultKind};
 use crate::scenario::Distribution;
 use crate::shape::At;
+use crate::units::short;
 use crate::validate::Check;
 use crate::validate::distributions::some_time;
 
@@ -56,7 +57,9 @@ impl Row {
             RawFaultKind::OutOfMemory => row!("out-of-memory", Node, ["for", "bytes"], []),
             RawFaultKind::SlowDisk => row!("slow-disk", Node, ["for", "factor"], []),
             RawFaultKind::StallDisk => row!("stall-disk", Node, ["for"], []),
-            RawFaultKind::ThrottleDisk => row!("throttle-disk", Node, ["for", "bandwidth"], []),
+            RawFaultKind::ThrottleDisk => {
+                row!("throttle-disk", Node, ["for"], ["bandwidth", "iops"])
+            }
             RawFaultKind::FsyncError => row!("fsync-error", Node, ["for"], ["p"]),
             RawFaultKind::FsyncLie => row!("fsync-lie", Node, ["for"], ["p"]),
             RawFaultKind::WriteError => row!("write-error", Node, ["for"], ["p"]),
@@ -169,9 +172,7 @@ pub(super) fn kind(
         },
         RawFaultKind::SlowDisk => FaultKind::SlowDisk { factor },
         RawFaultKind::StallDisk => FaultKind::StallDisk,
-        RawFaultKind::ThrottleDisk => FaultKind::ThrottleDisk {
-            bandwidth: bandwidth(check, raw)?,
-        },
+        RawFaultKind::ThrottleDisk => throttle(check, at, name)?,
         RawFaultKind::FsyncError => FaultKind::FsyncError { p },
         RawFaultKind::FsyncLie => FaultKind::FsyncLie { p },
         RawFaultKind::WriteError => FaultKind::WriteError { p },
@@ -280,6 +281,28 @@ fn bandwidth(check: &mut Check<'_>, raw: &RawFault) -> Option<f64> {
         );
     }
     given.value.0
+}
+
+/// Of a throttled disk one limit has to be said.
+fn throttle(check: &mut Check<'_>, at: &At<RawFault>, name: &str) -> Option<FaultKind> {
+    let raw = &at.value;
+    if raw.bandwidth.is_none() && raw.iops.is_none() {
+        let problem = Problem::new(
+            at.span.clone(),
+            format!(
+                "the fault `{}` has neither `bandwidth` nor `iops`",
+                short(name)
+            ),
+        );
+        check.push(problem.help("add `bandwidth = \"1MB/s\"`, `iops = 500`, or both"));
+        return None;
+    }
+    let iops = (raw.iops.as_ref()).map(|_| check.number("iops", &raw.iops, 1.0, 0.1..=1e9));
+    let bandwidth = match raw.bandwidth {
+        Some(_) => Some(bandwidth(check, raw)?),
+        None => None,
+    };
+    Some(FaultKind::ThrottleDisk { bandwidth, iops })
 }
 
 /// Real clocks drift by a few hundred; beyond a tenth time itself would be in doubt.

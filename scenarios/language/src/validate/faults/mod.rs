@@ -98,7 +98,7 @@ fn keys_fit(check: &mut Check<'_>, at: &At<RawFault>, name: &str, row: &Row) {
 }
 
 /// The keys that only some kinds have, and where they are given.
-fn parameters(raw: &RawFault) -> [(&'static str, Option<Range<usize>>); 19] {
+fn parameters(raw: &RawFault) -> [(&'static str, Option<Range<usize>>); 20] {
     fn place<T>(given: &Option<At<T>>) -> Option<Range<usize>> {
         given.as_ref().map(|given| given.span.clone())
     }
@@ -110,6 +110,7 @@ fn parameters(raw: &RawFault) -> [(&'static str, Option<Range<usize>>); 19] {
         ("grace", place(&raw.grace)),
         ("bytes", place(&raw.bytes)),
         ("bandwidth", place(&raw.bandwidth)),
+        ("iops", place(&raw.iops)),
         ("p", place(&raw.p)),
         ("bits", place(&raw.bits)),
         ("of", place(&raw.of)),

@@ -1,0 +1,179 @@
+//! What swarms found: faults that come between two halves of something. Nothing of it is a violation.
+
+use queuelab_scenario::Scenario;
+
+use crate::{record_at, simulation, sound};
+
+fn parse(text: &str) -> Scenario {
+    Scenario::parse("race.toml", text, &[]).unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[test]
+fn a_dead_letter_that_the_log_does_not_have_yet_is_still_in_its_source() {
+    for kind in ["power-loss", "crash", "fsync-error"] {
+        let scenario = parse(&format!(
+            r#"duration = "20s"
+fault = [{{ kind = "{kind}", every = {{ mean = "1s" }}, for = "100ms" }}]
+
+[cluster]
+disk = {{ fsync = "80ms" }}
+
+[[queue]]
+name = "orders"
+dead_letter = "dead"
+
+[[queue]]
+name = "dead"
+
+[[producer]]
+name = "shop"
+to = "orders"
+rate = "200/s"
+confirm = {{ window = 50, timeout = "2s" }}
+reconnect = "10ms"
+
+[[consumer]]
+name = "packers"
+from = "orders"
+count = 4
+service = "5ms"
+nack = {{ probability = 1, requeue = false }}
+reconnect = "10ms"
+"#
+        ));
+        let record = record_at(&scenario, 20.0);
+        sound(&record, &[]);
+        assert!(record.queues[0].dead_lettered > 500, "{kind}");
+    }
+}
+
+#[test]
+fn a_service_may_outlast_a_restart_that_its_consumer_has_not_heard_of() {
+    let scenario = parse(
+        r#"duration = "20s"
+fault = [{ kind = "restart", every = { mean = "200ms" } }]
+
+[cluster]
+network = { clients = "30ms" }
+
+[[queue]]
+name = "clicks"
+kind = "stream"
+
+[[producer]]
+name = "visitors"
+to = "clicks"
+rate = "200/s"
+reconnect = "10ms"
+
+[[consumer]]
+name = "live"
+from = "clicks"
+service = "3ms"
+reconnect = "10ms"
+"#,
+    );
+    let record = record_at(&scenario, 20.0);
+    sound(&record, &[]);
+    assert!(record.faults.len() > 50, "{}", record.faults.len());
+    assert!(record.consumers[0].served > 100);
+}
+
+#[test]
+fn who_hoards_waits_for_the_end_of_that_whatever_else_he_does() {
+    let scenario = parse(
+        r#"duration = "20s"
+fault = [{ kind = "hoard", at = "5s", for = "5s", target = "checkers" }]
+
+[[queue]]
+name = "orders"
+
+[[queue]]
+name = "packing"
+
+[[producer]]
+name = "shop"
+to = "orders"
+rate = "50/s"
+
+[[consumer]]
+name = "checkers"
+from = "orders"
+count = 2
+service = "10ms"
+then = { to = "packing", transaction = true }
+
+[[consumer]]
+name = "packers"
+from = "packing"
+service = "1ms"
+"#,
+    );
+    let record = record_at(&scenario, 20.0);
+    sound(&record, &[]);
+    assert!(record.queues[1].acked > 900, "{}", record.queues[1].acked);
+    assert!(record.events < 100_000, "{}", record.events);
+}
+
+#[test]
+fn a_delivery_whose_lease_ran_out_on_the_way_is_not_held() {
+    let scenario = parse(
+        r#"duration = "60s"
+fault = [{ kind = "loss", at = "1s", for = "58s", target = "all", p = 0.3 }]
+
+[[queue]]
+name = "jobs"
+ack_timeout = "500ms"
+
+[[producer]]
+name = "clients"
+to = "jobs"
+rate = "20/s"
+
+[[consumer]]
+name = "workers"
+from = "jobs"
+count = 10
+prefetch = 1
+service = "20ms"
+"#,
+    );
+    let record = record_at(&scenario, 60.0);
+    sound(&record, &[]);
+    assert!(record.queues[0].lease_expired > 20);
+}
+
+#[test]
+fn what_a_dying_connection_swallowed_may_come_behind_what_follows() {
+    // The node learns of the old connection's end when the new one comes: by then the return waits for an fsync.
+    let scenario = parse(
+        r#"duration = "60s"
+fault = [{ kind = "half-open", every = { mean = "2s" }, for = "300ms", target = "bank" }]
+
+[cluster]
+disk = { fsync = "40ms" }
+
+[[queue]]
+name = "payments"
+
+[[producer]]
+name = "till"
+to = "payments"
+rate = "100/s"
+
+[[consumer]]
+name = "bank"
+from = "payments"
+service = "1ms"
+reconnect = "10ms"
+"#,
+    );
+    let mut run = simulation(&scenario);
+    run.run_until(run.end());
+    let record = run.record();
+    sound(&record, &[]);
+    assert!(record.queues[0].redelivered > 5);
+    let order = record.invariants.iter();
+    let order = order.filter(|it| it.name == "order-per-key");
+    assert!(order.map(|it| it.compared).sum::<u64>() > 1_000);
+}

@@ -90,7 +90,7 @@ fn trace(task: &Task<'_>) -> anyhow::Result<(RunRecord, EventTrace)> {
     let plan = Plan::seeded(task.seed);
     let mut simulation = Simulation::planned(task.scenario.clone(), &plan, Watch::Events);
     to_the_end(&mut simulation, task)?;
-    let events = simulation.events().unwrap_or_default();
+    let events = simulation.kept_events().unwrap_or_default();
     Ok((simulation.record(), events))
 }
 

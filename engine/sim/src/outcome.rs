@@ -179,7 +179,7 @@ fn finish(mut simulation: Simulation, until: Option<&Broken>) -> Outcome {
         }),
         trace_hash: record.map_or_else(String::new, |record| record.trace_hash),
         activations: simulation.activations(),
-        events: simulation.events(),
+        events: simulation.kept_events(),
         lines: simulation.history().to_vec(),
         operations: simulation.operations().to_vec(),
     }

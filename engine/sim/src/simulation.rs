@@ -166,7 +166,7 @@ impl Simulation {
     }
 
     /// The events so far, with [`Watch::Events`] or [`Watch::Story`].
-    pub fn events(&self) -> Option<EventTrace> {
+    pub fn kept_events(&self) -> Option<EventTrace> {
         self.world.trace.kept()
     }
 

@@ -12,6 +12,7 @@ mod compare;
 mod distribution;
 mod interval;
 mod mser;
+mod share;
 mod stopping;
 mod welch;
 
@@ -20,5 +21,6 @@ pub use compare::{Compared, holm, paired, unpaired};
 pub use distribution::{normal_cdf, normal_quantile, t_quantile, t_tail};
 pub use interval::Interval;
 pub use mser::mser5;
+pub use share::share_of_all;
 pub use stopping::Precision;
 pub use welch::{mean_series, moving_average};

@@ -10,6 +10,7 @@
 //! assert!(error.to_string().contains("did you mean `hello`?"));
 //! ```
 
+mod ask;
 mod designs;
 mod error;
 mod fault;

@@ -570,6 +570,8 @@ pub struct Trace {
     pub file: String,
     /// Ascending.
     pub messages: Vec<TraceMessage>,
+    /// How many times faster than recorded it is played.
+    pub speed: f64,
 }
 
 /// A message of a recorded workload.

@@ -81,6 +81,11 @@ pub(crate) fn expectation(text: &str, names: &Names<'_>) -> Result<Claim, Proble
     .help(help))
 }
 
+/// Reads a metric with what it is of: METRIC [of NAME] [in PHASE]. Spans of problems are within `text`.
+pub(crate) fn metric(text: &str, names: &Names<'_>) -> Result<MetricRef, Problem> {
+    metric_ref(text, &words(text), names)
+}
+
 /// Reads a template: text with `{METRIC [of NAME] [in PHASE]}` holes; `{{` and `}}` are braces.
 pub(crate) fn answer(text: &str, names: &Names<'_>) -> Result<Vec<AnswerPart>, Problem> {
     let mut parts = Vec::new();

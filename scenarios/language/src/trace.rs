@@ -67,6 +67,7 @@ pub(crate) fn parse(file: &str, text: &str) -> Result<Trace, TraceError> {
     Ok(Trace {
         file: file.to_string(),
         messages,
+        speed: 1.0,
     })
 }
 

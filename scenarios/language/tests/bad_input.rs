@@ -1434,6 +1434,84 @@ fn what_clients_cannot_do() {
 }
 
 #[test]
+fn loads() {
+    check_override(
+        "load=0",
+        expect![[r#"
+        error: `load` is out of range
+         --> --set:1:6
+          |
+        1 | load=0
+          |      ^
+          |
+          = help: write a number from 0.000001 to 1000000
+    "#]],
+    );
+    check_override(
+        "load=1e7",
+        expect![[r#"
+        error: `load` is out of range
+         --> --set:1:6
+          |
+        1 | load=1e7
+          |      ^^^
+          |
+          = help: write a number from 0.000001 to 1000000
+    "#]],
+    );
+    check_override(
+        "load=-1",
+        expect![[r#"
+        error: -1 is negative
+         --> --set:1:6
+          |
+        1 | load=-1
+          |      ^^
+    "#]],
+    );
+    check_override(
+        "load=2x",
+        expect![[r#"
+        error: expected a number, such as 0.5
+         --> --set:1:6
+          |
+        1 | load=2x
+          |      ^^ found the text "2x"
+    "#]],
+    );
+    check(
+        &[
+            ("title = \"Good\"", "load = 1e6"),
+            ("rate = \"200/s\"", "rate = \"2_000/s\""),
+        ],
+        expect![[r#"
+            error: at this load `checkout` sends more than 1_000_000_000/s
+             --> bad.toml:1:8
+              |
+            1 | load = 1e6
+              |        ^^^
+              |
+              = help: write a lower load, or a lower rate
+        "#]],
+    );
+    check(
+        &[
+            ("title = \"Good\"", "load = 2"),
+            ("rate = \"200/s\"", "arrivals = \"closed\"\nthink = \"1s\""),
+        ],
+        expect![[r#"
+            error: there is no rate that `load` could scale: closed loops and arrivals = "max" have none
+             --> bad.toml:1:8
+              |
+            1 | load = 2
+              |        ^
+              |
+              = help: leave it out, and change the `count` of a producer instead
+        "#]],
+    );
+}
+
+#[test]
 fn arrival_processes_and_shapes() {
     for (arrivals, expected) in [
         (

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use expect_test::expect;
 use queuelab_scenario::{
-    AnswerPart, Claim, Error, INVARIANTS, METRICS, Scenario, THEMES, Time, When, designs, library,
-    lint, open, template,
+    AnswerPart, Arrivals, Claim, Error, INVARIANTS, METRICS, Scenario, THEMES, Time, When, designs,
+    library, lint, open, template,
 };
 
 #[test]
@@ -46,6 +46,69 @@ fn every_key_is_read() {
         Fault { name: "pause-consumer", kind: PauseConsumer { clients: Clients { of: Consumer(1), share: All } }, when: At(Time(120000000000)), span: Constant(Span(2000000000)), draw: 2731609557178629804 }
         Fault { name: "pause-consumer-2", kind: PauseConsumer { clients: Clients { of: Consumer(1), share: All } }, when: At(Time(240000000000)), span: Constant(Span(2000000000)), draw: 12016154029209260211 }
     "#]].assert_eq(&shown(&scenario));
+}
+
+#[test]
+fn load_scales_every_rate_and_nothing_else() {
+    let shown = |load: &str| {
+        let text = r#"
+phases = [{ name = "a", for = "10s" }, { name = "b", for = "10s" }]
+queue = [{ name = "q" }]
+consumer = [{ name = "c", from = "q" }]
+producer = [
+    { name = "ramp", to = "q", arrivals = "constant", rate = { a = "10/s", b = ["20/s", "40/s"] } },
+    { name = "states", to = "q", arrivals = { dist = "mmpp", states = [{ rate = "1/s", mean = "9s" }, { rate = "7/s", mean = "1s" }] } },
+    { name = "bursts", to = "q", arrivals = { dist = "on-off", rate = "5/s", on = "1s", off = "9s" } },
+    { name = "day", to = "q", arrivals = { dist = "diurnal", mean = "3/s", period = "24h" } },
+    { name = "closed", to = "q", arrivals = "closed", think = "2s", ramp = "3s" },
+    { name = "limited", to = "q", rate = "10/s", limit = 7, count = 3 },
+]
+"#;
+        let set = [format!("load={load}")];
+        let scenario = Scenario::parse("load.toml", text, &set);
+        let scenario = scenario.unwrap_or_else(|error| panic!("{error}"));
+        let producers = scenario.producers.iter();
+        let lines = producers.map(|it| format!("{} {:?} {:?}\n", it.count, it.limit, it.arrivals));
+        lines.collect::<String>()
+    };
+    assert_eq!(shown("1"), shown("1.0"));
+    expect![[r#"
+        1 None Constant(Rate { segments: [(20.0, 20.0), (40.0, 80.0)] })
+        1 None Mmpp { states: [(2.0, Span(9000000000)), (14.0, Span(1000000000))] }
+        1 None OnOff { rate: 10.0, on: Constant(Span(1000000000)), off: Constant(Span(9000000000)) }
+        1 None Diurnal { mean: 6.0, amplitude: 0.5, period: Span(86400000000000), phase: 0.0 }
+        1 None Closed { think: Constant(Span(2000000000)), ramp: Span(3000000000) }
+        3 Some(7) Poisson(Rate { segments: [(20.0, 20.0), (20.0, 20.0)] })
+    "#]]
+    .assert_eq(&shown("2"));
+}
+
+#[test]
+fn a_trace_is_played_faster_also_in_what_is_suggested() {
+    let folder = std::env::temp_dir().join(format!("queuelab-load-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("day.csv"), "at\n1\n2\n").unwrap();
+    let file = folder.join("traced.toml");
+    let text = r#"
+duration = "10s"
+load = 4
+try = [{ set = "load=2", ask = "Slower?" }]
+queue = [{ name = "q" }]
+consumer = [{ name = "c", from = "q" }]
+producer = [{ name = "p", to = "q", arrivals = { dist = "trace", file = "day.csv" } }]
+"#;
+    std::fs::write(&file, text).unwrap();
+    let scenario = Scenario::load(&file, &[]).unwrap_or_else(|error| panic!("{error}"));
+    let warnings = queuelab_scenario::lint(&scenario);
+    std::fs::remove_dir_all(&folder).unwrap();
+    let Arrivals::Trace(trace) = &scenario.producers[0].arrivals else {
+        panic!("{:?}", scenario.producers[0].arrivals)
+    };
+    assert_eq!((trace.speed, trace.messages.len()), (4.0, 2));
+    let broken = warnings
+        .iter()
+        .any(|warning| warning.message.contains("try"));
+    assert!(!broken, "{warnings:?}");
 }
 
 #[test]

@@ -444,6 +444,7 @@ mod tests {
                 row("c", 4),
                 row("a", 5),
             ],
+            speed: 1.0,
         };
         let stream = Stream::new(5, "x", 0);
         let keys = KeyChoice::recorded(&trace, 2).expect("it has keys");

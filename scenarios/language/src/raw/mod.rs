@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::shape::{At, Count, Duration, shapes};
+use crate::shape::{At, Count, Duration, Number, shapes};
 
 mod clients;
 mod consumers;
@@ -32,6 +32,8 @@ pub(crate) struct RawScenario {
     pub(crate) about: Option<String>,
     /// Everything random follows from it. Default 1.
     pub(crate) seed: Option<At<Count>>,
+    /// All rates of producers are multiplied by it; a trace is played so many times faster. Default 1.
+    pub(crate) load: Option<At<Number>>,
     /// Named parts of the run, one after the other from time zero. Either this or `duration`.
     pub(crate) phases: Option<At<Vec<RawPhase>>>,
     /// Length of a run with a single phase, named "run". Either this or `phases`.

@@ -280,6 +280,7 @@ fn trace(check: &mut Check<'_>, table: &ArrivalsTable, files: &Files<'_>) -> Arc
         Arc::new(Trace {
             file: String::new(),
             messages: Vec::new(),
+            speed: 1.0,
         })
     };
     let Some(file) = &table.file else {

@@ -7,6 +7,7 @@ mod arrivals;
 mod consumers;
 mod distributions;
 mod faults;
+mod load;
 mod machines;
 mod payload;
 mod producers;
@@ -72,7 +73,8 @@ pub(crate) fn validate(
         .map(|exchange| topology::exchange(&mut check, &exchange.value, &places, &raw))
         .collect();
     let queues = queues::queues(&mut check, &raw, &places);
-    let producers = producers::producers(&mut check, &raw, &places, &phases, files);
+    let mut producers = producers::producers(&mut check, &raw, &places, &phases, files);
+    load::scale(&mut check, &raw, &mut producers);
     let mut groups = streams::Groups::declared(&mut check, &raw, &places);
     let consumers = consumers::consumers(&mut check, &raw, &places, &phases, &mut groups);
     let groups = groups.groups;

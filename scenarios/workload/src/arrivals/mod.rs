@@ -656,7 +656,14 @@ mod tests {
         let trace = Trace {
             file: "x.csv".into(),
             messages,
+            speed: 1.0,
         };
+        let faster = Trace {
+            speed: 4.0,
+            ..trace.clone()
+        };
+        let schedule = of(Arrivals::Trace(faster.into()), 1, 3);
+        assert_eq!(times(&schedule, &stream(0)), [0, 75, 150]);
         let schedule = of(Arrivals::Trace(trace.into()), 1, 3);
         assert_eq!(
             times_of(&schedule, &stream(0), 0, Time::ZERO),

@@ -120,7 +120,11 @@ impl Varied {
             } => {
                 let at = cursor.index.checked_mul(*members)? + u64::from(cursor.segment);
                 let row = trace.messages.get(usize::try_from(at).ok()?)?;
-                let time = row.at + Span(cursor.height as u64);
+                let at = match trace.speed {
+                    1.0 => row.at,
+                    speed => Time((row.at.0 as f64 / speed) as u64),
+                };
+                let time = at + Span(cursor.height as u64);
                 (time < *end).then_some(time)
             }
         }

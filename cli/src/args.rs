@@ -37,6 +37,9 @@ pub(crate) enum Command {
     /// Watch a scenario in the terminal as it runs: pause, step, change the speed.
     #[command(after_help = WATCH)]
     Watch(Watch),
+    /// Run a scenario at many settings, or search the setting at which something ceases to hold.
+    #[command(after_help = crate::sweep::HELP)]
+    Sweep(crate::sweep::Sweep),
     /// Look for violations of invariants in many seeds; make one small, explain it and save it.
     #[command(after_help = HUNT)]
     Hunt(Hunt),

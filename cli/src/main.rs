@@ -29,6 +29,7 @@ mod run;
 mod start;
 mod story;
 mod summary;
+mod sweep;
 mod terminal;
 mod watch;
 

@@ -8,7 +8,7 @@ use clap::{CommandFactory, FromArgMatches};
 use crate::args::{Cli, Command};
 use crate::outcome::Status;
 use crate::terminal::{self, ColorChoice};
-use crate::{catalogue, check, generate, hunt, panics, predict, replay, report, run, watch};
+use crate::{catalogue, check, generate, hunt, panics, predict, replay, report, run, sweep, watch};
 
 /// Does what `arguments` (with the program's name first) say.
 pub(crate) fn start(arguments: Vec<OsString>) -> ExitCode {
@@ -40,6 +40,7 @@ fn act(cli: Cli) -> anyhow::Result<Status> {
         }
         Some(Command::Run(args)) => run::run(&args, color),
         Some(Command::Watch(args)) => watch::watch(&args),
+        Some(Command::Sweep(args)) => sweep::sweep(&args, color),
         Some(Command::Hunt(args)) => hunt::hunt(&args, color),
         Some(Command::Replay(args)) => replay::replay(&args, color),
         Some(Command::Report(args)) => report::report(&args),

@@ -69,6 +69,7 @@ fn help_explains_every_command_with_examples() {
     for command in [
         "run",
         "watch",
+        "sweep",
         "hunt",
         "replay",
         "predict",

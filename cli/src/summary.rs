@@ -2,6 +2,7 @@
 
 mod account;
 mod backlog;
+mod faults;
 mod figures;
 mod latency;
 mod load;

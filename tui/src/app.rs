@@ -6,8 +6,9 @@ use queuelab_core::{Span, Time};
 use queuelab_record::{RunRecord, Verdict};
 use queuelab_sim::LogLine;
 
+use crate::faults::{Menu, Order};
 use crate::figures::{self, Percentiles};
-use crate::source::Snapshot;
+use crate::source::{LOG_LINES, Snapshot};
 
 /// Something that happened to the screen.
 #[derive(Clone, Debug)]
@@ -18,6 +19,10 @@ pub(crate) enum Message {
     StepEvent,
     /// To the end of the window.
     StepWindow,
+    /// Back by a window.
+    Back,
+    /// Back by a twentieth of the run.
+    BackFar,
     /// The next higher speed.
     Faster,
     /// The next lower speed.
@@ -30,9 +35,21 @@ pub(crate) enum Message {
     Alone,
     /// From time zero again.
     Restart,
+    /// Show or hide the faults that can be injected.
+    Faults,
+    /// In that menu: choose the kind with this number, from 0.
+    Choose(usize),
+    /// In that menu: the kind so many further down, or up.
+    Turn(isize),
+    /// In that menu: whom else it may strike.
+    OtherTarget,
+    /// In that menu: for longer, or less long.
+    Lengthen(isize),
+    /// In that menu: inject what is chosen.
+    Inject,
     /// Show or hide the help.
     Help,
-    /// Hide the help, or quit.
+    /// Hide the menu or the help, or quit.
     Leave,
     /// Quit.
     Quit,
@@ -43,7 +60,7 @@ pub(crate) enum Message {
 }
 
 /// What the run is to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Request {
     /// Nothing.
     Nothing,
@@ -51,8 +68,12 @@ pub(crate) enum Request {
     Advance(Time),
     /// Run one event.
     Step,
+    /// Go back to an instant that is kept, this one at the latest.
+    Rewind(Time),
     /// Go back to time zero.
     Restart,
+    /// Inject a fault now.
+    Inject(Order),
 }
 
 /// Whether virtual time moves.
@@ -83,6 +104,10 @@ pub(crate) struct App {
     pub(crate) selected: usize,
     /// Whether the chart shows only that one.
     pub(crate) alone: bool,
+    /// The faults that can be injected.
+    pub(crate) faults: Menu,
+    /// Whether they are shown; virtual time stands still then.
+    pub(crate) choosing: bool,
     /// Whether the help is open.
     pub(crate) help: bool,
     /// Whether to leave.
@@ -95,20 +120,24 @@ pub(crate) struct App {
     pub(crate) record: RunRecord,
     /// Confirm, delivery and end-to-end latency of the run so far; merged once per snapshot, not per drawing.
     pub(crate) latencies: [Option<Percentiles>; 3],
-    /// The last lines of the log.
-    pub(crate) log: Vec<LogLine>,
+    /// The last lines of the run's log.
+    log: Vec<LogLine>,
+    /// What was decided so far, in the order in which the screen learnt of it.
+    decided: Vec<LogLine>,
     /// Wall time of the last frame, and where virtual time was to be at its end.
     pace: (Duration, Time),
 }
 
 impl App {
-    pub(crate) fn new(snapshot: Snapshot) -> App {
+    pub(crate) fn new(snapshot: Snapshot, faults: Menu) -> App {
         let mut app = App {
             mode: Mode::Running,
             speed: Speed::for_run(snapshot.end),
             reached: None,
             selected: 0,
             alone: false,
+            faults,
+            choosing: false,
             help: false,
             quit: false,
             now: Time::ZERO,
@@ -116,6 +145,7 @@ impl App {
             record: snapshot.record.clone(),
             latencies: [None; 3],
             log: Vec::new(),
+            decided: Vec::new(),
             pace: (Duration::ZERO, Time::ZERO),
         };
         app.show(snapshot);
@@ -143,6 +173,8 @@ impl App {
                 return Request::Step;
             }
             Message::StepWindow => self.mode = Mode::Until(self.window_end()),
+            Message::Back => return self.back(self.record.window),
+            Message::BackFar => return self.back(Span(self.end.0 / FAR)),
             Message::Faster => self.set_speed(self.speed.faster()),
             Message::Slower => self.set_speed(self.speed.slower()),
             Message::NextQueue => self.select(1),
@@ -151,9 +183,22 @@ impl App {
             Message::Restart => {
                 self.mode = Mode::Running;
                 self.reached = None;
-                self.log.clear();
                 return Request::Restart;
             }
+            Message::Faults if self.finished() => {}
+            Message::Faults => (self.choosing, self.help) = (!self.choosing, false),
+            Message::Choose(index) => self.faults.choose(index),
+            Message::Turn(by) => self.faults.turn(by),
+            Message::OtherTarget => self.faults.other_target(),
+            Message::Lengthen(by) => self.faults.lengthen(by),
+            Message::Inject => {
+                self.choosing = false;
+                return self
+                    .faults
+                    .order()
+                    .map_or(Request::Nothing, Request::Inject);
+            }
+            Message::Leave if self.choosing => self.choosing = false,
             Message::Help => self.help = !self.help,
             Message::Leave if self.help => self.help = false,
             Message::Leave | Message::Quit => self.quit = true,
@@ -165,7 +210,7 @@ impl App {
 
     fn frame(&mut self, elapsed: Duration) -> Request {
         let until = match self.mode {
-            _ if self.finished() => return Request::Nothing,
+            _ if self.finished() || self.choosing => return Request::Nothing,
             Mode::Paused => return Request::Nothing,
             Mode::Running => self
                 .speed
@@ -182,17 +227,45 @@ impl App {
         self.now = snapshot.now;
         self.end = snapshot.end;
         self.latencies = figures::whole_run(&snapshot.record);
-        self.log.extend(snapshot.log);
-        self.log.extend(resolved(&self.record, &snapshot.record));
-        let surplus = self.log.len().saturating_sub(LOG_LINES);
-        self.log.drain(..surplus);
+        self.log = snapshot.log;
         self.record = snapshot.record;
+        self.decide();
         self.selected = self
             .selected
             .min(self.record.queues.len().saturating_sub(1));
         if matches!(self.mode, Mode::Until(instant) if self.now >= instant) {
             self.mode = Mode::Paused;
         }
+    }
+
+    /// Tells what is decided now and was not before. What was decided later than now, before the run was rewound, is not yet.
+    fn decide(&mut self) {
+        self.decided.retain(|line| line.at <= self.now);
+        for text in decisions(&self.record) {
+            if self.decided.iter().all(|line| line.text != text) {
+                self.decided.push(LogLine { at: self.now, text });
+            }
+        }
+    }
+
+    /// The last lines of what happened: of the run's log, and of what was decided.
+    pub(crate) fn events(&self, most: usize) -> Vec<&LogLine> {
+        let mut lines: Vec<&LogLine> = self.log.iter().chain(&self.decided).collect();
+        lines.sort_by_key(|line| line.at);
+        lines.split_off(lines.len().saturating_sub(most.min(LOG_LINES)))
+    }
+
+    /// To the last multiple of `step` before now, or before where the run is being rewound to.
+    fn back(&mut self, step: Span) -> Request {
+        let from = match self.mode {
+            Mode::Until(instant) if instant > self.now => instant,
+            _ => self.now,
+        };
+        let step = step.0.max(1);
+        let until = Time(from.0.saturating_sub(1) / step * step);
+        self.mode = Mode::Until(until);
+        self.reached = None;
+        Request::Rewind(until)
     }
 
     /// Smoothed over some frames, so that the figure can be read.
@@ -257,36 +330,28 @@ impl Speed {
     }
 }
 
-/// A line for every expectation that was decided between two records, and every invariant that was violated.
-fn resolved(before: &RunRecord, after: &RunRecord) -> Vec<LogLine> {
-    let decided = before.expectations.iter().zip(&after.expectations);
-    let decided = decided.filter(|(before, after)| {
-        before.verdict == Verdict::Undecided && after.verdict != Verdict::Undecided
-    });
-    let decided = decided.map(|(_, after)| {
-        let mark = if after.verdict == Verdict::Pass {
-            '✓'
-        } else {
-            '✗'
+/// A line for every expectation that is decided, and every invariant that is violated.
+fn decisions(record: &RunRecord) -> Vec<String> {
+    let decided = record.expectations.iter().filter_map(|expectation| {
+        let mark = match expectation.verdict {
+            Verdict::Undecided => return None,
+            Verdict::Pass => '✓',
+            Verdict::Fail => '✗',
         };
-        format!("{mark} {}: {}", after.text, after.measured)
+        Some(format!(
+            "{mark} {}: {}",
+            expectation.text, expectation.measured
+        ))
     });
-    let violated = before.invariants.iter().zip(&after.invariants);
-    let violated = violated.filter(|(before, after)| {
-        before.verdict != Verdict::Fail && after.verdict == Verdict::Fail
-    });
-    let violated = violated.map(|(_, after)| {
-        let example = after
+    let violated = record.invariants.iter().filter_map(|invariant| {
+        let example = invariant
             .examples
             .first()
             .map_or(String::new(), |example| format!(": {example}"));
-        format!("✗ {} violated{example}", after.name)
+        let is_violated = invariant.verdict == Verdict::Fail;
+        is_violated.then(|| format!("✗ {} violated{example}", invariant.name))
     });
-    let at = after.end;
-    violated
-        .chain(decided)
-        .map(|text| LogLine { at, text })
-        .collect()
+    violated.chain(decided).collect()
 }
 
 fn at_step(step: usize) -> f64 {
@@ -298,5 +363,5 @@ const STEPS: usize = 27;
 const WATCHED_SECONDS: f64 = 20.0;
 /// After a longer one (the process was stopped) virtual time does not make up for it.
 const LONGEST_FRAME: Duration = Duration::from_millis(250);
-/// More than any terminal shows.
-const LOG_LINES: usize = 500;
+/// A long way back is so large a part of the run.
+const FAR: u64 = 20;

@@ -5,7 +5,9 @@
 //! time moves between two frames, never what happens in it.
 
 mod app;
+mod faults;
 mod figures;
+mod live;
 #[cfg(test)]
 mod recorded;
 mod source;
@@ -25,7 +27,8 @@ use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use app::{App, Message, Request};
-use source::{Live, Source};
+use live::Live;
+use source::Source;
 
 /// Runs `scenario` on a screen that takes the whole terminal, until its user quits.
 ///
@@ -63,13 +66,13 @@ impl Drop for Restored {
 fn show(terminal: &mut DefaultTerminal, source: &mut impl Source) -> io::Result<()> {
     let started = std::time::Instant::now();
     let mut slice = FIRST_SLICE;
-    let mut app = App::new(source.snapshot());
+    let mut app = App::new(source.snapshot(), source.menu());
     let mut last = started.elapsed();
     while !app.quit {
         terminal.draw(|frame| view::draw(&app, frame))?;
         let mut wait = (last + FRAME).saturating_sub(started.elapsed());
         while event::poll(wait)? {
-            if let Some(message) = message_of(&event::read()?) {
+            if let Some(message) = message_of(&event::read()?, app.choosing) {
                 let request = app.update(message);
                 run(source, &mut app, request, &mut slice, || started.elapsed());
             }
@@ -95,7 +98,9 @@ fn run(
         Request::Nothing => return,
         Request::Advance(until) => advance(source, until, slice, clock),
         Request::Step => source.step(),
+        Request::Rewind(until) => source.rewind(until),
         Request::Restart => source.restart(),
+        Request::Inject(order) => source.inject(order),
     }
     app.update(Message::Progress(Box::new(source.snapshot())));
 }
@@ -119,14 +124,22 @@ fn advance(source: &mut impl Source, until: Time, slice: &mut Span, clock: impl 
     }
 }
 
-fn message_of(event: &Event) -> Option<Message> {
+fn message_of(event: &Event, choosing: bool) -> Option<Message> {
     match event {
-        Event::Key(key) if key.kind != KeyEventKind::Release => message_of_key(key),
+        Event::Key(key) if key.kind != KeyEventKind::Release => message_of_key(key, choosing),
         _ => None,
     }
 }
 
-fn message_of_key(key: &KeyEvent) -> Option<Message> {
+/// What a key means; while a fault is being chosen, some mean something else.
+fn message_of_key(key: &KeyEvent, choosing: bool) -> Option<Message> {
+    let plain = !key.modifiers.contains(KeyModifiers::CONTROL);
+    if let Some(message) = Some(key.code)
+        .filter(|_| choosing && plain)
+        .and_then(choice)
+    {
+        return Some(message);
+    }
     if key.modifiers.contains(KeyModifiers::CONTROL) {
         return (key.code == KeyCode::Char('c')).then_some(Message::Quit);
     }
@@ -134,15 +147,35 @@ fn message_of_key(key: &KeyEvent) -> Option<Message> {
         KeyCode::Char(' ') => Message::Pause,
         KeyCode::Char('s') | KeyCode::Right => Message::StepEvent,
         KeyCode::Char('S') => Message::StepWindow,
+        KeyCode::Char('b') | KeyCode::Left => Message::Back,
+        KeyCode::Char('B') => Message::BackFar,
         KeyCode::Char('+' | '=') => Message::Faster,
         KeyCode::Char('-') => Message::Slower,
         KeyCode::Tab | KeyCode::Down => Message::NextQueue,
         KeyCode::BackTab | KeyCode::Up => Message::PreviousQueue,
         KeyCode::Char('o') => Message::Alone,
         KeyCode::Char('r') => Message::Restart,
+        KeyCode::Char('f') => Message::Faults,
         KeyCode::Char('?' | 'h') => Message::Help,
         KeyCode::Char('q') => Message::Quit,
         KeyCode::Esc => Message::Leave,
+        _ => return None,
+    })
+}
+
+/// What a key means in the menu of faults.
+fn choice(key: KeyCode) -> Option<Message> {
+    Some(match key {
+        KeyCode::Up => Message::Turn(-1),
+        KeyCode::Down => Message::Turn(1),
+        KeyCode::Left | KeyCode::Char('-') => Message::Lengthen(-1),
+        KeyCode::Right | KeyCode::Char('+' | '=') => Message::Lengthen(1),
+        KeyCode::Tab => Message::OtherTarget,
+        KeyCode::Enter => Message::Inject,
+        // The tenth is 0.
+        KeyCode::Char(digit @ '0'..='9') => {
+            Message::Choose((digit as usize + 9 - '0' as usize) % 10)
+        }
         _ => return None,
     })
 }

@@ -1,16 +1,16 @@
 //! A finished record, played back: what tests watch.
 
 use queuelab_core::{Span, Time};
-use queuelab_record::{RunRecord, Verdict};
+use queuelab_record::{FaultRecord, RunRecord, Verdict};
 use queuelab_sim::LogLine;
 
+use crate::faults::{Menu, Order};
 use crate::source::Source;
 
 /// A record, known up to an instant. Counts of the whole run stand in it from the start; series end at the present.
 pub(crate) struct Recorded {
     record: RunRecord,
     now: Time,
-    logged: Option<Time>,
 }
 
 impl Recorded {
@@ -18,7 +18,6 @@ impl Recorded {
         Recorded {
             record,
             now: Time::ZERO,
-            logged: None,
         }
     }
 }
@@ -43,9 +42,29 @@ impl Source for Recorded {
         self.advance(self.now + Span::from_micros(1));
     }
 
+    fn rewind(&mut self, until: Time) {
+        // As one that keeps an instant per minute.
+        self.now = Time(until.0 / 60_000_000_000 * 60_000_000_000);
+    }
+
     fn restart(&mut self) {
         self.now = Time::ZERO;
-        self.logged = None;
+    }
+
+    fn inject(&mut self, order: Order) {
+        self.record.faults.push(FaultRecord {
+            name: "injected-1".into(),
+            kind: order.kind.name().into(),
+            target: "n1".into(),
+            from: self.now,
+            until: self.now + order.span,
+            effect: "it was recorded".into(),
+        });
+    }
+
+    fn menu(&self) -> Menu {
+        let scenario = queuelab_scenario::open("flash-sale", &[]).unwrap();
+        Menu::of(&scenario, self.end())
     }
 
     fn record(&self) -> RunRecord {
@@ -115,27 +134,28 @@ impl Source for Recorded {
         record
     }
 
-    fn take_log(&mut self) -> Vec<LogLine> {
+    fn log(&self) -> Vec<LogLine> {
         let phases = self
             .record
             .phases
             .iter()
             .map(|phase| (phase.from, format!("phase {}", phase.name)));
-        let faults = self.record.faults.iter().map(|fault| {
-            (
-                fault.from,
-                format!("{} of {}: {}", fault.kind, fault.target, fault.effect),
-            )
+        let faults = self.record.faults.iter().flat_map(|fault| {
+            let begins = format!("fault {}: {} of {}", fault.name, fault.kind, fault.target);
+            let effect = format!("fault {}: {}", fault.name, fault.effect);
+            let ends = format!("fault {} is over", fault.name);
+            [
+                (fault.from, begins),
+                (fault.from, effect),
+                (fault.until, ends),
+            ]
         });
-        let mut lines: Vec<LogLine> = phases
-            .chain(faults)
+        let lines = phases.chain(faults);
+        let mut lines: Vec<LogLine> = lines
             .map(|(at, text)| LogLine { at, text })
+            .filter(|line| line.at <= self.now)
             .collect();
-        lines.retain(|line| {
-            line.at <= self.now && self.logged.is_none_or(|logged| line.at > logged)
-        });
         lines.sort_by_key(|line| line.at);
-        self.logged = Some(self.now);
         lines
     }
 }

@@ -1,11 +1,10 @@
 //! What the screen watches.
 
-use std::sync::Arc;
-
 use queuelab_core::Time;
 use queuelab_record::RunRecord;
-use queuelab_scenario::Scenario;
-use queuelab_sim::{LogLine, Options, Simulation};
+use queuelab_sim::LogLine;
+
+use crate::faults::{Menu, Order};
 
 /// A run that moves in virtual time.
 pub(crate) trait Source {
@@ -17,20 +16,27 @@ pub(crate) trait Source {
     fn advance(&mut self, until: Time);
     /// Moves by one event.
     fn step(&mut self);
-    /// Back to time zero.
+    /// Back to the latest instant that is kept and not after `until`, from where the run goes on as it did. What was injected
+    /// after `until` has not happened then.
+    fn rewind(&mut self, until: Time);
+    /// Back to time zero, as if nothing had ever been injected.
     fn restart(&mut self);
+    /// Injects a fault now.
+    fn inject(&mut self, order: Order);
+    /// The faults that suit it.
+    fn menu(&self) -> Menu;
     /// What was measured so far.
     fn record(&self) -> RunRecord;
-    /// Lines logged since the last call.
-    fn take_log(&mut self) -> Vec<LogLine>;
+    /// What is told of the run so far, at most the last [`LOG_LINES`] lines.
+    fn log(&self) -> Vec<LogLine>;
 
     /// All that a screen shows.
-    fn snapshot(&mut self) -> Snapshot {
+    fn snapshot(&self) -> Snapshot {
         Snapshot {
             now: self.now(),
             end: self.end(),
             record: self.record(),
-            log: self.take_log(),
+            log: self.log(),
         }
     }
 }
@@ -44,56 +50,9 @@ pub(crate) struct Snapshot {
     pub(crate) end: Time,
     /// What was measured so far.
     pub(crate) record: RunRecord,
-    /// Lines logged since the snapshot before.
+    /// What was told so far, the latest last.
     pub(crate) log: Vec<LogLine>,
 }
 
-/// The simulator, and a fork of it at time zero to start again from.
-pub(crate) struct Live {
-    origin: Simulation,
-    simulation: Simulation,
-}
-
-impl Live {
-    pub(crate) fn new(scenario: Arc<Scenario>, options: Options) -> Live {
-        let origin = Simulation::new(scenario, options);
-        Live {
-            simulation: origin.clone(),
-            origin,
-        }
-    }
-}
-
-impl Source for Live {
-    fn now(&self) -> Time {
-        self.simulation.now()
-    }
-
-    fn end(&self) -> Time {
-        self.simulation.end()
-    }
-
-    fn advance(&mut self, until: Time) {
-        self.simulation.run_until(until);
-    }
-
-    fn step(&mut self) {
-        self.simulation.step();
-        // The screen takes a run that has reached its end for finished, so nothing of that instant may be left.
-        if self.now() >= self.end() {
-            self.advance(self.end());
-        }
-    }
-
-    fn restart(&mut self) {
-        self.simulation = self.origin.clone();
-    }
-
-    fn record(&self) -> RunRecord {
-        self.simulation.record()
-    }
-
-    fn take_log(&mut self) -> Vec<LogLine> {
-        self.simulation.take_log()
-    }
-}
+/// More than any terminal shows.
+pub(crate) const LOG_LINES: usize = 200;

@@ -11,6 +11,7 @@ use ratatui::backend::TestBackend;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use crate::app::{App, Message, Mode};
+use crate::faults::{Menu, Order};
 use crate::recorded::Recorded;
 use crate::source::Source;
 use crate::{BUDGET, FIRST_SLICE, FRAME, advance, message_of_key, run, view};
@@ -23,8 +24,8 @@ struct Screen {
 
 impl Screen {
     fn of(record: RunRecord) -> Screen {
-        let mut source = Recorded::new(record);
-        let app = App::new(source.snapshot());
+        let source = Recorded::new(record);
+        let app = App::new(source.snapshot(), source.menu());
         Screen { app, source }
     }
 
@@ -47,7 +48,7 @@ impl Screen {
         for key in keys.split_whitespace() {
             let message = match key {
                 "frame" => Some(Message::Frame(FRAME)),
-                key => message_of_key(&key_of(key)),
+                key => message_of_key(&key_of(key), self.app.choosing),
             };
             if let Some(message) = message {
                 let request = self.app.update(message);
@@ -83,6 +84,8 @@ fn key_of(name: &str) -> KeyEvent {
         "up" => KeyCode::Up,
         "down" => KeyCode::Down,
         "right" => KeyCode::Right,
+        "left" => KeyCode::Left,
+        "enter" => KeyCode::Enter,
         "esc" => KeyCode::Esc,
         "ctrl-c" => return KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL),
         name => KeyCode::Char(name.chars().next().unwrap()),
@@ -112,6 +115,7 @@ fn state(keys: &str) -> String {
     let flags = [
         (app.finished(), " finished"),
         (app.alone, " alone"),
+        (app.choosing, " choosing"),
         (app.help, " help"),
         (app.quit, " quit"),
     ];
@@ -156,6 +160,15 @@ fn keys_change_the_state() {
         ("? q", "running 0s 50× orders help quit"),
         ("ctrl-c", "running 0s 50× orders quit"),
         ("frame space r frame", "running 2.5 s 50× orders"),
+        ("left", "paused 0s 50× orders"),
+        ("B", "paused 0s 50× orders"),
+        ("f", "running 0s 50× orders choosing"),
+        ("f frame", "running 0s 50× orders choosing"),
+        ("f f frame", "running 2.5 s 50× orders"),
+        ("f esc frame", "running 2.5 s 50× orders"),
+        ("? f", "running 0s 50× orders choosing"),
+        ("f down right tab 3 enter frame", "running 2.5 s 50× orders"),
+        ("f ctrl-c", "running 0s 50× orders choosing quit"),
         ("x c", "running 0s 50× orders"),
     ];
     for (keys, expected) in cases {
@@ -166,7 +179,7 @@ fn keys_change_the_state() {
 #[test]
 fn a_finished_run_only_starts_again() {
     let finish = "+ + + + + + + + + + + + + + + + + frame";
-    for keys in ["space", "s", "S", "frame", "space s S frame frame"] {
+    for keys in ["space", "s", "S", "f", "frame", "space s S frame frame"] {
         assert_eq!(
             state(&format!("{finish} {keys}")),
             state(finish),
@@ -174,6 +187,51 @@ fn a_finished_run_only_starts_again() {
         );
     }
     assert_eq!(state(&format!("{finish} r")), "running 0s max orders");
+}
+
+#[test]
+fn a_run_goes_back_to_what_was_kept_and_on_from_there() {
+    let at = |keys: &str| {
+        let screen = Screen::at(151).press(keys);
+        format!("{} {:?}", screen.app.now, screen.app.mode)
+    };
+    assert_eq!(at("left"), "2m Until(Time(150000000000))");
+    assert_eq!(at("left frame"), "2m30s Paused");
+    assert_eq!(at("b b frame"), "2m25s Paused");
+    assert_eq!(at("B frame"), "2m15s Paused");
+    assert_eq!(at("left space frame"), "2m Paused");
+    assert_eq!(at("left space space frame"), "2m02.5s Running");
+    let mut screen = Screen::at(900).press("left frame");
+    assert_eq!(screen.app.now, Time(895_000_000_000));
+    assert!(!screen.app.finished());
+    // What was decided at the end is not yet, and is again.
+    let decided = |screen: &Screen| {
+        let events = screen.app.events(100);
+        events
+            .iter()
+            .filter(|line| line.text.starts_with('✓'))
+            .count()
+    };
+    assert_eq!(decided(&screen), 0);
+    screen = screen.press("S frame");
+    assert!(screen.app.finished() && decided(&screen) > 0);
+}
+
+#[test]
+fn a_fault_is_injected_now() {
+    let screen = Screen::at(600).press("f 1 right right enter frame");
+    let fault = screen.app.record.faults.last().unwrap();
+    assert_eq!(
+        (fault.kind.as_str(), fault.from),
+        ("crash", Time(600_000_000_000))
+    );
+    assert_eq!(fault.until - fault.from, Span::from_secs(120));
+    insta::assert_snapshot!(screen.draw(120, 40));
+}
+
+#[test]
+fn the_menu_of_faults() {
+    insta::assert_snapshot!(Screen::at(300).press("f 8 left").draw(80, 24));
 }
 
 #[test]
@@ -225,14 +283,23 @@ impl Source for Slow<'_> {
     fn step(&mut self) {
         self.inner.step();
     }
+    fn rewind(&mut self, until: Time) {
+        self.inner.rewind(until);
+    }
     fn restart(&mut self) {
         self.inner.restart();
+    }
+    fn inject(&mut self, order: Order) {
+        self.inner.inject(order);
+    }
+    fn menu(&self) -> Menu {
+        self.inner.menu()
     }
     fn record(&self) -> RunRecord {
         self.inner.record()
     }
-    fn take_log(&mut self) -> Vec<queuelab_sim::LogLine> {
-        self.inner.take_log()
+    fn log(&self) -> Vec<queuelab_sim::LogLine> {
+        self.inner.log()
     }
 }
 
@@ -320,12 +387,12 @@ fn alarms_stand_out_while_they_are_on() {
     assert!(!line(149).contains("alarm"));
     assert_eq!(
         line(150),
-        " ALARM  memory of n1 since 2m30s: publishers blocked"
+        "  ALARM  memory of n1 since 2m30s: publishers blocked"
     );
     assert_eq!(line(174), " no alarm now; 1 alarm so far, 22 s");
     assert_eq!(
         line(180),
-        " ALARM  memory of n1 since 2m56s: publishers blocked"
+        "  ALARM  memory of n1 since 2m56s: publishers blocked"
     );
     assert_eq!(line(200), " no alarm now; 2 alarms so far, 27 s");
 }
@@ -363,6 +430,7 @@ fn every_size_can_be_drawn() {
         Screen::at(300),
         Screen::of_at(fixture::retries_and_streams(), 160),
         Screen::at(900).press("?"),
+        Screen::at(300).press("f up"),
         Screen::of(fixture::empty()),
         Screen::of(crowded).press("up frame frame frame"),
         Screen::of(bare).press("tab up S s frame"),

@@ -1,6 +1,7 @@
 //! Draws the screen: a pure function of the app.
 
 mod chart;
+mod faults;
 mod layout;
 mod panels;
 mod tables;
@@ -29,8 +30,8 @@ pub(crate) fn draw(app: &App, frame: &mut Frame) {
     }
     let layout = Layout::of(app, area);
     header(app, frame, layout.header);
-    if let Some(area) = layout.alarms {
-        panels::alarms(app, frame, area);
+    if let Some(area) = layout.banner {
+        panels::banner(app, frame, area);
     }
     let mut show = |area: Option<Rect>, panel: Panel| {
         if let Some(area) = area {
@@ -47,6 +48,9 @@ pub(crate) fn draw(app: &App, frame: &mut Frame) {
     show(layout.log, panels::log);
     show(layout.expectations, verdicts::expectations);
     footer(app, frame, layout.footer);
+    if app.choosing {
+        faults::draw(app, frame, area);
+    }
     if app.help {
         help(frame, area);
     }
@@ -134,11 +138,12 @@ fn state(app: &App) -> Line<'static> {
         (None, None) => "max".into(),
         (None, Some(reached)) => format!("max ({}×)", text::number(reached)),
     };
-    let (symbol, style) = match app.mode {
-        _ if app.finished() => ("■ finished", theme::FINISHED),
-        Mode::Paused => ("‖ paused", theme::PAUSED),
-        Mode::Running => ("▶ running", theme::RUNNING),
-        Mode::Until(_) => ("▶ to the window's end", theme::RUNNING),
+    let (symbol, style): (String, Style) = match app.mode {
+        _ if app.finished() => ("■ finished".into(), theme::FINISHED),
+        _ if app.choosing => ("‖ choosing".into(), theme::PAUSED),
+        Mode::Paused => ("‖ paused".into(), theme::PAUSED),
+        Mode::Running => ("▶ running".into(), theme::RUNNING),
+        Mode::Until(instant) => (format!("▶ to {instant}"), theme::RUNNING),
     };
     let mut spans = vec![Span::styled(symbol, style)];
     if !app.finished() {
@@ -157,6 +162,7 @@ fn footer(app: &App, frame: &mut Frame, area: Rect) {
         &[
             ("q", "quit"),
             ("r", "restart"),
+            ("←", "back"),
             ("↑↓", "queue"),
             ("o", "only this queue"),
             ("?", "help"),
@@ -170,8 +176,10 @@ fn footer(app: &App, frame: &mut Frame, area: Rect) {
         &[
             ("space", pause),
             ("q", "quit"),
+            ("f", "fault"),
             ("+ -", "speed"),
             ("s", "step"),
+            ("←", "back"),
             ("?", "help"),
             ("↑↓", "queue"),
             ("S", "step a window"),
@@ -216,11 +224,20 @@ fn help(frame: &mut Frame, area: Rect) {
     frame.render_widget(Paragraph::new(lines).block(block), place);
 }
 
-const HELP: [(&str, &str); 14] = [
+const HELP: [(&str, &str); 17] = [
     ("space", "pause, go on"),
     ("s, →", "one event further"),
     ("S", "to the end of the window"),
+    (
+        "←, b",
+        "back by a window; what was injected after is undone",
+    ),
+    ("B", "back by a twentieth of the run"),
     ("+, -", "faster, slower"),
+    (
+        "f",
+        "inject a fault: a crash, a slow disk, a lost connection, …",
+    ),
     ("tab, ↑, ↓", "select a queue: its load, its line on top"),
     ("o", "chart this queue only, or all"),
     ("r", "from the start again"),

@@ -8,7 +8,7 @@ use queuelab_record::{PredictionRecord, Quantity, RunRecord, fixture};
 
 use super::*;
 
-fn context() -> Context {
+pub(super) fn context() -> Context {
     let names = [
         "record.json",
         "environment.json",

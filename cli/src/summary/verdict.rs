@@ -2,7 +2,7 @@
 
 use queuelab_record::{Judgement, RunRecord, Verdict};
 
-use super::{INDENT, LABEL, Page, figures};
+use super::{INDENT, Page, faults, figures};
 use crate::layout::{Align, Cell, Painter, Style, chain, fits, table, wrap};
 use crate::summary;
 
@@ -53,7 +53,7 @@ pub(super) fn section(page: &Page<'_>) -> Vec<String> {
         }
     }
     lines.extend(examples(page));
-    lines.extend(faults(page));
+    lines.extend(faults::section(page));
     let trust = page.record.trust_in_words(page.context.ensemble.as_ref());
     lines.extend(page.labelled("trust", chain(&trust, page.context.width - super::LABEL)));
     lines
@@ -130,39 +130,5 @@ fn examples(page: &Page<'_>) -> Vec<String> {
         .collect()
 }
 
-fn faults(page: &Page<'_>) -> Vec<String> {
-    let rows: Vec<Vec<Cell>> = page
-        .record
-        .faults
-        .iter()
-        .take(FAULTS_MAX)
-        .map(|fault| {
-            let what = format!("{} of {}", fault.kind, fault.target);
-            let when = format!("{} – {}", fault.from, fault.until);
-            vec![
-                fault.name.clone().into(),
-                what.into(),
-                when.into(),
-                fault.effect.clone().into(),
-            ]
-        })
-        .collect();
-    let mut lines = table(&rows, &[Align::Left; 4], page.painter);
-    let more = page.record.faults.len().saturating_sub(FAULTS_MAX);
-    if more > 0 {
-        lines.push(format!("and {more} more"));
-    }
-    let stopped = page.record.nodes.iter().filter_map(|node| {
-        let reason = node.stopped.as_ref()?;
-        Some(format!("{} is down: {reason}", node.name))
-    });
-    let width = page.context.width.saturating_sub(LABEL);
-    lines.extend(stopped.flat_map(|line| wrap(&line, width)));
-    page.labelled("faults", lines)
-}
-
 /// A sentence reads better in lines that are not too long.
 const ANSWER_WIDTH: usize = 92;
-
-/// More activations than this are in the record.
-const FAULTS_MAX: usize = 8;

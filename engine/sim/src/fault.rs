@@ -84,6 +84,9 @@ impl World {
                 Theme::Operator => self.operator_acts(fault, kind),
             },
         };
+        if !effect.is_empty() {
+            self.say(format!("fault {}: {effect}", spec.name));
+        }
         if let Some(record) = self
             .active
             .get(&fault)
@@ -152,6 +155,7 @@ impl World {
     pub fn inject(&mut self, fault: Fault) {
         let number = self.scenario.faults.len() as u32;
         Arc::make_mut(&mut self.scenario).faults.push(fault);
+        self.strikes.injected.insert(number);
         self.schedule_fault(number);
     }
 

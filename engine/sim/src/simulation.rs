@@ -181,14 +181,19 @@ impl Simulation {
         self.world.activations()
     }
 
-    /// Adds a fault to a run under way. One whose time has passed strikes at once.
+    /// Adds a fault to a run under way. One whose time has passed strikes at once; after everything has been healed, too.
     pub fn inject(&mut self, fault: Fault) {
         self.world.inject(fault);
     }
 
-    /// Lines logged since the last call: phases, faults, restarts.
-    pub fn take_log(&mut self) -> Vec<LogLine> {
-        std::mem::take(&mut self.world.log)
+    /// How many events have run so far. Between two of them the run is the same, whatever instant it has been advanced to.
+    pub fn events(&self) -> u64 {
+        self.world.trace.events()
+    }
+
+    /// What a screen may tell of the run so far: phases, faults, restarts, alarms. Of a very long one, the latest.
+    pub fn log(&self) -> &[LogLine] {
+        &self.world.log
     }
 
     /// The checks that need the whole run.

@@ -451,12 +451,13 @@ impl World {
     /// Says something to whoever watches.
     pub fn say(&mut self, text: String) {
         self.tell_all(&text);
-        if self.log.len() < LOG_LINES {
-            self.log.push(LogLine {
-                at: self.calendar.now(),
-                text,
-            });
+        if self.log.len() == LOG_LINES {
+            self.log.drain(..LOG_LINES / 2);
         }
+        self.log.push(LogLine {
+            at: self.calendar.now(),
+            text,
+        });
     }
 
     fn begin(&mut self, keep: Option<&Mask>) {
@@ -769,5 +770,5 @@ pub const AUTO_ACK_WINDOW: u64 = 1 << 16;
 /// Series have so many windows, however long the run.
 const WINDOWS: u64 = 600;
 
-/// Lines that wait for a reader.
-const LOG_LINES: usize = 10_000;
+/// Lines that are kept: more than any screen shows.
+const LOG_LINES: usize = 1_000;

@@ -228,7 +228,7 @@ fn watching_changes_nothing() {
         part += 1;
         simulation.run_until(queuelab_core::Time(simulation.end().0 / 7 * part));
         simulation.record();
-        simulation.take_log();
+        simulation.log();
         if part == 3 {
             fork = simulation.clone();
         }

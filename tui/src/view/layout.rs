@@ -15,8 +15,8 @@ pub(crate) const LEAST_HEIGHT: u16 = 10;
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Layout {
     pub(crate) header: Rect,
-    /// Below the header, once there was any.
-    pub(crate) alarms: Option<Rect>,
+    /// Faults and alarms: below the header, once there was any.
+    pub(crate) banner: Option<Rect>,
     pub(crate) chart: Option<Rect>,
     pub(crate) rates: Option<Rect>,
     pub(crate) latency: Option<Rect>,
@@ -46,7 +46,8 @@ impl Layout {
         let asides = Asides::of(app);
         let lists = if wide { 6 } else { consumers.clamp(4, 8) };
         let lists = lists.max(asides.height().min(9));
-        let banner = u16::from(!app.record.alarms.is_empty());
+        let calm = app.record.alarms.is_empty() && app.record.faults.is_empty();
+        let banner = u16::from(!calm);
         let (whole, area) = (area, below(area, banner));
         let verdicts = if app.finished() {
             expected.min(5)
@@ -79,7 +80,7 @@ impl Layout {
 
         let mut layout = Layout {
             header: Rect { height: 2, ..whole },
-            alarms: (banner > 0).then_some(Rect {
+            banner: (banner > 0).then_some(Rect {
                 y: whole.y + 2,
                 height: 1,
                 ..whole

@@ -158,42 +158,84 @@ fn percentile_cells(percentiles: Option<Percentiles>) -> [Cell<'static>; 4] {
 /// The last lines of the log, the newest at the bottom.
 pub(crate) fn log(app: &App, frame: &mut Frame, area: Rect) {
     let area = titled(frame, area, "Events".bold());
-    let from = app.log.len().saturating_sub(usize::from(area.height));
-    let lines: Vec<Line> = app.log[from..]
-        .iter()
+    let lines: Vec<Line> = app
+        .events(usize::from(area.height))
+        .into_iter()
         .map(|line| {
             Line::from(vec![
                 Span::styled(format!("{:>9}  ", text::clock(line.at, false)), theme::DIM),
-                Span::from(line.text.as_str()),
+                Span::styled(line.text.as_str(), style_of(&line.text)),
             ])
         })
         .collect();
     frame.render_widget(Paragraph::new(lines), area);
 }
 
-/// What runs short now; what did before, once nothing does.
-pub(crate) fn alarms(app: &App, frame: &mut Frame, area: Rect) {
+/// What went wrong stands out, and that it is over.
+fn style_of(event: &str) -> Style {
+    let is_fault = event.starts_with("fault ");
+    match event {
+        _ if event.starts_with('✗') => theme::FAIL,
+        _ if event.starts_with('✓') => theme::PASS,
+        _ if is_fault && !event.contains("is over") => theme::FAULT,
+        _ if event.contains(" alarm ") => theme::ALARM,
+        _ => theme::PLAIN,
+    }
+}
+
+/// What is wrong now, and what runs short; how often that was so before, once nothing is.
+pub(crate) fn banner(app: &App, frame: &mut Frame, area: Rect) {
+    let faults = faults(app);
+    let alarms = alarms(app);
+    let gap = faults.is_some() && alarms.is_some();
+    let mut spans = vec![Span::from(" ")];
+    spans.extend(faults);
+    spans.extend(gap.then(|| Span::styled(" · ", theme::DIM)));
+    spans.extend(alarms);
+    frame.render_widget(Line::from(spans), area);
+}
+
+fn faults(app: &App) -> Option<Span<'static>> {
+    let all = &app.record.faults;
+    let on = all
+        .iter()
+        .filter(|fault| fault.from <= app.now && app.now < fault.until);
+    let on: Vec<String> = on
+        .map(|it| format!("{} of {} since {}", it.kind, it.target, it.from))
+        .collect();
+    let so_far = match all.len() {
+        0 => return None,
+        1 => "1 fault so far".into(),
+        count => format!("{} faults so far", grouped(count as u64)),
+    };
+    Some(match on.is_empty() {
+        true => Span::styled(so_far, theme::FAULT),
+        false => Span::styled(format!(" FAULT  {} ", on.join(", ")), theme::FAULT_ON),
+    })
+}
+
+fn alarms(app: &App) -> Option<Span<'static>> {
     let on: Vec<String> = figures::alarms_on(&app.record, app.now)
         .map(|it| format!("{} of {} since {}", it.resource, it.node, it.from))
         .collect();
-    let line = match on.is_empty() {
-        false => Line::styled(
-            format!(" ALARM  {}: publishers blocked", on.join(", ")),
-            theme::ALARM_ON,
-        ),
+    let times = match app.record.alarms.len() {
+        0 => return None,
+        1 => "1 alarm".into(),
+        count => format!("{} alarms", grouped(count as u64)),
+    };
+    Some(match on.is_empty() {
         true => {
-            let times = match app.record.alarms.len() {
-                1 => "1 alarm".into(),
-                count => format!("{} alarms", grouped(count as u64)),
-            };
             let total = metric(app, "alarm_time");
-            Line::styled(
-                format!(" no alarm now; {times} so far, {total}"),
+            Span::styled(
+                format!("no alarm now; {times} so far, {total}"),
                 theme::ALARM,
             )
         }
-    };
-    frame.render_widget(Paragraph::new(line), area);
+        false => Span::styled(
+            format!(" ALARM  {}: publishers blocked ", on.join(", ")),
+            theme::ALARM_ON,
+        ),
+    })
 }
 
 fn metric(app: &App, name: &str) -> String {

@@ -21,6 +21,10 @@ pub(crate) const PASS: Style = Style::new().fg(BLUISH_GREEN).add_modifier(Modifi
 pub(crate) const FAIL: Style = Style::new().fg(VERMILLION).add_modifier(Modifier::BOLD);
 pub(crate) const UNDECIDED: Style = Style::new().fg(ORANGE).add_modifier(Modifier::BOLD);
 pub(crate) const FAULT: Style = Style::new().fg(VERMILLION);
+pub(crate) const FAULT_ON: Style = Style::new()
+    .fg(Color::White)
+    .bg(VERMILLION)
+    .add_modifier(Modifier::BOLD);
 pub(crate) const ALARM: Style = Style::new().fg(PURPLE);
 pub(crate) const ALARM_ON: Style = Style::new()
     .fg(Color::White)

@@ -1,6 +1,6 @@
 //! When faults strike, whom, and for how long; what is known of that afterwards.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use queuelab_core::{Span, Time};
 use queuelab_record::FaultCount;
@@ -25,8 +25,10 @@ pub struct Strikes {
     activations: Vec<Fault>,
     /// The activation of each fault that is on, in `activations`.
     open: BTreeMap<u32, (usize, Time)>,
-    /// Nothing strikes any more.
+    /// Nothing strikes any more, but for what is injected.
     pub healed: Option<Time>,
+    /// The faults that were added to the run.
+    pub injected: BTreeSet<u32>,
 }
 
 /// Faults that wait for something to happen.
@@ -167,7 +169,8 @@ impl World {
         if let When::Every { .. } = spec.when {
             self.schedule_next(fault, now);
         }
-        if self.active.contains_key(&fault) || self.strikes.healed.is_some() {
+        let healed = self.strikes.healed.is_some() && !self.strikes.injected.contains(&fault);
+        if self.active.contains_key(&fault) || healed {
             return None;
         }
         let at = fault as usize;

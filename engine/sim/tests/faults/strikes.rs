@@ -143,6 +143,20 @@ fn a_fault_can_be_injected() {
 }
 
 #[test]
+fn a_fault_can_be_injected_after_everything_is_healed() {
+    let healed = scenario("heal = '10s'\nfault = [{ kind = 'pause', at = '1s', for = '1s' }]");
+    let crash = scenario("fault = [{ name = 'late', kind = 'crash', at = '1s', for = '1s' }]");
+    let mut run = simulation(&healed);
+    run.run_until(Time::ZERO + Span::from_secs(30));
+    run.inject(crash.faults[0].clone());
+    run.run_until(healed.end());
+    let record = run.record();
+    assert_eq!(record.faults.last().unwrap().kind, "crash");
+    assert_eq!(record.fault_counts[1].fired, 1);
+    sound(&record, &[]);
+}
+
+#[test]
 fn what_waits_when_all_is_over_must_drain() {
     let record = run("kind = 'pause-consumer', at = '20s', for = '5s', target = 'packers'");
     assert_eq!(verdict(&record, "liveness"), Verdict::Pass);

@@ -34,7 +34,7 @@ pub(crate) enum Command {
     /// Run scenarios in virtual time; print what they show and write the measurements to a folder.
     #[command(after_help = RUN)]
     Run(Run),
-    /// Watch a scenario in the terminal as it runs: pause, step, change the speed.
+    /// Watch a scenario in the terminal as it runs: pause, step, go back, inject faults.
     #[command(after_help = WATCH)]
     Watch(Watch),
     /// Run a scenario at many settings, or search the setting at which something ceases to hold.
@@ -51,6 +51,9 @@ pub(crate) enum Command {
     /// Say what queueing theory predicts of scenarios, without running them.
     #[command(after_help = PREDICT)]
     Predict(Predict),
+    /// Write what runs measured in another format: CSV, JSON, OpenMetrics, hgrm, Parquet.
+    #[command(after_help = crate::export::EXPORT)]
+    Export(crate::export::Export),
     /// List the shipped scenarios.
     #[command(after_help = LIST)]
     List(List),

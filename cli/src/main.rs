@@ -14,6 +14,7 @@ mod catalogue;
 mod check;
 mod ci;
 mod closing;
+mod export;
 mod folder;
 mod generate;
 mod hunt;

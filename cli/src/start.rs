@@ -8,7 +8,9 @@ use clap::{CommandFactory, FromArgMatches};
 use crate::args::{Cli, Command};
 use crate::outcome::Status;
 use crate::terminal::{self, ColorChoice};
-use crate::{catalogue, check, generate, hunt, panics, predict, replay, report, run, sweep, watch};
+use crate::{
+    catalogue, check, export, generate, hunt, panics, predict, replay, report, run, sweep, watch,
+};
 
 /// Does what `arguments` (with the program's name first) say.
 pub(crate) fn start(arguments: Vec<OsString>) -> ExitCode {
@@ -45,6 +47,7 @@ fn act(cli: Cli) -> anyhow::Result<Status> {
         Some(Command::Replay(args)) => replay::replay(&args, color),
         Some(Command::Report(args)) => report::report(&args),
         Some(Command::Predict(args)) => predict::predict(&args, color),
+        Some(Command::Export(args)) => export::export(&args),
         Some(Command::List(args)) => catalogue::list(&args),
         Some(Command::Show(args)) => catalogue::show(&args),
         Some(Command::New(args)) => catalogue::new(&args),

@@ -1,15 +1,14 @@
 //! The files of a run. Contents are pure functions of the record; only the last functions here touch the disk.
 
-use std::fmt::Write as _;
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use hdrhistogram::Histogram;
-use queuelab_core::Span;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{Latencies, RecordError, RunRecord};
+use crate::hgrm::hgrm;
+use crate::{RecordError, RunRecord};
 
 /// All that may differ between two runs of the same scenario, seed and version.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -62,75 +61,134 @@ pub enum FileError {
 /// in `_s` are seconds, `published`, `delivered`, `redelivered`, `acked`, `dead_lettered` and `settled` count copies within the window,
 /// `ready`, `in_flight`, `delayed`, `lag` and `members` are at its end, `utilisation`, `cpu`, `disk` and `alarm.…` (there if any was on)
 /// are shares of the window from 0 to 1.
-/// Percentiles of a window without samples are left empty.
 pub fn series_csv(record: &RunRecord) -> String {
     let columns = columns(record);
     let mut csv = String::from("time_s");
-    for (name, _) in &columns {
+    for column in &columns {
         csv.push(',');
-        csv.push_str(&quoted(name));
+        csv.push_str(&quoted(&column.header()));
     }
     csv.push('\n');
     for window in 0..record.windows() {
         csv.push_str(&seconds(record.window_end(window).0));
-        for (_, cell) in &columns {
+        for column in &columns {
             csv.push(',');
-            csv.push_str(&cell(window));
+            csv.push_str(&column.cell(window).map_or(String::new(), Cell::text));
         }
         csv.push('\n');
     }
     csv
 }
 
-type Column<'a> = (String, Box<dyn Fn(usize) -> String + 'a>);
+/// One figure per window of something that has a name.
+pub(crate) struct Column<'a> {
+    /// `queue`, `group`, `consumer`, `node`, `alarm` or `latency`.
+    pub(crate) kind: &'static str,
+    /// Of which of them.
+    pub(crate) name: &'a str,
+    /// `ready`, `p99`, …; of an alarm, the node.
+    pub(crate) series: &'a str,
+    values: Values<'a>,
+}
 
-fn columns(record: &RunRecord) -> Vec<Column<'_>> {
-    fn counts(name: String, values: &[u64]) -> Column<'_> {
-        (
-            name,
-            Box::new(|window| values.get(window).map_or(String::new(), u64::to_string)),
-        )
+enum Values<'a> {
+    Counts(&'a [u64]),
+    Nanos(&'a [u64]),
+    /// Of the windows whose count is not zero.
+    NanosWhere(&'a [u64], &'a [u64]),
+    Shares(Cow<'a, [f64]>),
+}
+
+/// A figure of one window.
+#[derive(Clone, Copy)]
+pub(crate) enum Cell {
+    Count(u64),
+    Nanos(u64),
+    Share(f64),
+}
+
+impl Cell {
+    fn text(self) -> String {
+        match self {
+            Cell::Count(count) => count.to_string(),
+            Cell::Nanos(nanos) => seconds(nanos),
+            Cell::Share(share) => share.to_string(),
+        }
     }
-    fn shares(name: String, values: &[f64]) -> Column<'_> {
-        (
-            name,
-            Box::new(|window| values.get(window).map_or(String::new(), f64::to_string)),
-        )
+
+    /// A count, seconds or a share.
+    pub(crate) fn value(self) -> f64 {
+        match self {
+            Cell::Count(count) => count as f64,
+            Cell::Nanos(nanos) => nanos as f64 / 1e9,
+            Cell::Share(share) => share,
+        }
     }
+}
+
+impl Column<'_> {
+    /// Whether its figures are seconds.
+    pub(crate) fn is_time(&self) -> bool {
+        matches!(self.values, Values::Nanos(_) | Values::NanosWhere(..))
+    }
+
+    fn header(&self) -> String {
+        let unit = if self.is_time() { "_s" } else { "" };
+        format!("{}.{}.{}{unit}", self.kind, self.name, self.series)
+    }
+
+    /// The figure of a window; none where nothing was measured.
+    pub(crate) fn cell(&self, window: usize) -> Option<Cell> {
+        match &self.values {
+            Values::Counts(counts) => counts.get(window).copied().map(Cell::Count),
+            Values::Nanos(nanos) => nanos.get(window).copied().map(Cell::Nanos),
+            Values::NanosWhere(nanos, counts) => {
+                let some = counts.get(window).is_some_and(|count| *count > 0);
+                nanos.get(window).copied().filter(|_| some).map(Cell::Nanos)
+            }
+            Values::Shares(shares) => shares.get(window).copied().map(Cell::Share),
+        }
+    }
+}
+
+/// All that is measured per window.
+pub(crate) fn columns(record: &RunRecord) -> Vec<Column<'_>> {
     let mut columns = Vec::new();
+    let mut push = |kind, name, series, values| {
+        columns.push(Column {
+            kind,
+            name,
+            series,
+            values,
+        });
+    };
     for queue in &record.queues {
-        let (name, series) = (&queue.name, &queue.series);
-        columns.push(counts(format!("queue.{name}.ready"), &series.ready));
-        columns.push(counts(format!("queue.{name}.ready_max"), &series.ready_max));
-        columns.push(counts(format!("queue.{name}.in_flight"), &series.in_flight));
-        columns.push((
-            format!("queue.{name}.oldest_age_s"),
-            Box::new(|window| {
-                series
-                    .oldest_age
-                    .get(window)
-                    .map_or(String::new(), |&age| seconds(age))
-            }),
-        ));
-        columns.push(counts(format!("queue.{name}.published"), &series.published));
-        columns.push(counts(format!("queue.{name}.delivered"), &series.delivered));
-        columns.push(counts(
-            format!("queue.{name}.redelivered"),
-            &series.redelivered,
-        ));
-        columns.push(counts(format!("queue.{name}.acked"), &series.acked));
-        columns.push(counts(format!("queue.{name}.delayed"), &series.delayed));
-        columns.push(counts(
-            format!("queue.{name}.dead_lettered"),
-            &series.dead_lettered,
-        ));
+        let (name, series) = (queue.name.as_str(), &queue.series);
+        for (figure, values) in [
+            ("ready", Values::Counts(&series.ready)),
+            ("ready_max", Values::Counts(&series.ready_max)),
+            ("in_flight", Values::Counts(&series.in_flight)),
+            ("oldest_age", Values::Nanos(&series.oldest_age)),
+            ("published", Values::Counts(&series.published)),
+            ("delivered", Values::Counts(&series.delivered)),
+            ("redelivered", Values::Counts(&series.redelivered)),
+            ("acked", Values::Counts(&series.acked)),
+            ("delayed", Values::Counts(&series.delayed)),
+            ("dead_lettered", Values::Counts(&series.dead_lettered)),
+        ] {
+            push("queue", name, figure, values);
+        }
     }
     for group in &record.groups {
-        let (name, series) = (&group.name, &group.series);
-        columns.push(counts(format!("group.{name}.lag"), &series.lag));
-        columns.push(counts(format!("group.{name}.members"), &series.members));
-        columns.push(counts(format!("group.{name}.delivered"), &series.delivered));
-        columns.push(counts(format!("group.{name}.settled"), &series.settled));
+        let (name, series) = (group.name.as_str(), &group.series);
+        for (figure, counts) in [
+            ("lag", &series.lag),
+            ("members", &series.members),
+            ("delivered", &series.delivered),
+            ("settled", &series.settled),
+        ] {
+            push("group", name, figure, Values::Counts(counts));
+        }
     }
     let mut resources: Vec<(&str, &str)> = record
         .alarms
@@ -140,41 +198,32 @@ fn columns(record: &RunRecord) -> Vec<Column<'_>> {
     resources.sort_unstable();
     resources.dedup();
     for (resource, node) in resources {
-        let values = alarm_shares(record, resource, node);
-        columns.push((
-            format!("alarm.{resource}.{node}"),
-            Box::new(move |window| values.get(window).map_or(String::new(), f64::to_string)),
-        ));
+        let shares = alarm_shares(record, resource, node);
+        push("alarm", resource, node, Values::Shares(shares.into()));
     }
     for consumer in &record.consumers {
-        columns.push(shares(
-            format!("consumer.{}.utilisation", consumer.name),
-            &consumer.utilisation_series,
-        ));
+        let shares = Values::Shares(consumer.utilisation_series.as_slice().into());
+        push("consumer", &consumer.name, "utilisation", shares);
     }
     for node in &record.nodes {
-        columns.push(shares(format!("node.{}.cpu", node.name), &node.cpu_series));
-        columns.push(shares(
-            format!("node.{}.disk", node.name),
-            &node.disk_series,
-        ));
+        for (figure, series) in [("cpu", &node.cpu_series), ("disk", &node.disk_series)] {
+            let shares = Values::Shares(series.as_slice().into());
+            push("node", &node.name, figure, shares);
+        }
     }
     for (name, series) in ["confirm", "delivery", "end_to_end"]
-        .iter()
+        .into_iter()
         .zip(&record.latency_series)
     {
-        columns.push(counts(format!("latency.{name}.count"), &series.count));
-        for (figure, values) in [
+        push("latency", name, "count", Values::Counts(&series.count));
+        for (figure, nanos) in [
             ("p50", &series.p50),
             ("p90", &series.p90),
             ("p99", &series.p99),
             ("max", &series.max),
         ] {
-            let cell = move |window: usize| match (series.count.get(window), values.get(window)) {
-                (Some(1..), Some(&nanos)) => seconds(nanos),
-                _ => String::new(),
-            };
-            columns.push((format!("latency.{name}.{figure}_s"), Box::new(cell)));
+            let nanos = Values::NanosWhere(nanos, &series.count);
+            push("latency", name, figure, nanos);
         }
     }
     columns
@@ -205,7 +254,7 @@ fn alarm_shares(record: &RunRecord, resource: &str, node: &str) -> Vec<f64> {
 }
 
 /// Exact seconds, without the digits that say nothing.
-fn seconds(nanos: u64) -> String {
+pub(crate) fn seconds(nanos: u64) -> String {
     let (whole, rest) = (nanos / 1_000_000_000, nanos % 1_000_000_000);
     match rest {
         0 => whole.to_string(),
@@ -223,64 +272,10 @@ pub(crate) fn quoted(field: &str) -> String {
     }
 }
 
-/// `latency.hgrm`: the end-to-end latency of the whole run as HdrHistogram's tools print a percentile distribution (five steps
-/// per halving of the distance to 100 %), values in milliseconds.
+/// `latency.hgrm`: the end-to-end latency of the whole run as HdrHistogram's tools print a percentile distribution, values in
+/// milliseconds.
 pub fn latency_hgrm(record: &RunRecord) -> String {
     hgrm(&record.end_to_end(None))
-}
-
-fn hgrm(latencies: &Latencies) -> String {
-    const MILLISECOND: f64 = 1e6;
-    let millis = |span: Option<Span>| span.map_or(0.0, |span| span.0 as f64 / MILLISECOND);
-    let mut text = format!(
-        "{:>12} {:>14} {:>10} {:>14}\n\n",
-        "Value", "Percentile", "TotalCount", "1/(1-Percentile)"
-    );
-    let mut deviation = 0.0;
-    let mut histogram = Histogram::<u64>::new(3).expect("three significant figures are supported");
-    for bucket in latencies.buckets() {
-        // An auto-resizing histogram refuses nothing that a 64-bit machine can index.
-        let _ = histogram.record_n(bucket.upper.0, bucket.count);
-    }
-    if !histogram.is_empty() {
-        let mut through = 0;
-        for step in histogram.iter_quantiles(5) {
-            through += step.count_since_last_iteration();
-            let value = step
-                .value_iterated_to()
-                .min(latencies.max().unwrap_or_default().0) as f64
-                / MILLISECOND;
-            let quantile = step.quantile_iterated_to();
-            let _ = match quantile < 1.0 {
-                true => writeln!(
-                    text,
-                    "{value:12.3} {quantile:2.12} {through:10} {:14.2}",
-                    1.0 / (1.0 - quantile)
-                ),
-                false => writeln!(text, "{value:12.3} {quantile:2.12} {through:10}"),
-            };
-        }
-        deviation = histogram.stdev() / MILLISECOND;
-    }
-    // How many doublings the values span, above the first 2048 nanoseconds.
-    let buckets = (latencies.max().unwrap_or_default().0 | 2047).ilog2() - 9;
-    let _ = writeln!(
-        text,
-        "#[Mean    = {:12.3}, StdDeviation   = {deviation:12.3}]",
-        millis(latencies.mean())
-    );
-    let _ = writeln!(
-        text,
-        "#[Max     = {:12.3}, Total count    = {:12}]",
-        millis(latencies.max()),
-        latencies.count()
-    );
-    let _ = writeln!(
-        text,
-        "#[Buckets = {buckets:12}, SubBuckets     = {:12}]",
-        2048
-    );
-    text
 }
 
 /// Writes `record.json`, `environment.json`, `series.csv` and `latency.hgrm` into `dir`, which is created if need be. Each

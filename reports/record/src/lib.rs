@@ -9,14 +9,17 @@ mod ensemble;
 mod export;
 pub mod fixture;
 mod hdr;
+mod hgrm;
 mod histogram;
 mod json;
 mod judgement;
 mod metric;
+mod openmetrics;
 mod preference;
 mod record;
 pub mod statistics;
 mod sweep;
+mod table;
 mod text;
 mod view;
 mod wide;
@@ -33,14 +36,20 @@ pub use ensemble::{
 };
 pub use export::{Environment, FileError, latency_hgrm, read, series_csv, write_all, write_file};
 pub use hdr::DecodeError;
+pub use hgrm::hgrm;
 pub use histogram::{Bucket, Latencies};
 pub use json::RecordError;
 pub use judgement::Judgement;
 pub use metric::{METRICS, Measured, MetricError, Unit};
+pub use openmetrics::openmetrics;
 pub use preference::{Preference, less_and_more, preference};
 pub use record::*;
 pub use sweep::{
     Axis, AxisUnit, Boundary, Busiest, Difference, SWEEP_SCHEMA_VERSION, Sampling, Setting, Sweep,
     SweepPoint,
+};
+pub use table::{
+    MetricRow, SeriesRow, long_series_csv, metric_rows, metrics_csv, metrics_json, series_json,
+    series_rows,
 };
 pub use text::{grouped, number, percent, rate, signed_rate, sparkline};

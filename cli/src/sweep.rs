@@ -105,7 +105,7 @@ Examples:
   queuelab sweep flash-sale --lhs 30 --vary load=0.5..1.5 --vary consumer.fulfilment.count=20..100
   queuelab sweep hello --find load --while 'latency.confirm.p99 < 100ms'
   queuelab sweep flash-sale --find consumer.fulfilment.count --between 20..200 --while 'drain_time < 2m'
-  queuelab sweep retry-storm --find load --between 0.5..1 --while 'rate.published of jobs in after < 800/s'
+  queuelab sweep retry-storm --find load --between 0.5..1 --while 'latency.confirm.p99 < 500ms in after'
 
 Results go to DIR/SCENARIO-sweep-DIGEST: report.html with its plots, sweep.json, sweep.csv, and
 points.jsonl, to which each point is added as soon as it is finished. The same command goes on

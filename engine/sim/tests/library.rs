@@ -148,7 +148,7 @@ library! {
     closed_users: "closed-users", expect!["01ae9c691497c6e0"];
     diurnal: "diurnal", expect!["d19bb0512ad6e189"];
     flash_sale: "flash-sale", expect!["789eb8b30808bb74"];
-    long_backlog: "long-backlog", expect!["0000000000000000"];
+    long_backlog: "long-backlog", expect!["f8060c469f097f04"];
     impatient_senders: "impatient-senders", expect!["456b6faa8af00a6f"];
     overload: "overload", expect!["fdf600b9b3a3bfe9"];
     retry_storm: "retry-storm", expect!["a0e11ff81788f207"];

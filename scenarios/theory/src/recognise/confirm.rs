@@ -75,6 +75,8 @@ fn group_commit(
         && producer.persistent
         && producer.batch.is_none()
         && disk.fsync.mean() > 0.0
+        // What is read back shares the disk, too.
+        && scenario.cluster.limits.bodies.is_none()
         && rate > 0.0
         && constant.all(|other| other == (rate, rate));
     if !known {

@@ -211,7 +211,7 @@ pub(crate) fn columns(record: &RunRecord) -> Vec<Column<'_>> {
             push("node", &node.name, figure, shares);
         }
         if let Some(bodies) = &node.bodies {
-            let resident = Values::Counts(bodies.resident_series.as_slice().into());
+            let resident = Values::Counts(bodies.resident_series.as_slice());
             push("node", &node.name, "resident_bytes", resident);
         }
     }

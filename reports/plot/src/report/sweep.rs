@@ -112,7 +112,7 @@ fn points(sweep: &Sweep) -> String {
     head.extend(["ρ".to_string(), "met".to_string()]);
     head.extend(sweep.quantities.iter().map(ToString::to_string));
     let mut table = Table::new("", &head);
-    for point in &sweep.points {
+    for point in sweep.points.iter().take(ROWS_MAX) {
         let mut cells: Vec<Cell> = point
             .settings
             .iter()
@@ -141,6 +141,10 @@ fn points(sweep: &Sweep) -> String {
         table.row(cells);
     }
     html.push_str(&table.html());
+    if sweep.points.len() > ROWS_MAX {
+        let more = sweep.points.len() - ROWS_MAX;
+        html.push_str(&format!("<p>and {more} more in sweep.csv</p>\n"));
+    }
     html
 }
 
@@ -154,3 +158,6 @@ fn scenario(sweep: &Sweep) -> String {
         escaped(&sweep.scenario.source)
     )
 }
+
+/// More rows would not be read.
+const ROWS_MAX: usize = 500;

@@ -170,7 +170,9 @@ mod tests {
 
     #[test]
     fn of_several_boundaries_the_lowest_is_found_and_the_others_are_seen() {
-        let search = found(Ground::Between(0, 100), 1, |value| value < 30 || value > 90);
+        let search = found(Ground::Between(0, 100), 1, |value| {
+            !(30..=90).contains(&value)
+        });
         assert_eq!(search.bracket, Some((29, 30)));
         assert_eq!(search.changes(), 2);
     }

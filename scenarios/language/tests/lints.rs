@@ -37,6 +37,23 @@ fn a_budget_without_a_log() {
 }
 
 #[test]
+fn a_budget_that_reaches_the_alarm_is_refused() {
+    let refused = |limits: &str| {
+        let text = format!("duration = '1m'\ncluster = {{ limits = {limits} }}\n{QUEUE}{PRODUCER}");
+        let error = Scenario::parse("limits.toml", &text, &[]).err();
+        error.map_or(String::new(), |error| error.to_string())
+    };
+    let both = refused("{ bodies = '2MiB', memory = '1MiB' }");
+    assert!(
+        both.contains("the budget for bodies reaches the memory alarm"),
+        "{both}"
+    );
+    assert!(both.contains("write less than `limits.memory`"), "{both}");
+    assert!(refused("{ bodies = '0B' }").contains("`bodies` cannot be 0"));
+    assert_eq!(refused("{ bodies = '1MiB', memory = '2MiB' }"), "");
+}
+
+#[test]
 fn loose_ends() {
     check(
         QUEUE,

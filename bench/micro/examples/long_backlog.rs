@@ -157,6 +157,7 @@ impl Driver {
                 }
                 Output::Release { before } => {
                     self.writer.release(before);
+                    self.writer.write(&mut self.operations);
                     let through = self.writer.sync(&mut self.operations);
                     self.writer.synced(through, &mut self.operations);
                     self.operate()?;

@@ -1,6 +1,6 @@
 //! Run records to pictures (SVG, and PNG made from it) and reports (HTML).
 //!
-//! [`plots`] and [`report`] are pure functions of the record: equal records give equal bytes. This crate does not know how a run is
+//! [`plots`] and [`report()`] are pure functions of the record: equal records give equal bytes. This crate does not know how a run is
 //! made, and writes no files.
 
 mod axis;

@@ -469,6 +469,8 @@ impl World {
     }
 
     /// The disk reads on, or has read something.
+    #[cold]
+    #[inline(never)]
     pub fn read_goes_on(&mut self) {
         let incarnation = self.node.incarnation;
         let (answers, next) = match self.node.disk.read_goes_on(self.calendar.now()) {
@@ -574,11 +576,15 @@ impl World {
                 cpu.ack * (1 + requests)
             }
             Arrival::Packet(Up::Writable { .. }) | Arrival::Log | Arrival::Tick => Span::ZERO,
-            Arrival::Read => {
-                let read = self.node.answers.front().map_or(0, bytes_of);
-                per_kib(cpu.per_kib, read)
-            }
+            Arrival::Read => self.cost_of_answers(),
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn cost_of_answers(&self) -> Span {
+        let read = self.node.answers.front().map_or(0, bytes_of);
+        per_kib(self.node.cpu.per_kib, read)
     }
 
     /// What the core was working on is done: go on until something takes time.

@@ -40,9 +40,8 @@ impl Trace {
     #[inline]
     pub fn event(&mut self, at: Time, sequence: u64, kind: u8, target: u32) {
         self.events += 1;
-        if let Some(kept) = &mut self.kept {
-            let event = traced(at, sequence, kind, target);
-            kept.event(self.events, self.hash, event);
+        if self.kept.is_some() {
+            self.keep_event(at, sequence, kind, target);
         }
         self.fold(
             at.0 ^ sequence.rotate_left(32),
@@ -53,10 +52,29 @@ impl Trace {
     /// Takes in what an event did.
     #[inline]
     pub fn digest(&mut self, what: u64, of: u64) {
+        if self.kept.is_some() {
+            self.keep_digest(what, of);
+        }
+        self.fold(what, of);
+    }
+
+    // Few runs keep events: what that takes stays out of the loop of those that do not.
+
+    #[cold]
+    #[inline(never)]
+    fn keep_event(&mut self, at: Time, sequence: u64, kind: u8, target: u32) {
+        if let Some(kept) = &mut self.kept {
+            let event = traced(at, sequence, kind, target);
+            kept.event(self.events, self.hash, event);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn keep_digest(&mut self, what: u64, of: u64) {
         if let Some(kept) = &mut self.kept {
             kept.digest(self.events, what, of);
         }
-        self.fold(what, of);
     }
 
     /// Events taken in.

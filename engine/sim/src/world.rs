@@ -45,8 +45,6 @@ pub enum Event {
     Core { core: u32, incarnation: u32 },
     /// An fsync is done.
     Fsync { incarnation: u32 },
-    /// The disk reads on for the broker.
-    Read { incarnation: u32 },
     /// A series window ends.
     Window,
     /// A phase ends.
@@ -73,6 +71,8 @@ pub enum Event {
     ConnectTimeout { connection: u32, attempt: u32 },
     /// The node's process is killed for the memory that it takes.
     OutOfMemory { incarnation: u32 },
+    /// The disk reads on for the broker.
+    Read { incarnation: u32 },
 }
 
 /// Everything that takes part in a run.

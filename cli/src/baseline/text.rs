@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use queuelab_core::Span;
-use queuelab_record::{Measured, Parting, Unit, Verdict, grouped, less_and_more, percent};
+use queuelab_record::{Parting, Unit, Verdict, grouped, less_and_more, percent};
 use serde_json::{Value, json};
 
 use crate::ci::JSON_SCHEMA_VERSION;
@@ -356,12 +356,5 @@ pub(super) fn json(results: Vec<Value>) -> String {
 }
 
 fn figure(unit: Option<Unit>, value: f64) -> String {
-    let unit = unit.unwrap_or(Unit::Count);
-    let at_least = false;
-    Measured::Value {
-        value,
-        unit,
-        at_least,
-    }
-    .to_string()
+    unit.unwrap_or(Unit::Count).shown(value)
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use queuelab_record::{
-    ACCOUNT, Comparison, Contrast, Finding, Measured, MetricComparison, MetricEnsemble, Unit,
-    Variant, Verdict, grouped, less_and_more, percent,
+    ACCOUNT, Comparison, Contrast, Finding, MetricComparison, MetricEnsemble, Unit, Variant,
+    Verdict, grouped, less_and_more, percent,
 };
 
 use crate::layout::{Align, Cell, Painter, Style, table, wrap};
@@ -403,14 +403,7 @@ pub(super) fn interval(metric: &MetricComparison, difference: &Contrast) -> Stri
 }
 
 fn shown(unit: Option<Unit>, value: f64) -> String {
-    let unit = unit.unwrap_or(Unit::Count);
-    let at_least = false;
-    Measured::Value {
-        value,
-        unit,
-        at_least,
-    }
-    .to_string()
+    unit.unwrap_or(Unit::Count).shown(value)
 }
 
 const INDENT: &str = "  ";

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, Write};
 
-use queuelab_record::{Measured, RunRecord, Unit, Verdict};
+use queuelab_record::{Measured, RunRecord, Verdict};
 use queuelab_scenario::{Claim, Expectation, MetricUnit, metric_unit, parse_duration, parse_rate};
 use serde_json::{Value, json};
 
@@ -127,9 +127,7 @@ impl Said {
         match (self, found) {
             (Said::Holds(true), _) => "holds".into(),
             (Said::Holds(false), _) => "does not hold".into(),
-            (Said::Figure(value), Found::Figure(Measured::Value { unit, .. })) => {
-                figure(value, unit)
-            }
+            (Said::Figure(value), Found::Figure(Measured::Value { unit, .. })) => unit.shown(value),
             (Said::Figure(value), _) => value.to_string(),
         }
     }
@@ -203,16 +201,6 @@ fn times(ratio: f64) -> String {
         true => format!("{ratio:.1}"),
         false => queuelab_record::grouped(ratio.round() as u64),
     }
-}
-
-fn figure(value: f64, unit: Unit) -> String {
-    let at_least = false;
-    let measured = Measured::Value {
-        value,
-        unit,
-        at_least,
-    };
-    measured.to_string()
 }
 
 /// What is asked, without the bound that would give the answer away.

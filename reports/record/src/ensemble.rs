@@ -255,16 +255,7 @@ impl std::str::FromStr for Quantity {
 impl MetricEnsemble {
     /// What a run measured in a mean run, as a person reads it: `180,052 ± 225`, `never in 3 of 10`, `—`.
     pub fn shown(&self) -> String {
-        let figure = |value: f64| {
-            let unit = self.unit.unwrap_or(Unit::Count);
-            let at_least = false;
-            Measured::Value {
-                value,
-                unit,
-                at_least,
-            }
-            .to_string()
-        };
+        let figure = |value: f64| self.unit.unwrap_or(Unit::Count).shown(value);
         match self.interval {
             _ if self.never > 0 => format!("never in {} of {}", self.never, self.values.len()),
             Some(interval) => {

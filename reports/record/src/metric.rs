@@ -107,6 +107,18 @@ pub enum Unit {
     Ratio,
 }
 
+impl Unit {
+    /// A figure in this unit, as people read it.
+    pub fn shown(self, value: f64) -> String {
+        Measured::Value {
+            value,
+            unit: self,
+            at_least: false,
+        }
+        .to_string()
+    }
+}
+
 /// Why there is no such metric.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum MetricError {

@@ -9,7 +9,7 @@ use queuelab_scenario::{Scenario, Steady};
 use queuelab_sim::{Options, Simulation};
 use rayon::prelude::*;
 
-use crate::{panics, predict};
+use crate::panics;
 
 /// A run to be.
 #[derive(Clone, Debug)]
@@ -22,7 +22,7 @@ pub(crate) struct Job {
     pub(crate) seed: u64,
 }
 
-/// Runs all jobs; their records, in the order of jobs, with predictions. `done(index, &record)` is called as each ends, from any thread.
+/// Runs all jobs; their records, in the order of jobs. `done(index, &record)` is called as each ends, from any thread.
 /// With `check`, every message is accounted for.
 ///
 /// # Errors
@@ -69,9 +69,7 @@ impl Job {
         panics::caught(&mut simulation, (&self.typed, self.seed), |simulation| {
             simulation.run_until(end);
         })?;
-        let mut record = simulation.record();
-        record.predictions = predict::records(&self.scenario);
-        Ok(record)
+        Ok(simulation.record())
     }
 
     /// The scenario with what is to be left out at its start. Where that is left to us (`warmup = "auto"`), it is what MSER-5 leaves out of
@@ -159,7 +157,6 @@ mod tests {
         assert_eq!(ended.load(Ordering::Relaxed), 16);
         let seeds: Vec<u64> = one.iter().map(|record| record.seed).collect();
         assert_eq!(seeds, [1, 2, 3, 4, 5, 6, 7, 8]);
-        assert!(!one[0].predictions.is_empty());
         let taken = run_each(&jobs, false, |index, record| (index as u64, record.seed));
         assert_eq!(taken.unwrap()[3], (3, 4));
     }

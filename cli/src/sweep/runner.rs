@@ -12,7 +12,7 @@ use queuelab_scenario::{Expectation, Scenario};
 
 use super::journal::Journal;
 use crate::batch::Job;
-use crate::panics;
+use crate::{panics, predict};
 
 /// A scenario that is run at several settings.
 pub(super) struct Ground {
@@ -103,7 +103,7 @@ impl Ground {
             }
             let records = pending.remove(&point).unwrap_or_default();
             let records: Vec<RunRecord> = records.into_iter().flatten().collect();
-            journal.append(self.point(missing[point].settings.clone(), records)?)
+            journal.append(self.finished(missing[point], &records)?)
         })?;
         let known = |point: &Point| {
             let point = journal.get(&point.settings);
@@ -112,17 +112,10 @@ impl Ground {
         Ok(points.iter().map(known).collect())
     }
 
-    fn point(
-        &self,
-        settings: Vec<Setting>,
-        mut records: Vec<RunRecord>,
-    ) -> anyhow::Result<SweepPoint> {
-        let predictions = records
-            .first_mut()
-            .map(|record| std::mem::take(&mut record.predictions))
-            .unwrap_or_default();
-        let (quantities, precision) = (&self.quantities, self.precision);
-        let point = SweepPoint::of(settings, &records, quantities, precision, predictions)?;
+    fn finished(&self, point: &Point, records: &[RunRecord]) -> anyhow::Result<SweepPoint> {
+        let predictions = predict::records(&point.scenario);
+        let (settings, quantities) = (point.settings.clone(), &self.quantities);
+        let point = SweepPoint::of(settings, records, quantities, self.precision, predictions)?;
         Ok(point)
     }
 }
@@ -136,7 +129,8 @@ fn stream(
 ) -> anyhow::Result<()> {
     let threads = rayon::current_num_threads().min(jobs.len());
     let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
-    let (sender, receiver) = sync_channel::<(usize, Result<RunRecord, panics::Failed>)>(threads);
+    let (sender, receiver) =
+        sync_channel::<(usize, Result<RunRecord, panics::Failed>)>(threads * WAITING);
     std::thread::scope(|scope| {
         for _ in 0..threads {
             let sender = sender.clone();
@@ -165,3 +159,6 @@ fn stream(
         result
     })
 }
+
+/// Records of each thread that may wait to be taken: while a point is judged and synced, threads go on.
+const WAITING: usize = 8;

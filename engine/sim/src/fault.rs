@@ -376,17 +376,12 @@ impl World {
         self.forget_held(consumer);
         self.forget_relayed(consumer);
         let connection = self.consumer_connection(consumer);
-        let link = &mut self.connections[connection as usize];
-        link.live = false;
-        // What the node may answer to a connection that was being opened is void; the node hears that it is closed.
-        link.attempt += 1;
+        self.let_go(connection);
         self.consumer_does(consumer, |machine, now, actions| {
             machine.crash(now, actions)
         });
         self.sender_goes(connection, true);
-        if !self.brokerless.is_direct(connection) {
-            self.send_up(connection, Up::Close { connection });
-        }
+        self.say_goodbye(connection);
         held
     }
 

@@ -175,6 +175,8 @@ pub struct Littles {
 #[derive(Clone, Debug)]
 struct Window {
     counts: Vec<u32>,
+    /// A bit for each [`Window::BLOCK`] places that are not all empty: a window of few messages closes without a look at the others.
+    blocks: u64,
     count: u64,
     max: u64,
 }
@@ -598,6 +600,7 @@ impl Default for Window {
         let rows = (u64::BITS - Self::COLUMNS.ilog2()) as usize;
         Window {
             counts: vec![0; rows * Self::COLUMNS as usize],
+            blocks: 0,
             count: 0,
             max: 0,
         }
@@ -607,9 +610,14 @@ impl Default for Window {
 impl Window {
     const COLUMNS: u64 = 128;
 
+    /// Half a row, which is all that rows above the first have: there are no more blocks than a word has bits.
+    const BLOCK: usize = Self::COLUMNS as usize / 2;
+
     #[inline]
     fn record(&mut self, span: Span) {
-        self.counts[Self::place(span.0)] += 1;
+        let place = Self::place(span.0);
+        self.counts[place] += 1;
+        self.blocks |= 1 << (place / Self::BLOCK);
         self.count += 1;
         self.max = self.max.max(span.0);
     }
@@ -618,16 +626,18 @@ impl Window {
     fn close(&mut self, series: &mut LatencySeries) {
         let mut quantiles = [(0.5, 0), (0.9, 0), (0.99, 0)];
         let (mut seen, mut next) = (0, 0);
-        let used = if self.count > 0 {
-            Self::place(self.max) + 1
-        } else {
-            0
-        };
-        for place in 0..used {
-            seen += u64::from(self.counts[place]);
-            while next < quantiles.len() && seen as f64 >= quantiles[next].0 * self.count as f64 {
-                quantiles[next].1 = Self::middle(place).min(self.max);
-                next += 1;
+        while self.blocks != 0 {
+            let block = self.blocks.trailing_zeros() as usize;
+            self.blocks &= self.blocks - 1;
+            let start = block * Self::BLOCK;
+            let counts = &mut self.counts[start..start + Self::BLOCK];
+            for (place, count) in (start..).zip(counts) {
+                seen += u64::from(std::mem::take(count));
+                while next < quantiles.len() && seen as f64 >= quantiles[next].0 * self.count as f64
+                {
+                    quantiles[next].1 = Self::middle(place).min(self.max);
+                    next += 1;
+                }
             }
         }
         let [(_, p50), (_, p90), (_, p99)] = quantiles;
@@ -636,7 +646,6 @@ impl Window {
         series.p90.push(p90);
         series.p99.push(p99);
         series.max.push(self.max);
-        self.counts[..used].fill(0);
         (self.count, self.max) = (0, 0);
     }
 

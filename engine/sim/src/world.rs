@@ -618,11 +618,22 @@ impl World {
 
     /// Closes a connection; what comes of it is void from now on.
     pub fn disconnect(&mut self, connection: u32) {
-        if !self.brokerless.is_direct(connection) {
+        self.say_goodbye(connection);
+        self.let_go(connection);
+    }
+
+    /// Tells the node that a connection is closed. Where the client's end is gone nothing leaves it: the node learns of that in its own time.
+    pub fn say_goodbye(&mut self, connection: u32) {
+        let stale = self.connections[connection as usize].stale;
+        if !stale && !self.brokerless.is_direct(connection) {
             self.send_up(connection, Up::Close { connection });
         }
+    }
+
+    /// The client's end of a connection is gone, or of one that was being opened: whatever the node may answer is void.
+    pub fn let_go(&mut self, connection: u32) {
         let link = &mut self.connections[connection as usize];
-        link.live = false;
+        (link.live, link.waits) = (false, false);
         link.attempt += 1;
     }
 

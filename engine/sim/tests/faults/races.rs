@@ -177,3 +177,37 @@ reconnect = "10ms"
     let order = order.filter(|it| it.name == "order-per-key");
     assert!(order.map(|it| it.compared).sum::<u64>() > 1_000);
 }
+
+#[test]
+fn a_consumer_that_dies_while_it_waits_to_connect_does_not_connect() {
+    let scenario = parse(
+        r#"duration = "8s"
+fault = [
+    { kind = "half-open", at = "1s", for = "3s", target = "packers" },
+    { kind = "consumer-crash", at = "1.5s", for = "1s", target = "packers" },
+    { kind = "consumer-crash", at = "3s", for = "3s", target = "packers" },
+]
+
+[[queue]]
+name = "orders"
+
+[[producer]]
+name = "shop"
+to = "orders"
+rate = "100/s"
+
+[[consumer]]
+name = "packers"
+from = "orders"
+prefetch = 1
+service = "1ms"
+"#,
+    );
+    let record = record_at(&scenario, 8.0);
+    sound(&record, &[]);
+    // From 4 s on the node would take a connection; nobody is there before 6 s.
+    let at = |seconds: f64| (seconds * 1e9 / record.window.0 as f64) as usize;
+    let delivered = &record.queues[0].series.delivered[at(4.2)..at(5.9)];
+    assert!(delivered.iter().all(|count| *count == 0), "{delivered:?}");
+    assert!(record.queues[0].delivered > 250);
+}

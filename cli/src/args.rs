@@ -95,14 +95,8 @@ pub(crate) struct Run {
     /// Folder for results; each run gets its own folder in it.
     #[arg(long, value_name = "DIR", default_value = "out")]
     pub(crate) out: PathBuf,
-    /// What to print on standard output: text for people, json for programs.
-    #[arg(
-        long,
-        value_name = "FORMAT",
-        default_value = "text",
-        hide_possible_values = true
-    )]
-    pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) printed: Printed,
     /// Draw no plots (SVG and PNG) and write no report.html.
     #[arg(long)]
     pub(crate) no_plots: bool,
@@ -179,14 +173,8 @@ pub(crate) struct Hunt {
     /// Folder for what is found.
     #[arg(long, value_name = "DIR", default_value = "out")]
     pub(crate) out: PathBuf,
-    /// What to print on standard output: text for people, json for programs.
-    #[arg(
-        long,
-        value_name = "FORMAT",
-        default_value = "text",
-        hide_possible_values = true
-    )]
-    pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) printed: Printed,
     #[command(flatten)]
     pub(crate) ci: Ci,
 }
@@ -207,14 +195,8 @@ pub(crate) struct Predict {
     /// Override a value of the scenario: consumer.workers.count=8. Can be given several times.
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
-    /// What to print on standard output: text for people, json for programs.
-    #[arg(
-        long,
-        value_name = "FORMAT",
-        default_value = "text",
-        hide_possible_values = true
-    )]
-    pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) printed: Printed,
 }
 
 /// `queuelab list`
@@ -223,14 +205,8 @@ pub(crate) struct List {
     /// List the designs instead: real systems whose defaults a queue can take over.
     #[arg(long)]
     pub(crate) designs: bool,
-    /// What to print on standard output: text for people, json for programs.
-    #[arg(
-        long,
-        value_name = "FORMAT",
-        default_value = "text",
-        hide_possible_values = true
-    )]
-    pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) printed: Printed,
 }
 
 /// `queuelab show`
@@ -271,6 +247,19 @@ pub(crate) struct Man {
     /// Write a page for queuelab and one for each command to this folder.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+}
+
+/// What commands print that programs may want to read.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Printed {
+    /// What to print on standard output: text for people, json for programs.
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        default_value = "text",
+        hide_possible_values = true
+    )]
+    pub(crate) format: Format,
 }
 
 /// For whom to print.

@@ -15,7 +15,7 @@ use clap::{Args, Subcommand};
 use queuelab_record::{EventTrace, Verdict};
 use queuelab_scenario::Scenario;
 
-use crate::args::Format;
+use crate::args::{Format, Printed};
 use crate::ci::{self, Ci, Suite};
 use crate::host::Host;
 use crate::layout::Painter;
@@ -61,14 +61,8 @@ struct Common {
     /// The file of the baseline, if there is one scenario only; its events lie beside it.
     #[arg(long, value_name = "FILE", conflicts_with = "dir")]
     file: Option<PathBuf>,
-    /// What to print on standard output: text for people, json for programs.
-    #[arg(
-        long,
-        value_name = "FORMAT",
-        default_value = "text",
-        hide_possible_values = true
-    )]
-    format: Format,
+    #[command(flatten)]
+    printed: Printed,
     /// Show no progress.
     #[arg(long, short)]
     quiet: bool,
@@ -211,11 +205,11 @@ fn save(args: &Save) -> anyhow::Result<Status> {
             quiet: args.common.quiet,
         })?;
         kept.write(&target.path, &events)?;
-        if args.common.format == Format::Text {
+        if args.common.printed.format == Format::Text {
             terminal::print(&text::saved(&kept, &target.path))?;
         }
     }
-    if args.common.format == Format::Json {
+    if args.common.printed.format == Format::Json {
         let paths: Vec<&Path> = targets.iter().map(|it| it.path.as_path()).collect();
         terminal::print(&text::saved_json(&paths))?;
     }
@@ -260,19 +254,19 @@ fn check(
             changes,
             wall: started.elapsed(),
         };
-        if common.format == Format::Text {
+        if common.printed.format == Format::Text {
             terminal::print(&done.text(&rules, painter))?;
         }
         if accept {
             keep(target, &then.0, now.clone(), strictness, common.quiet)?;
-            if common.format == Format::Text {
+            if common.printed.format == Format::Text {
                 terminal::print(&text::saved(&now.0, &target.path))?;
             }
         }
         let suite = done.suite(&rules, &ci::command_line());
         checked.push((done.verdict(&rules), done.json(&rules), suite));
     }
-    if common.format == Format::Json {
+    if common.printed.format == Format::Json {
         let results = checked.iter().map(|(_, json, _)| json.clone()).collect();
         terminal::print(&text::json(results))?;
     }

@@ -17,7 +17,7 @@ use crate::terminal;
 /// # Errors
 /// Of standard output.
 pub(crate) fn list(args: &List) -> anyhow::Result<Status> {
-    let text = match args.format {
+    let text = match args.printed.format {
         Format::Text if args.designs => designs_listing(designs(), terminal::width()),
         Format::Json if args.designs => format!("{:#}\n", designs_json(designs())),
         Format::Text => {

@@ -41,7 +41,7 @@ fn row(record: &RunRecord, context: &Context) -> Vec<Cell> {
         Verdict::Fail => ("FAIL", Style::Red),
         Verdict::Undecided => ("undecided", Style::Yellow),
     };
-    let metric = |name| Cell::from(summary::metric(record, name, None, None));
+    let metric = |name| Cell::from(record.metric_shown(name, None, None));
     vec![
         record.scenario.name.as_str().into(),
         record.seed.to_string().into(),

@@ -17,7 +17,7 @@ use queuelab_record::{
 };
 use queuelab_scenario::{AnswerPart, Claim, Expectation, MetricRef, Scenario};
 
-use crate::args::Format;
+use crate::args::{Format, Printed};
 use crate::batch::{self, Job};
 use crate::ci::{self, Ci};
 use crate::folder;
@@ -51,14 +51,8 @@ pub(crate) struct Compare {
     /// Folder for results; the comparison gets its own folder in it.
     #[arg(long, value_name = "DIR", default_value = "out")]
     out: PathBuf,
-    /// What to print on standard output: text for people, json for programs.
-    #[arg(
-        long,
-        value_name = "FORMAT",
-        default_value = "text",
-        hide_possible_values = true
-    )]
-    format: Format,
+    #[command(flatten)]
+    printed: Printed,
     /// Draw no plots (SVG and PNG); the report has its own.
     #[arg(long)]
     no_plots: bool,
@@ -170,7 +164,7 @@ fn print(
             color: color.stdout(),
         },
     };
-    terminal::print(&match (args.format, args.quiet) {
+    terminal::print(&match (args.printed.format, args.quiet) {
         (Format::Json, _) => machine::json(comparison, folder),
         (Format::Text, true) => shown.verdict_line(),
         (Format::Text, false) => shown.page(),

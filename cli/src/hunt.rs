@@ -61,13 +61,13 @@ pub(crate) fn hunt(args: &Hunt, color: ColorChoice) -> anyhow::Result<Status> {
             tally,
             findings,
         };
-        if args.format == Format::Text {
+        if args.printed.format == Format::Text {
             terminal::print(&hunt.text(args, painter))?;
         }
         suites.push(hunt.suite(typed, args, started.elapsed()));
         hunts.push(hunt);
     }
-    match args.format {
+    match args.printed.format {
         Format::Json => terminal::print(&format!("{:#}\n", json_of(&hunts, args)))?,
         Format::Text => terminal::print(&closing(&hunts))?,
     }

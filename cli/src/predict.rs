@@ -17,7 +17,7 @@ pub(crate) fn predict(args: &Predict, color: ColorChoice) -> anyhow::Result<Stat
     let open = |name: &String| queuelab_scenario::open(name, &args.set);
     let scenarios: Vec<Scenario> = args.scenarios.iter().map(open).collect::<Result<_, _>>()?;
     let forecasts: Vec<Forecast> = scenarios.iter().map(Forecast::new).collect();
-    match args.format {
+    match args.printed.format {
         Format::Json => {
             let objects: Vec<Value> = forecasts.iter().map(Forecast::json).collect();
             let value = match <[Value; 1]>::try_from(objects) {

@@ -47,7 +47,7 @@ pub(crate) fn run(args: &Run, color: ColorChoice) -> anyhow::Result<Status> {
         let started = Instant::now();
         let (record, context) = carry_out(plan, args, asked, color.stdout())?;
         let suite = suite::of(plan, args, &record, &context, started.elapsed());
-        if args.format == Format::Text {
+        if args.printed.format == Format::Text {
             print(args, plan, &record, &context, &guesses)?;
             let more = done.len() + 1 < plans.len();
             if more && !args.quiet {
@@ -62,7 +62,7 @@ pub(crate) fn run(args: &Run, color: ColorChoice) -> anyhow::Result<Status> {
         done.push((record, context, guesses));
         suites.push(suite);
     }
-    match args.format {
+    match args.printed.format {
         Format::Json => terminal::print(&machine::json(&done))?,
         Format::Text if done.len() > 1 && !args.quiet => {
             terminal::print(&format!("\n{}", closing::table_of(&done, color.stdout())))?;

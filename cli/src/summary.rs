@@ -16,7 +16,7 @@ use queuelab_record::{Ensemble, Judgement, QueueRecord, RunRecord, Verdict};
 
 use crate::layout::{Painter, Style, wrap};
 
-pub(crate) use figures::{metric, shell_word, speed, wall};
+pub(crate) use figures::{shell_word, speed, wall};
 
 /// What the summary tells beyond the record.
 #[derive(Clone, Debug)]

@@ -17,7 +17,7 @@ use anyhow::bail;
 use clap::Args;
 use queuelab_record::{Sampling, Setting, write_file};
 
-use crate::args::{Format, Variation};
+use crate::args::{Format, Printed, Variation};
 use crate::batch;
 use crate::folder;
 use crate::outcome::Status;
@@ -75,14 +75,8 @@ pub(crate) struct Sweep {
     /// Folder for results; each sweep gets its own folder in it.
     #[arg(long, value_name = "DIR", default_value = "out")]
     pub(crate) out: PathBuf,
-    /// What to print on standard output: text for people, json for programs.
-    #[arg(
-        long,
-        value_name = "FORMAT",
-        default_value = "text",
-        hide_possible_values = true
-    )]
-    pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) printed: Printed,
     /// Draw no report and no plots.
     #[arg(long)]
     pub(crate) no_plots: bool,
@@ -256,7 +250,7 @@ fn finish(
         written.extend(files);
         files = written;
     }
-    match args.format {
+    match args.printed.format {
         Format::Json => terminal::print(&json),
         Format::Text => {
             let files = format!("{}/: {}", plan.folder.display(), files.join(", "));

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use queuelab_core::Span;
-use queuelab_record::{Measured, RunRecord};
 pub(super) use queuelab_record::{number as count_f64, rate, signed_rate};
 use unicode_width::UnicodeWidthStr;
 
@@ -30,19 +29,6 @@ pub(crate) fn wall(elapsed: Duration) -> Span {
 pub(crate) fn speed(simulated_s: f64, elapsed: Duration) -> String {
     let ratio = simulated_s / elapsed.as_secs_f64().max(1e-9);
     format!("{} × real time", count_f64(ratio))
-}
-
-/// A metric as people read it; a dash where there was nothing to measure.
-pub(crate) fn metric(
-    record: &RunRecord,
-    name: &str,
-    of: Option<&str>,
-    phase: Option<&str>,
-) -> String {
-    match record.metric(name, of, phase) {
-        Ok(Measured::NoSamples) | Err(_) => NOTHING.into(),
-        Ok(measured) => measured.to_string(),
-    }
 }
 
 /// What metrics put before a figure that can only grow.

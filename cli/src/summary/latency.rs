@@ -69,7 +69,7 @@ fn row(
     meaning: &str,
 ) -> Option<[String; 5]> {
     let [p50, p99, max] = ["p50", "p99", "max"]
-        .map(|figure| figures::metric(record, &format!("latency.{metric}.{figure}"), of, None));
+        .map(|figure| record.metric_shown(&format!("latency.{metric}.{figure}"), of, None));
     let known = [&p50, &p99, &max].iter().any(|text| *text != NOTHING);
     known.then(|| [name.to_string(), p50, p99, max, meaning.to_string()])
 }

@@ -62,7 +62,8 @@ fn of_phase(page: &Page<'_>, phase: &PhaseInfo) -> Vec<Vec<Cell>> {
         };
         let latency = |figure| {
             let name = format!("latency.end_to_end.{figure}");
-            figures::metric(page.record, &name, Some(&queue.name), Some(&phase.name))
+            page.record
+                .metric_shown(&name, Some(&queue.name), Some(&phase.name))
         };
         let [offered, capacity, difference, rho] = figures_of(&load);
         let figures = [

@@ -171,7 +171,7 @@ fn measured(page: &Page<'_>, quantity: &Quantity) -> String {
         true => figures::NOTHING.into(),
         false => {
             let (of, phase) = (quantity.of.as_deref(), quantity.phase.as_deref());
-            figures::metric(page.record, &quantity.metric, of, phase)
+            page.record.metric_shown(&quantity.metric, of, phase)
         }
     }
 }

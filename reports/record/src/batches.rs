@@ -27,15 +27,7 @@ impl BatchMeans {
 
     /// As a person reads it: `180,052 ± 225`.
     pub fn shown(&self) -> String {
-        let figure = |value| {
-            let (unit, at_least) = (self.unit, false);
-            let measured = Measured::Value {
-                value,
-                unit,
-                at_least,
-            };
-            measured.to_string()
-        };
+        let figure = |value| self.unit.shown(value);
         let Interval {
             estimate,
             half_width,

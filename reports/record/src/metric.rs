@@ -155,6 +155,14 @@ pub enum MetricError {
 }
 
 impl RunRecord {
+    /// A metric as people read it; a dash where there was nothing to measure, or there is no such metric.
+    pub fn metric_shown(&self, name: &str, of: Option<&str>, phase: Option<&str>) -> String {
+        match self.metric(name, of, phase) {
+            Ok(Measured::NoSamples) | Err(_) => "—".into(),
+            Ok(measured) => measured.to_string(),
+        }
+    }
+
     /// What the metric `name` came to, `of` a queue, producer or consumer (all together if absent) in a phase (the whole run
     /// if absent). The name after `of` is a producer's for `latency.confirm`, `latency.complete` and for what becomes of messages
     /// (`count.offered` to `count.retried`), a consumer's for `utilisation`, `count.served` and `count.nacked`, a group's for `lag` and

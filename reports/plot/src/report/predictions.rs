@@ -3,7 +3,6 @@
 use queuelab_record::{Ensemble, PredictionRecord, Quantity, RunRecord};
 
 use super::table::{Cell, NOTHING, Table};
-use super::tables::metric;
 use crate::html::escaped;
 
 /// A row per prediction.
@@ -25,7 +24,7 @@ pub(super) fn section(record: &RunRecord, ensemble: Option<&Ensemble>) -> String
         let over_runs = ensemble.and_then(|it| it.metric(&quantity(prediction)));
         table.row([
             quantity(prediction).to_string(),
-            metric(record, &prediction.metric, of, phase),
+            record.metric_shown(&prediction.metric, of, phase),
             over_runs.map_or(NOTHING.into(), |it| it.shown()),
             prediction.value_in_words(),
             prediction.kind.clone(),

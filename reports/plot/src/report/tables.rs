@@ -1,9 +1,7 @@
 //! Load and latency by phase, latencies, queues, consumers, groups, nodes.
 
 use queuelab_core::Span;
-use queuelab_record::{
-    Latencies, Load, Measured, RunRecord, grouped, number, percent, rate, signed_rate,
-};
+use queuelab_record::{Latencies, Load, RunRecord, grouped, number, percent, rate, signed_rate};
 
 use super::table::{Cell, NOTHING, Table};
 
@@ -17,19 +15,6 @@ pub(super) fn section(record: &RunRecord) -> String {
         nodes(record),
     ]
     .concat()
-}
-
-/// A metric as people read it; a dash where there was nothing to measure.
-pub(super) fn metric(
-    record: &RunRecord,
-    name: &str,
-    of: Option<&str>,
-    phase: Option<&str>,
-) -> String {
-    match record.metric(name, of, phase) {
-        Ok(Measured::NoSamples) | Err(_) => NOTHING.into(),
-        Ok(measured) => measured.to_string(),
-    }
 }
 
 fn phases(record: &RunRecord) -> String {
@@ -55,7 +40,7 @@ fn phases(record: &RunRecord) -> String {
         for (queue, load) in record.queues.iter().zip(&phase.load).take(QUEUES_MAX) {
             let latency = |figure: &str| {
                 let name = format!("latency.end_to_end.{figure}");
-                metric(record, &name, Some(&queue.name), Some(&phase.name))
+                record.metric_shown(&name, Some(&queue.name), Some(&phase.name))
             };
             let [capacity, difference, rho] = against_capacity(load);
             table.row([
@@ -109,7 +94,8 @@ fn latencies(record: &RunRecord) -> String {
         if latencies.is_empty() {
             continue;
         }
-        let figure = |figure: &str| metric(record, &format!("latency.{name}.{figure}"), None, None);
+        let figure =
+            |figure: &str| record.metric_shown(&format!("latency.{name}.{figure}"), None, None);
         // Of fewer messages the thousandth is anybody's guess.
         let rare = match latencies.count() >= RARE_MIN {
             true => figure("p99.9"),

@@ -423,6 +423,8 @@ pub enum Command {
         deliveries: u32,
         /// When it is ready again.
         due: WallTime,
+        /// Where it stands then, if not at its serial: before the message of this serial, in this order.
+        place: Option<(u64, u64)>,
     },
     /// A stream's messages before this one are gone. The copy is the first that is kept.
     Truncate {

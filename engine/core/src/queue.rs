@@ -1,6 +1,7 @@
 //! One queue: its messages, its bounds, its consumers.
 
 mod bodies;
+mod entries;
 mod lanes;
 mod leases;
 mod order;
@@ -115,12 +116,6 @@ pub(crate) enum State {
     Leaving,
     /// A dead letter that its target has no room for.
     Stalled,
-}
-
-impl Slot {
-    pub(crate) fn logged(&self) -> bool {
-        self.position > LogPosition(0)
-    }
 }
 
 impl Queue {
@@ -403,54 +398,6 @@ impl Queue {
             gone.push((serial, slot.message.tag));
         }
         gone
-    }
-
-    /// How many messages it holds, in whatever state.
-    pub(crate) fn held(&self) -> u64 {
-        match &self.stream {
-            Some(_) => self.ready,
-            None => self.slots.len() as u64,
-        }
-    }
-
-    /// Serials of messages that the log has before a place, but for copies; those that are not logged at all among them.
-    pub(crate) fn logged_before(&self, end: LogPosition) -> impl Iterator<Item = u64> {
-        let slots = self.slots.iter_from(self.oldest_logged);
-        let slots = slots.take_while(move |(_, slot)| slot.copied || slot.position < end);
-        let logged = slots.filter(|(_, slot)| slot.logged() && !slot.copied);
-        logged.map(|(serial, _)| serial)
-    }
-
-    /// Serials and places of messages whose entry in the log is a copy.
-    pub(crate) fn copies(&self) -> impl Iterator<Item = (u64, LogPosition)> {
-        let copies = self.slots.iter().filter(|(_, slot)| slot.copied);
-        copies.map(|(serial, slot)| (serial, slot.position))
-    }
-
-    /// The log has a message at another place from now on; false if the message is gone.
-    pub(crate) fn replace_entry(&mut self, serial: u64, position: LogPosition) -> bool {
-        let Some(slot) = self.slots.get_mut(serial) else {
-            return false;
-        };
-        slot.position = position;
-        slot.copied = true;
-        true
-    }
-
-    /// The log's first place that this queue needs, but for copies.
-    pub(crate) fn oldest_position(&mut self) -> Option<LogPosition> {
-        let deletion = (self.deleted_at > LogPosition(0)).then_some(self.deleted_at);
-        if let Some(stream) = &self.stream {
-            return deletion.into_iter().chain(stream.oldest_position()).min();
-        }
-        while let Some((serial, slot)) = self.slots.at_or_after(self.oldest_logged) {
-            self.oldest_logged = serial;
-            if slot.logged() && !slot.copied {
-                return Some(deletion.map_or(slot.position, |at| at.min(slot.position)));
-            }
-            self.oldest_logged += 1;
-        }
-        deletion
     }
 }
 

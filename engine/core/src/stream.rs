@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::config::{Offset, Retention};
 use crate::id::{GroupId, LogPosition, MessageCopy, QueueId};
-use crate::interface::Command;
+use crate::interface::{Command, Times};
 use crate::ledger::Ledger;
 use crate::message::Message;
 use crate::time::{Span, WallTime};
@@ -34,6 +34,8 @@ pub(crate) struct Stream {
     truncating: u64,
     /// Where the log has the last truncation.
     truncated: LogPosition,
+    /// No record before this offset is in the log, but for copies.
+    oldest_logged: u64,
     /// The last record of each key in the segments that are full.
     latest: BTreeMap<Bytes, u64>,
     /// Records that compaction found to be outdated, until their removal is proposed.
@@ -55,6 +57,20 @@ pub(crate) struct Record {
     pub(crate) entered: WallTime,
     /// The place of its append in the log; zero if it was not logged.
     pub(crate) position: LogPosition,
+    /// Its entry in the log is a copy: it is younger than its offset says.
+    copied: bool,
+    /// Its removal is proposed, and not committed.
+    leaving: bool,
+}
+
+impl Record {
+    /// What the log says of its times.
+    pub(crate) fn times(&self) -> Times {
+        Times {
+            due: self.entered,
+            ..Times::ANY
+        }
+    }
 }
 
 /// What is committed of a segment.
@@ -84,6 +100,7 @@ impl Stream {
             bytes: 0,
             truncating: 0,
             truncated: LogPosition(0),
+            oldest_logged: 0,
             latest: BTreeMap::new(),
             outdated: Vec::new(),
             watched: false,
@@ -137,6 +154,8 @@ impl Stream {
             message,
             entered,
             position,
+            copied: false,
+            leaving: false,
         };
         self.records.push(self.next, record);
         self.next += 1;
@@ -322,8 +341,13 @@ impl Stream {
         self.retention.interest
     }
 
-    /// Takes the records that compaction found to be outdated.
+    /// Takes the records that compaction found to be outdated; their removal is to be proposed.
     pub(crate) fn take_outdated(&mut self) -> Vec<u64> {
+        for offset in &self.outdated {
+            if let Some(record) = self.records.get_mut(*offset) {
+                record.leaving = true;
+            }
+        }
         std::mem::take(&mut self.outdated)
     }
 
@@ -367,16 +391,65 @@ impl Stream {
         Some((offset, record))
     }
 
-    /// The log's first place that this stream needs: its oldest record's, or else what tells that there is none.
-    pub(crate) fn oldest_position(&self) -> Option<LogPosition> {
-        let oldest = self.records.front();
-        let position = oldest.map_or(self.truncated, |(_, record)| record.position);
-        (position > LogPosition(0)).then_some(position)
-    }
-
     /// Where the log has the last truncation, if that is all that tells where the stream goes on.
     pub(crate) fn marker(&self) -> Option<LogPosition> {
         (self.records.is_empty() && self.truncated > LogPosition(0)).then_some(self.truncated)
+    }
+}
+
+/// What the log has.
+impl Stream {
+    /// A record, if the log has it, and nothing more about it is on its way there.
+    pub(crate) fn logged(&self, serial: u64) -> Option<&Record> {
+        let offset = offset_of(serial);
+        let kept = (self.truncating..self.end).contains(&offset);
+        let record = self.records.get(offset).filter(|_| kept)?;
+        (record.position > LogPosition(0) && !record.leaving).then_some(record)
+    }
+
+    /// Serials of records that the log has before a place, but for copies.
+    pub(crate) fn logged_before(&self, end: LogPosition) -> Vec<u64> {
+        let records = self.records.iter_from(self.oldest_logged);
+        let records = records.take_while(|(_, record)| record.copied || record.position < end);
+        let logged = records.filter(|(_, record)| !record.copied);
+        logged.map(|(_, record)| record.serial).collect()
+    }
+
+    /// Serials and places of records whose entry in the log is a copy.
+    pub(crate) fn copies(&self) -> Vec<(u64, LogPosition)> {
+        let copies = self.records.iter().filter(|(_, record)| record.copied);
+        copies
+            .map(|(_, record)| (record.serial, record.position))
+            .collect()
+    }
+
+    /// Where the log has a record.
+    pub(crate) fn position(&self, serial: u64) -> Option<LogPosition> {
+        self.records
+            .get(offset_of(serial))
+            .map(|record| record.position)
+    }
+
+    /// The log has a record at another place from now on; false if the record is gone.
+    pub(crate) fn replace_entry(&mut self, serial: u64, position: LogPosition) -> bool {
+        let Some(record) = self.records.get_mut(offset_of(serial)) else {
+            return false;
+        };
+        record.position = position;
+        record.copied = true;
+        true
+    }
+
+    /// The log's first place that this stream needs, but for copies: its oldest record's, or else what tells that there is none.
+    pub(crate) fn oldest_position(&mut self) -> Option<LogPosition> {
+        while let Some((offset, record)) = self.records.at_or_after(self.oldest_logged) {
+            self.oldest_logged = offset;
+            if !record.copied {
+                return (record.position > LogPosition(0)).then_some(record.position);
+            }
+            self.oldest_logged += 1;
+        }
+        self.marker()
     }
 }
 
@@ -396,12 +469,16 @@ impl Trace {
         let offset = copy.offset();
         match command {
             Command::Enqueue { message, times, .. } => {
+                let copied = offset < self.next;
                 self.next = self.next.max(offset + 1);
                 let record = Record {
                     serial: copy.serial,
                     message: message.clone(),
                     entered: times.due,
                     position,
+                    // Offsets grow; what is out of order was logged again.
+                    copied,
+                    leaving: false,
                 };
                 self.records.insert(offset, record);
             }
@@ -427,4 +504,9 @@ impl Trace {
         stream.end = stream.next;
         stream.truncated = self.truncated;
     }
+}
+
+fn offset_of(serial: u64) -> u64 {
+    let queue = QueueId(0);
+    MessageCopy { queue, serial }.offset()
 }

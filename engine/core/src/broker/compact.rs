@@ -11,11 +11,10 @@ use bytes::Bytes;
 
 use super::Broker;
 use super::commit::Effect;
-use crate::config::Requeue;
 use crate::id::{LogPosition, MessageCopy, QueueId};
-use crate::interface::{Command, Entry, Output, Times};
+use crate::interface::{Entry, Output};
 use crate::message::Message;
-use crate::queue::{Body, Queue, Slot, State};
+use crate::queue::{Body, Queue};
 
 /// What was logged again.
 #[derive(Clone, Debug, Default)]
@@ -32,7 +31,8 @@ impl Compaction {
         let queues = (0..).map(QueueId).zip(queues);
         let copied = queues.flat_map(|(queue, state)| {
             let copies = state.copies();
-            copies.map(move |(serial, position)| (position, MessageCopy { queue, serial }))
+            let named = |(serial, position)| (position, MessageCopy { queue, serial });
+            copies.into_iter().map(named).collect::<Vec<_>>()
         });
         Compaction {
             pending: 0,
@@ -45,8 +45,7 @@ impl Compaction {
         loop {
             let entry = self.copied.first_entry()?;
             let (position, copy) = (*entry.key(), *entry.get());
-            let slot = queues[copy.queue.index()].slot(copy.serial);
-            if slot.is_some_and(|slot| slot.position == position) {
+            if queues[copy.queue.index()].is_logged_at(copy.serial, position) {
                 return Some(position);
             }
             entry.remove();
@@ -81,7 +80,7 @@ impl Broker {
         let again = self.compaction.copied.range(..end);
         let mut copies: Vec<MessageCopy> = again.map(|(_, copy)| *copy).collect();
         for (queue, state) in (0..).map(QueueId).zip(&self.queues) {
-            let serials = state.logged_before(end);
+            let serials = state.logged_before(end).into_iter();
             copies.extend(serials.map(|serial| MessageCopy { queue, serial }));
         }
         for copy in copies.into_iter().take(COPIES_PER_CALL) {
@@ -90,19 +89,17 @@ impl Broker {
     }
 
     fn log_again(&mut self, copy: MessageCopy, before: LogPosition, out: &mut Vec<Output>) {
-        let queue = &self.queues[copy.queue.index()];
-        let slot = queue.slot(copy.serial);
-        let Some(slot) = slot.filter(|slot| slot.position < before && slot.can_be_copied(queue))
-        else {
+        let logged = self.queues[copy.queue.index()].logged(copy.serial);
+        let Some(logged) = logged.filter(|logged| logged.position() < before) else {
             return;
         };
-        if slot.body != Body::Here {
+        if logged.body() != Body::Here {
             self.compaction.pending += u32::from(self.read_to_copy(copy, out));
             return;
         }
-        let message = slot.message.clone();
+        let entry = logged.entry(copy, logged.message().clone());
         self.compaction.pending += 1;
-        self.persist_copy(copy, message, out);
+        self.persist_copy(copy, entry, out);
     }
 
     /// The body of a message that is to be logged again has been read.
@@ -113,16 +110,16 @@ impl Broker {
         body: Bytes,
         out: &mut Vec<Output>,
     ) {
-        let queue = &self.queues[copy.queue.index()];
-        let slot = queue.slot(copy.serial);
-        match slot.filter(|slot| slot.position == position && slot.can_be_copied(queue)) {
+        let logged = self.queues[copy.queue.index()].logged(copy.serial);
+        match logged.filter(|logged| logged.position() == position) {
             None => self.copy_is_superfluous(),
-            Some(slot) => {
+            Some(logged) => {
                 let message = Message {
                     body,
-                    ..slot.message.clone()
+                    ..logged.message().clone()
                 };
-                self.persist_copy(copy, message, out);
+                let entry = logged.entry(copy, message);
+                self.persist_copy(copy, entry, out);
             }
         }
     }
@@ -132,31 +129,7 @@ impl Broker {
         self.compaction.pending -= 1;
     }
 
-    fn persist_copy(&mut self, copy: MessageCopy, message: Message, out: &mut Vec<Output>) {
-        let Some(slot) = self.queues[copy.queue.index()].slot(copy.serial) else {
-            return self.copy_is_superfluous();
-        };
-        let times = slot
-            .timing
-            .as_ref()
-            .map_or(Times::ANY, |timing| timing.times);
-        let enqueue = Command::Enqueue {
-            copy,
-            message,
-            times,
-        };
-        let entry = match slot.deliveries {
-            0 => Entry::One(enqueue),
-            deliveries => {
-                let due = times.due;
-                let back = Command::Return {
-                    copy,
-                    deliveries,
-                    due,
-                };
-                Entry::Many([enqueue, back].into())
-            }
-        };
+    fn persist_copy(&mut self, copy: MessageCopy, entry: Entry, out: &mut Vec<Output>) {
         let position = self.log.next();
         let effect = Effect::Copied { copy, position };
         self.log.persist_synced(entry, effect, out);
@@ -168,24 +141,6 @@ impl Broker {
         if self.queues[copy.queue.index()].replace_entry(copy.serial, position) {
             self.compaction.copied.insert(position, copy);
         }
-    }
-}
-
-impl Slot {
-    /// Nothing about it is on its way to the log, and the log can say all that there is to say. (A place among those that came back is not
-    /// logged, but follows from the order of the entries: a copy would change it.)
-    fn can_be_copied(&self, queue: &Queue) -> bool {
-        let settled = match self.state {
-            State::Ready | State::Placed | State::Delayed | State::InFlight | State::Stalled => {
-                true
-            }
-            State::Proposed | State::Settling | State::Leaving => false,
-        };
-        let placed = self
-            .timing
-            .as_ref()
-            .is_some_and(|timing| timing.place.is_some());
-        settled && (queue.config.policy.requeue == Requeue::Original || !placed)
     }
 }
 

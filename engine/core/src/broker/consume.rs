@@ -467,11 +467,12 @@ impl Broker {
             Some(delay) => self.timers.wall + delay.after(deliveries, &mut self.rng),
             None => WallTime::ZERO,
         };
-        queue.postpone(copy.serial, due);
+        let place = queue.postpone(copy.serial, due);
         let command = logged.then_some(Command::Return {
             copy,
             deliveries,
             due,
+            place,
         });
         self.commit_one(Effect::Return { copy, deliveries }, command, out);
     }

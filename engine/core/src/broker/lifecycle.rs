@@ -108,6 +108,7 @@ impl Broker {
             state.deleted_at = self.log.next();
             if let Some(stream) = &mut state.stream {
                 stream.set_truncated(state.deleted_at);
+                stream.truncating(copy.offset());
             }
         }
         self.commit_one(Effect::Delete { copy }, command, out);

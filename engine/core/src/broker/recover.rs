@@ -35,7 +35,6 @@ pub(super) fn recover(
     let mut traces: Vec<Trace> = queues.iter().map(|_| Trace::default()).collect();
     let mut survivors: Vec<BTreeMap<u64, Survivor>> =
         queues.iter().map(|_| BTreeMap::new()).collect();
-    let mut sequence = 0;
     let keep = budget.map_or(u64::MAX, |budget| budget / 2);
     let mut held = 0;
     let mut next_serials = vec![0; queues.len()];
@@ -97,14 +96,18 @@ pub(super) fn recover(
                     held -= removed.map_or(0, |removed| removed.message.size());
                 }
                 Command::Return {
-                    deliveries, due, ..
+                    deliveries,
+                    due,
+                    place,
+                    ..
                 } => {
+                    if let Some(place) = place {
+                        queue.reserve_place(place);
+                    }
                     if let Some(survivor) = survivors.get_mut(&copy.serial) {
                         survivor.deliveries = deliveries;
                         survivor.times.due = due;
-                        sequence += 1;
-                        survivor.place =
-                            queue.place_to_return(next_serials[copy.queue.index()], sequence);
+                        survivor.place = place;
                     }
                 }
                 Command::Delete { copy } => {
@@ -134,7 +137,6 @@ pub(super) fn recover(
             let queue = &mut queues[at];
             queue.recover(survivor.into_slot(), serial);
         }
-        queues[at].continue_sequence(sequence);
         queues[at].bodies_are_recovered();
     }
     for (queue, trace) in queues.iter_mut().zip(traces) {

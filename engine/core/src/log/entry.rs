@@ -47,6 +47,8 @@ const TRUNCATE: u8 = 4;
 const ADVANCE: u8 = 5;
 const DELETE: u8 = 6;
 const DECLARE: u8 = 7;
+/// A [`RETURN`] that has a place.
+const RETURN_TO: u8 = 8;
 
 fn put_command(out: &mut Vec<u8>, command: &Command) {
     let mut begin = |tag, copy: &MessageCopy| {
@@ -68,10 +70,15 @@ fn put_command(out: &mut Vec<u8>, command: &Command) {
             copy,
             deliveries,
             due,
+            place,
         } => {
-            begin(RETURN, copy);
+            begin(if place.is_some() { RETURN_TO } else { RETURN }, copy);
             put_int(out, (*deliveries).into());
             put_int(out, due.0);
+            if let Some((before, order)) = place {
+                put_int(out, *before);
+                put_int(out, *order);
+            }
         }
         Command::Truncate { copy } => begin(TRUNCATE, copy),
         Command::Advance { copy, group } => {
@@ -99,10 +106,14 @@ fn read_command(reader: &mut Reader<'_>) -> Option<Command> {
             }
         }
         REMOVE => Command::Remove { copy },
-        RETURN => Command::Return {
+        RETURN | RETURN_TO => Command::Return {
             copy,
             deliveries: reader.small()?,
             due: WallTime(reader.int()?),
+            place: match tag {
+                RETURN_TO => Some((reader.int()?, reader.int()?)),
+                _ => None,
+            },
         },
         TRUNCATE => Command::Truncate { copy },
         ADVANCE => Command::Advance {

@@ -12,7 +12,7 @@ pub(super) const HEADER: usize = 48;
 pub(super) const ALIGN: usize = 8;
 
 /// The version of the format that this code writes, and the only one that it reads.
-pub(super) const VERSION: u8 = 1;
+pub(super) const VERSION: u8 = 2;
 
 const MAGIC: [u8; 2] = *b"qr";
 

@@ -147,37 +147,30 @@ impl Queue {
 
     /// Chooses the place for a message that comes back.
     pub(super) fn choose_place(&mut self, serial: u64) {
-        let sequence = self.placed.sequence + 1;
-        let place = self.place_to_return(self.next_serial, sequence);
-        if place.is_some() {
-            self.stand_at(serial, place);
-        }
+        let before = match self.config.policy.requeue {
+            Requeue::Original => return,
+            Requeue::Head => 0,
+            Requeue::Tail => self.next_serial,
+        };
+        self.stand_at(serial, before);
     }
 
     /// Moves a message behind all that are there.
     pub(super) fn move_to_tail(&mut self, serial: u64) {
-        self.stand_at(serial, Some((self.next_serial, self.placed.sequence + 1)));
+        self.stand_at(serial, self.next_serial);
     }
 
-    fn stand_at(&mut self, serial: u64, place: Option<(u64, u64)>) {
-        self.placed.sequence += 1;
+    fn stand_at(&mut self, serial: u64, before: u64) {
+        self.placed.sequence = self.placed.sequence.saturating_add(1);
         if let Some(slot) = self.slots.get_mut(serial) {
-            slot.timing.get_or_insert_with(Timing::none).place = place;
+            let place = (before, self.placed.sequence);
+            slot.timing.get_or_insert_with(Timing::none).place = Some(place);
         }
     }
 
-    /// Where a message that comes back stands, if not where it was: `next_serial` is not given out by then, `sequence` grows.
-    pub(crate) fn place_to_return(&self, next_serial: u64, sequence: u64) -> Option<(u64, u64)> {
-        match self.config.policy.requeue {
-            Requeue::Original => None,
-            Requeue::Head => Some((0, sequence)),
-            Requeue::Tail => Some((next_serial, sequence)),
-        }
-    }
-
-    /// Makes sure that new places are not taken.
-    pub(crate) fn continue_sequence(&mut self, sequence: u64) {
-        self.placed.sequence = sequence;
+    /// Makes sure that a place is not given to another message.
+    pub(crate) fn reserve_place(&mut self, (_, sequence): (u64, u64)) {
+        self.placed.sequence = self.placed.sequence.max(sequence);
     }
 
     pub(super) fn place(&self, serial: u64, slot: &Slot) -> Place {

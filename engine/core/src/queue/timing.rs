@@ -139,14 +139,15 @@ impl Queue {
         }
     }
 
-    /// A message that comes back is ready from `due` on, at the place that the queue's policy gives it.
-    pub(crate) fn postpone(&mut self, serial: u64, due: WallTime) {
+    /// A message that comes back is ready from `due` on, at the place that the queue's policy gives it. The result is that place, if it is
+    /// not where its serial says.
+    pub(crate) fn postpone(&mut self, serial: u64, due: WallTime) -> Option<(u64, u64)> {
         self.choose_place(serial);
-        if let Some(slot) = self.slots.get_mut(serial)
-            && (due > WallTime::ZERO || slot.timing.is_some())
-        {
+        let slot = self.slots.get_mut(serial)?;
+        if due > WallTime::ZERO || slot.timing.is_some() {
             slot.timing.get_or_insert_with(Timing::none).times.due = due;
         }
+        slot.timing.as_ref()?.place
     }
 
     /// Puts a message in as recovery found it: perhaps delivered before, and delayed until time tells.

@@ -145,17 +145,17 @@ fn an_error_says_where_what_and_what_to_do() {
     note("the last entry", &files);
     expect![[r#"
         a bit of a body:
-          failed to read entry 222 of the log at byte 224 of 0000000008.log: its body fails its checksum, although byte 136 of 0000000009.log says that the disk had all entries up to 258; restore the log from a replica or a backup, or move it away to begin with an empty one
+          failed to read entry 197 of the log at byte 696 of 0000000008.log: its body fails its checksum, although byte 664 of 0000000010.log says that the disk had all entries up to 248; restore the log from a replica or a backup, or move it away to begin with an empty one
         a bit of a header:
-          failed to read entry 222 of the log at byte 224 of 0000000008.log: its header fails its checksum, although byte 136 of 0000000009.log says that the disk had all entries up to 258; restore the log from a replica or a backup, or move it away to begin with an empty one
+          failed to read entry 197 of the log at byte 696 of 0000000008.log: its header fails its checksum, although byte 664 of 0000000010.log says that the disk had all entries up to 248; restore the log from a replica or a backup, or move it away to begin with an empty one
         a bit of a segment's header:
-          failed to read entry 222 of the log at byte 0 of 0000000008.log: it is missing, although byte 0 of checkpoint.a says that the disk had all entries up to 243; restore the log from a replica or a backup, or move it away to begin with an empty one
+          failed to read entry 197 of the log at byte 0 of 0000000008.log: it is missing, although byte 0 of checkpoint.a says that the disk had all entries up to 201; restore the log from a replica or a backup, or move it away to begin with an empty one
         no segment:
-          failed to read entry 222 of the log at byte 0 of 0000000008.log: it is missing, although byte 0 of checkpoint.a says that the disk had all entries up to 243; restore the log from a replica or a backup, or move it away to begin with an empty one
+          failed to read entry 197 of the log at byte 0 of 0000000008.log: it is missing, although byte 0 of checkpoint.a says that the disk had all entries up to 201; restore the log from a replica or a backup, or move it away to begin with an empty one
         both checkpoints:
           failed to read entry 1 of the log at byte 0 of 0000000007.log: it is missing, and neither checkpoint is whole to say whether it is needed; restore the log from a replica or a backup, or move it away to begin with an empty one
         the last entry:
-          failed to read entry 258 of the log at byte 72 of 0000000009.log: its body fails its checksum, although byte 136 of 0000000009.log says that the disk had all entries up to 258; restore the log from a replica or a backup, or move it away to begin with an empty one
+          failed to read entry 248 of the log at byte 608 of 0000000010.log: its body fails its checksum, although byte 664 of 0000000010.log says that the disk had all entries up to 248; restore the log from a replica or a backup, or move it away to begin with an empty one
     "#]].assert_eq(&text);
 }
 

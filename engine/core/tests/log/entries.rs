@@ -66,6 +66,7 @@ fn command(random: &mut Random) -> Command {
             copy,
             deliveries: random.int() as u32,
             due: WallTime(random.int()),
+            place: random.maybe(|random| (random.int(), random.int())),
         },
         2 => Command::Truncate { copy },
         3 => Command::Advance {

@@ -714,11 +714,13 @@ fn print(config: &BrokerConfig, output: &Output, text: &mut String) {
                     copy: it,
                     deliveries,
                     due: WallTime::ZERO,
+                    ..
                 } => format!("return {} after {deliveries}", copy(it)),
                 Command::Return {
                     copy: it,
                     deliveries,
                     due,
+                    ..
                 } => format!(
                     "return {} after {deliveries}, due {}",
                     copy(it),

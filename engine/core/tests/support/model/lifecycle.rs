@@ -41,13 +41,13 @@ impl Queue {
                 copy,
                 deliveries,
                 due,
+                place,
             } => {
-                let last = self.copies.last().map_or(0, |copy| copy.serial + 1);
+                self.places = self.places.max(place.map_or(0, |place| place.1));
                 if let Some(at) = self.copies.iter().position(|it| it.serial == copy.serial) {
-                    let place = self.place_to_return(config.policy.requeue, last);
                     let copy = &mut self.copies[at];
                     (copy.deliveries, copy.times.due) = (*deliveries, *due);
-                    copy.place = place.or(copy.place);
+                    copy.place = *place;
                     copy.state = if *due > WallTime::ZERO {
                         State::Delayed
                     } else {
@@ -67,12 +67,13 @@ impl Queue {
 
     /// Where a message stands that comes back, if not where it was.
     pub(super) fn place_to_return(&mut self, requeue: Requeue, next: u64) -> Option<(u64, u64)> {
+        let before = match requeue {
+            Requeue::Original => return None,
+            Requeue::Head => 0,
+            Requeue::Tail => next,
+        };
         self.places += 1;
-        match requeue {
-            Requeue::Original => None,
-            Requeue::Head => Some((0, self.places)),
-            Requeue::Tail => Some((next, self.places)),
-        }
+        Some((before, self.places))
     }
 }
 

@@ -222,7 +222,7 @@ impl Model {
         let copy = self.copy(name);
         copy.place = place.or(copy.place);
         copy.times.due = due;
-        let logged = copy.logged;
+        let (logged, place) = (copy.logged, copy.place);
         self.effects
             .push((Effect::Return(name, deliveries), logged));
         if logged {
@@ -230,6 +230,7 @@ impl Model {
                 copy: name,
                 deliveries,
                 due,
+                place,
             });
         }
     }

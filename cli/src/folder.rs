@@ -4,10 +4,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use clap::ValueEnum;
 use queuelab_plot::Plot;
 use queuelab_record::{Ensemble, Environment, RunRecord, write_all, write_file};
 use queuelab_scenario::Scenario;
 use rayon::prelude::*;
+
+/// The colours of PNG files. What else is drawn follows its viewer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Theme {
+    Light,
+    Dark,
+}
 
 /// `<scenario>-<seed>`, and a digest of the overrides if there are any.
 pub(crate) fn name(scenario: &Scenario, seed: u64) -> String {
@@ -50,7 +58,13 @@ pub(crate) fn fill(
     let mut names = Vec::new();
     if plots {
         // What people open comes first.
-        names = render(folder, record, ensemble, Some(environment), true)?;
+        names = render(
+            folder,
+            record,
+            ensemble,
+            Some(environment),
+            Some(Theme::Light),
+        )?;
     }
     names.push("record.json".into());
     names.extend(ensemble.map(|_| REPLICATIONS.to_string()));
@@ -58,7 +72,7 @@ pub(crate) fn fill(
     Ok(names)
 }
 
-/// Writes the report of a run and, if asked for, its plots; their names.
+/// Writes the report of a run and, in a theme, its plots; their names.
 ///
 /// # Errors
 /// Of the file that could not be written, or of the plot that could not be drawn.
@@ -67,11 +81,11 @@ pub(crate) fn render(
     record: &RunRecord,
     ensemble: Option<&Ensemble>,
     environment: Option<&Environment>,
-    plots: bool,
+    plots: Option<Theme>,
 ) -> anyhow::Result<Vec<String>> {
     let report = queuelab_plot::report(record, ensemble, environment);
     let mut drawn = Vec::new();
-    if plots {
+    if plots.is_some() {
         drawn.extend(queuelab_plot::plots(record));
         drawn.extend(
             ensemble
@@ -79,7 +93,7 @@ pub(crate) fn render(
                 .flat_map(|it| queuelab_plot::ensemble_plots(it)),
         );
     }
-    write_report(folder, &report, &drawn)
+    write_themed(folder, &report, &drawn, plots.unwrap_or(Theme::Light))
 }
 
 /// Writes a report and its plots in place of older ones; their names.
@@ -91,22 +105,38 @@ pub(crate) fn write_report(
     report: &str,
     plots: &[Plot],
 ) -> anyhow::Result<Vec<String>> {
+    write_themed(folder, report, plots, Theme::Light)
+}
+
+/// The same in a theme.
+///
+/// # Errors
+/// Of the file that could not be written, or of the plot that could not be drawn.
+pub(crate) fn write_themed(
+    folder: &Path,
+    report: &str,
+    plots: &[Plot],
+    theme: Theme,
+) -> anyhow::Result<Vec<String>> {
     remove_plots(folder)?;
     write_file(&folder.join(REPORT), report.as_bytes())?;
     let written = plots
         .par_iter()
-        .map(|plot| write_plot(folder, plot))
+        .map(|plot| write_plot(folder, plot, theme))
         .collect::<anyhow::Result<Vec<_>>>()?;
     let names = [REPORT.to_string()].into_iter();
     Ok(names.chain(written.into_iter().flatten()).collect())
 }
 
 /// Rasterising is what takes time here.
-fn write_plot(folder: &Path, plot: &Plot) -> anyhow::Result<[String; 2]> {
+fn write_plot(folder: &Path, plot: &Plot, theme: Theme) -> anyhow::Result<[String; 2]> {
     let (svg, png) = (format!("{}.svg", plot.name), format!("{}.png", plot.name));
     write_file(&folder.join(&svg), plot.svg.as_bytes())?;
-    let image = queuelab_plot::png(&plot.svg, PNG_SCALE)
-        .with_context(|| format!("failed to draw {png}"))?;
+    let image = match theme {
+        Theme::Light => queuelab_plot::png(&plot.svg, PNG_SCALE),
+        Theme::Dark => queuelab_plot::png(&queuelab_plot::dark(&plot.svg), PNG_SCALE),
+    };
+    let image = image.with_context(|| format!("failed to draw {png}"))?;
     write_file(&folder.join(&png), &image)?;
     Ok([svg, png])
 }

@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use queuelab_plot::Plot;
 use queuelab_record::{Comparison, Ensemble, Environment, Sweep};
 
+use crate::folder::{self, Theme};
 use crate::outcome::Status;
-use crate::{folder, terminal};
+use crate::terminal;
 
 /// `queuelab report`
 #[derive(Debug, Args)]
@@ -20,12 +22,21 @@ pub(crate) struct Report {
     /// Write report.html only, without the plots as files of their own.
     #[arg(long)]
     pub(crate) no_plots: bool,
+    /// Colours of the PNG files: light or dark. SVG files and report.html are as dark as their viewer.
+    #[arg(
+        long,
+        value_name = "THEME",
+        default_value = "light",
+        hide_possible_values = true
+    )]
+    theme: Theme,
 }
 
 const HELP: &str = "\
 Examples:
   queuelab report out/hello-1
   queuelab report out/* --no-plots
+  queuelab report out/flash-sale-7 --theme dark
 
 Nothing is run: report.html and the plots are made of record.json, with intervals if
 replications.json is there, and with the circumstances of the run if environment.json is; or of
@@ -39,14 +50,14 @@ Exit status: 0 all are written, 2 a folder holds nothing to report, or a file is
 /// Of the first folder that holds no record, or whose files cannot be read or written.
 pub(crate) fn report(args: &Report) -> anyhow::Result<Status> {
     for path in &args.folders {
-        again(path, !args.no_plots)?;
+        again(path, (!args.no_plots).then_some(args.theme))?;
         terminal::print(&format!("{}\n", path.join("report.html").display()))?;
     }
     Ok(Status::Met)
 }
 
 /// A folder holds a run, a sweep or a comparison.
-fn again(path: &Path, plots: bool) -> anyhow::Result<()> {
+fn again(path: &Path, plots: Option<Theme>) -> anyhow::Result<()> {
     if path.join("record.json").is_file() {
         let record = queuelab_record::read(path)?;
         let ensemble = optional(path, folder::REPLICATIONS, Ensemble::from_json)?;
@@ -69,7 +80,8 @@ fn again(path: &Path, plots: bool) -> anyhow::Result<()> {
             path.display()
         );
     };
-    folder::write_report(path, &report, if plots { &drawn } else { &[] })?;
+    let shown: &[Plot] = if plots.is_some() { &drawn } else { &[] };
+    folder::write_themed(path, &report, shown, plots.unwrap_or(Theme::Light))?;
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! Scales and their ticks.
 
 use queuelab_core::{Span, Time};
-use queuelab_record::{bytes, grouped};
+use queuelab_record::grouped;
 
 use crate::reading::Reading;
 
@@ -58,21 +58,6 @@ pub(crate) fn counts_in(top: u64, most: u64) -> Vec<Tick> {
         .collect()
 }
 
-/// Round sizes from zero to a little above `top` bytes; the last one is the axis' end.
-pub(crate) fn sizes(top: u64) -> Vec<Tick> {
-    let top = top.clamp(1, 1 << 60);
-    let steps = (0..60).map(|power| 1_u64 << power);
-    let step = steps.into_iter().find(|step| top.div_ceil(*step) <= 6);
-    let step = step.unwrap_or(1 << 60);
-    let last = top.div_ceil(step);
-    (0..=last)
-        .map(|index| Tick {
-            value: (index * step) as f64,
-            label: bytes(index * step),
-        })
-        .collect()
-}
-
 /// Round values around `low` to `high`, which are different; at most some seven.
 pub(crate) fn values(low: f64, high: f64, reading: Reading) -> Vec<Tick> {
     let least = ((high - low) / 6.0).max(1e-12);
@@ -99,16 +84,31 @@ pub(crate) fn values(low: f64, high: f64, reading: Reading) -> Vec<Tick> {
     (0..=count.clamp(1, 20))
         .map(|index| {
             let value = (first + index as f64) * step;
-            Tick {
-                value,
-                label: reading.text(value),
-            }
+            let label = fine(value, step, reading).unwrap_or_else(|| reading.text(value));
+            Tick { value, label }
         })
         .collect()
 }
 
-/// Instants from zero to `end` in steps that people count in, in seconds.
-pub(crate) fn instants(end: Time) -> Vec<Tick> {
+/// A value between steps so small that it would lose its last figures if it read as others do.
+fn fine(value: f64, step: f64, reading: Reading) -> Option<String> {
+    let (factor, kept, unit) = match reading {
+        Reading::Time => return None,
+        Reading::Share => (100.0, 0.1, " %"),
+        Reading::Rate => (1.0, 0.01, "/s"),
+        Reading::Count => (1.0, 0.01, ""),
+    };
+    let (value, step) = (value * factor, step * factor);
+    if step > kept * (1.0 - 1e-9) || value.abs() < step / 2.0 {
+        return None;
+    }
+    let decimals = libm::ceil(-libm::log10(step) - 1e-9).clamp(0.0, 12.0) as usize;
+    let sign = if value < 0.0 { "−" } else { "" };
+    Some(format!("{sign}{:.decimals$}{unit}", value.abs()))
+}
+
+/// Instants from `from` to `until` in steps that people count in, in seconds.
+pub(crate) fn instants(from: Time, until: Time) -> Vec<Tick> {
     const SECOND: u64 = 1_000_000_000;
     let below = (0..9).flat_map(|power| [1, 2, 5].map(|digit| digit * 10u64.pow(power)));
     let above = [
@@ -119,8 +119,9 @@ pub(crate) fn instants(end: Time) -> Vec<Tick> {
     let mut steps = below
         .chain(above.map(|seconds| seconds * SECOND))
         .chain(days.take_while(|&step| step < u64::MAX / 2));
-    let step = steps.find(|step| end.0 / step <= 12).unwrap_or(u64::MAX);
-    (0..=end.0 / step)
+    let length = until.since(from).0;
+    let step = steps.find(|step| length / step <= 12).unwrap_or(u64::MAX);
+    (from.0.div_ceil(step)..=until.0 / step)
         .map(|index| Tick {
             value: (index * step) as f64 / 1e9,
             label: Span(index * step).to_string().replace(" s", "s"),
@@ -200,16 +201,6 @@ mod tests {
     }
 
     #[test]
-    fn sizes_are_round_and_reach_the_top() {
-        assert_eq!(labels(sizes(0)), "0 B | 1 B");
-        assert_eq!(
-            labels(sizes(33 << 20)),
-            "0 B | 8 MiB | 16 MiB | 24 MiB | 32 MiB | 40 MiB"
-        );
-        assert!(sizes(u64::MAX).len() > 1);
-    }
-
-    #[test]
     fn values_are_round_and_enclose_their_range() {
         for (low, high, reading, shown) in [
             (
@@ -242,6 +233,18 @@ mod tests {
                 Reading::Rate,
                 "0/s | 1,000/s | 2,000/s | 3,000/s | 4,000/s | 5,000/s",
             ),
+            (
+                -0.000_3,
+                0.000_6,
+                Reading::Share,
+                "−0.04 % | −0.02 % | 0 % | 0.02 % | 0.04 % | 0.06 %",
+            ),
+            (
+                0.0,
+                0.004,
+                Reading::Count,
+                "0 | 0.001 | 0.002 | 0.003 | 0.004",
+            ),
         ] {
             assert_eq!(labels(values(low, high, reading)), shown);
         }
@@ -249,16 +252,22 @@ mod tests {
 
     #[test]
     fn instants_are_what_people_count_in() {
-        assert_eq!(labels(instants(Time(0))), "0s");
+        let to = |end: u64| instants(Time::ZERO, Time(end));
+        assert_eq!(labels(to(0)), "0s");
         assert_eq!(
-            labels(instants(Time(900_000_000_000))),
+            labels(to(900_000_000_000)),
             "0s | 2m | 4m | 6m | 8m | 10m | 12m | 14m"
         );
         assert_eq!(
-            labels(instants(Time(30_000_000_000))),
+            labels(to(30_000_000_000)),
             "0s | 5s | 10s | 15s | 20s | 25s | 30s"
         );
-        assert!(instants(Time::MAX).len() < 14);
+        let between = instants(Time(24_900_000_000), Time(29_000_000_000));
+        assert_eq!(
+            labels(between),
+            "25s | 25.5s | 26s | 26.5s | 27s | 27.5s | 28s | 28.5s | 29s"
+        );
+        assert!(to(u64::MAX).len() < 14);
     }
 
     #[test]

@@ -93,7 +93,7 @@ pub(crate) fn draw(record: &RunRecord) -> Plot {
     picture("balance", &title, |canvas| {
         let top = heading(canvas, record, "how evenly work is spread", &legend);
         let height = (HEIGHT - top - 16.0) / sharings.len().max(1) as f64;
-        let mut hover = None;
+        let mut panels = Vec::new();
         for (index, sharing) in sharings.iter().enumerate() {
             let above = top + height * index as f64;
             let frame = Frame {
@@ -109,9 +109,9 @@ pub(crate) fn draw(record: &RunRecord) -> Plot {
                 Align::Left,
             );
             panel(canvas, sharing, frame);
-            hover = hover.or_else(|| Some(values(sharing, frame)));
+            panels.push(values(sharing, frame));
         }
-        hover.filter(|_| sharings.len() == 1)
+        panels
     })
 }
 
@@ -180,7 +180,11 @@ fn panel(canvas: &Canvas<'_>, sharing: &Sharing, frame: Frame) {
 fn values(sharing: &Sharing, frame: Frame) -> Hover {
     let slot = (frame.right - frame.left) / sharing.parts.len() as f64;
     let places = (0..sharing.parts.len()).map(|index| frame.left + slot * (index as f64 + 0.5));
-    let names = sharing.parts.iter().map(|part| part.0.clone()).collect();
+    let name = |part: &(String, u64)| match sharing.of {
+        "members" => format!("{}, {}", sharing.name, part.0),
+        _ => part.0.clone(),
+    };
+    let names = sharing.parts.iter().map(name).collect();
     let mut hover = Hover::across(frame, places.collect(), Labels::Text(names));
     let counts = sharing.parts.iter().map(|part| Some(part.1 as f64));
     let name = match sharing.of {
@@ -188,6 +192,9 @@ fn values(sharing: &Sharing, frame: Frame) -> Hover {
         _ => "enqueued",
     };
     hover.series(name, sharing.color, Reading::Count, counts);
+    let (mean, _) = spread(sharing);
+    let equal = sharing.parts.iter().map(|_| Some(mean));
+    hover.series("an equal share", INK, Reading::Count, equal);
     hover
 }
 

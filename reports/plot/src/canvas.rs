@@ -11,7 +11,7 @@ use plotters::style::{FontTransform, register_font};
 
 use crate::hover::Hover;
 use crate::html::escaped;
-use crate::{Plot, theme};
+use crate::{Plot, hover, theme};
 
 /// Pixels across.
 pub(crate) const WIDTH: f64 = 1200.0;
@@ -35,11 +35,11 @@ pub(crate) struct Canvas<'a> {
     area: DrawingArea<SVGBackend<'a>, Shift>,
 }
 
-/// Draws a picture; `describe` is read by those who cannot see it. What `draw` returns is shown where a pointer is over it.
-pub(crate) fn picture(
+/// Draws a picture; `describe` is read by those who cannot see it. What `draw` returns, panel by panel, is shown where a pointer is over it.
+pub(crate) fn picture<H: IntoIterator<Item = Hover>>(
     name: impl Into<String>,
     describe: &str,
-    draw: impl FnOnce(&Canvas<'_>) -> Option<Hover>,
+    draw: impl FnOnce(&Canvas<'_>) -> H,
 ) -> Plot {
     static FONT: Once = Once::new();
     FONT.call_once(|| {
@@ -57,7 +57,7 @@ pub(crate) fn picture(
             area: SVGBackend::with_string(&mut svg, size).into_drawing_area(),
         };
         drawn(canvas.area.fill(&PAPER));
-        let hover = draw(&canvas);
+        let hover: Vec<Hover> = draw(&canvas).into_iter().collect();
         drawn(canvas.area.present());
         hover
     };
@@ -74,7 +74,7 @@ pub(crate) fn picture(
         name: name.into(),
         says: describe.to_string(),
         svg,
-        hover: hover.map(|hover| hover.to_json()),
+        hover: hover::script(&hover),
     }
 }
 

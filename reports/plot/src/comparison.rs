@@ -149,7 +149,13 @@ fn draw(comparison: &Comparison, index: usize, metric: &MetricComparison) -> Plo
                 "" => measured,
                 word => format!("{measured} · {word}"),
             };
-            let font = Font::plain(16.0, color);
+            // Colours in which a line stands out are faint as text.
+            let ink = if [GREY, QUIET].contains(&color) {
+                QUIET
+            } else {
+                INK
+            };
+            let font = Font::plain(16.0, ink);
             let text = canvas.fitted(&text, font, 290.0);
             canvas.text(&text, (frame.right + 20.0, y), font, Align::Left);
         }
@@ -175,6 +181,9 @@ fn hover(comparison: &Comparison, metric: &MetricComparison, frame: Frame, heigh
         Some(middle(ensemble.metric(&metric.quantity)?)?.0)
     });
     hover.series("measured", GREY, reading, measured);
+    let refused = comparison.variants.iter();
+    let refused = refused.map(|it| Some(format!("refused: {}", it.refused.as_ref()?)));
+    hover.notes("", QUIET, refused);
     hover
 }
 

@@ -27,6 +27,10 @@ pub(crate) enum Look {
     Dashes,
     /// A band over time.
     Band,
+    /// A surface of some opacity.
+    Shade(f64),
+    /// A dot.
+    Dot,
 }
 
 impl Look {
@@ -39,7 +43,7 @@ impl Look {
                 canvas.line(points, PAPER, 1.75);
             }
             Look::Dashes => canvas.dashed(points, color, 2.0),
-            Look::Band => {}
+            Look::Band | Look::Shade(_) | Look::Dot => {}
         }
     }
 }
@@ -111,10 +115,13 @@ pub(crate) fn heading_of(
             (x, y) = (MARGIN, y + 24.0);
         }
         let swatch = [(x, y), (x + 26.0, y)];
+        let corners = [(x, y - 8.0), (x + 26.0, y + 8.0)];
         match entry.look {
             Look::Line(width) => canvas.line(&swatch, entry.color, width.max(2.0) * 1.5),
             Look::Hollow | Look::Dashes => entry.look.draw(canvas, &swatch, entry.color),
-            Look::Band => canvas.rectangle((x, y - 8.0), (x + 26.0, y + 8.0), entry.color, BAND),
+            Look::Band => canvas.rectangle(corners[0], corners[1], entry.color, BAND),
+            Look::Shade(depth) => canvas.rectangle(corners[0], corners[1], entry.color, depth),
+            Look::Dot => canvas.dot((x + 13.0, y), 4.0, entry.color),
         }
         canvas.text(&label, (x + SWATCH, y), LABEL, Align::Left);
         x += needed + 28.0;
@@ -184,17 +191,18 @@ pub(crate) fn over_time(canvas: &Canvas<'_>, record: &RunRecord, top: f64) -> (F
             },
         );
     }
-    with_bands(canvas, record, top, LEFT, &bands)
+    with_bands(canvas, record, top, LEFT, (Time::ZERO, end), &bands)
 }
 
-/// Draws phases and the time axis only, right of `left`; returns the frame and the scale of seconds.
-pub(crate) fn phases_over_time(
+/// Draws phases and the axis of a part of the time only, right of `left`; returns the frame and the scale of seconds.
+pub(crate) fn phases_between(
     canvas: &Canvas<'_>,
     record: &RunRecord,
     top: f64,
     left: f64,
+    part: (Time, Time),
 ) -> (Frame, Scale) {
-    with_bands(canvas, record, top, left, &[])
+    with_bands(canvas, record, top, left, part, &[])
 }
 
 fn with_bands(
@@ -202,17 +210,17 @@ fn with_bands(
     record: &RunRecord,
     top: f64,
     left: f64,
+    (begin, end): (Time, Time),
     bands: &[Band],
 ) -> (Frame, Scale) {
-    let end = horizon(record);
     let right = WIDTH - RIGHT;
-    let scale = Scale::new(0.0, end.as_secs_f64(), (left, right));
-    let place = |time: Time| scale.at(time.min(end).as_secs_f64());
+    let scale = Scale::new(begin.as_secs_f64(), end.as_secs_f64(), (left, right));
+    let place = |time: Time| scale.at(time.as_secs_f64());
 
     let phases: Vec<Label> = record
         .phases
         .iter()
-        .filter(|phase| phase.from < end && record.phases.len() > 1)
+        .filter(|phase| phase.from < end && begin < phase.until && record.phases.len() > 1)
         .map(|phase| Label {
             text: phase.name.clone(),
             from: place(phase.from),
@@ -241,7 +249,7 @@ fn with_bands(
         if index % 2 == 1 {
             canvas.rectangle((phase.from, top), (phase.until, frame.bottom), GRID, 0.35);
         }
-        if index > 0 {
+        if phase.from > left {
             canvas.dashed(&[(phase.from, top), (phase.from, frame.bottom)], QUIET, 1.0);
         }
     }
@@ -275,7 +283,12 @@ fn with_bands(
             canvas.text(&label.text, (*x, y), font, Align::Centre);
         }
     }
-    x_axis(canvas, frame, &scale, &instants(end), "simulated time");
+    let whole = horizon(record);
+    let title = match (begin, end) == (Time::ZERO, whole) {
+        true => "simulated time".into(),
+        false => format!("simulated time, {begin} to {end} of {whole}"),
+    };
+    x_axis(canvas, frame, &scale, &instants(begin, end), &title);
     (frame, scale)
 }
 

@@ -8,7 +8,7 @@ use crate::frame::Frame;
 pub(crate) use crate::reading::Reading;
 use crate::theme::hex;
 
-/// What stands at the places of a picture.
+/// What stands at the places of a picture, or of one panel of it.
 pub(crate) struct Hover {
     frame: Frame,
     /// Pixels from the left (or from the top), ascending.
@@ -16,6 +16,8 @@ pub(crate) struct Hover {
     labels: Labels,
     /// Whether places are heights.
     down: bool,
+    /// Pixels that a place takes, where it is a cell and not a line.
+    width: Option<f64>,
     series: Vec<Series>,
 }
 
@@ -30,8 +32,8 @@ pub(crate) enum Labels {
 struct Series {
     name: String,
     color: RGBColor,
-    reading: Reading,
-    values: Vec<Option<f64>>,
+    unit: &'static str,
+    values: Vec<Value>,
 }
 
 impl Hover {
@@ -42,6 +44,7 @@ impl Hover {
             places,
             labels,
             down: false,
+            width: None,
             series: Vec::new(),
         }
     }
@@ -52,6 +55,19 @@ impl Hover {
             down: true,
             ..Hover::across(frame, places, labels)
         }
+    }
+
+    /// The same with places that are cells, so many pixels wide.
+    pub(crate) fn cells(self, width: f64) -> Hover {
+        Hover {
+            width: Some(width),
+            ..self
+        }
+    }
+
+    /// Whether there is a place.
+    fn has_places(&self) -> bool {
+        !self.places.is_empty()
     }
 
     /// Adds a series: a value for each place.
@@ -65,13 +81,28 @@ impl Hover {
         self.series.push(Series {
             name: name.into(),
             color,
-            reading,
-            values: values.into_iter().collect(),
+            unit: reading.name(),
+            values: values.into_iter().map(short).collect(),
+        });
+    }
+
+    /// Adds what is to be said of places in words.
+    pub(crate) fn notes(
+        &mut self,
+        name: impl Into<String>,
+        color: RGBColor,
+        notes: impl IntoIterator<Item = Option<String>>,
+    ) {
+        self.series.push(Series {
+            name: name.into(),
+            color,
+            unit: "text",
+            values: notes.into_iter().map(|note| json!(note)).collect(),
         });
     }
 
     /// Places and the frame in thousandths of the picture's width (heights: of its height); values in four figures.
-    pub(crate) fn to_json(&self) -> String {
+    fn to_json(&self) -> Value {
         let across = |x: f64| json!((x / WIDTH * 10_000.0 + 0.5) as i64);
         let high = |y: f64| json!((y / HEIGHT * 10_000.0 + 0.5) as i64);
         let place = |&place: &f64| {
@@ -88,13 +119,15 @@ impl Hover {
                 (reading.name(), values.collect::<Vec<Value>>())
             }
         };
-        let series = self.series.iter().map(|series| {
-            let values = series.values.iter().map(|&value| short(value));
+        // A series without a value is not there.
+        let known = self.series.iter();
+        let known = known.filter(|it| it.values.iter().any(|value| !value.is_null()));
+        let series = known.map(|series| {
             json!({
                 "n": series.name,
                 "c": hex(series.color),
-                "u": series.reading.name(),
-                "v": values.collect::<Vec<Value>>(),
+                "u": series.unit,
+                "v": series.values,
             })
         });
         let Frame {
@@ -103,7 +136,7 @@ impl Hover {
             top,
             bottom,
         } = self.frame;
-        let data = json!({
+        let mut data = json!({
             "f": [across(left), across(right), high(top), high(bottom)],
             "d": self.down,
             "p": self.places.iter().map(place).collect::<Vec<Value>>(),
@@ -111,9 +144,22 @@ impl Hover {
             "x": labels,
             "s": series.collect::<Vec<Value>>(),
         });
-        // Inside a script element nothing but its end has a meaning.
-        data.to_string().replace('<', "\\u003c")
+        if let Some(width) = self.width {
+            data["w"] = across(width);
+        }
+        data
     }
+}
+
+/// The panels of a picture, for a script element.
+pub(crate) fn script(panels: &[Hover]) -> Option<String> {
+    let panels: Vec<Value> = panels
+        .iter()
+        .filter(|panel| panel.has_places())
+        .map(Hover::to_json)
+        .collect();
+    // Inside a script element nothing but its end has a meaning.
+    (!panels.is_empty()).then(|| json!(panels).to_string().replace('<', "\\u003c"))
 }
 
 /// A number in five significant figures, whole ones as they are: what a person reads off.

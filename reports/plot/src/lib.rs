@@ -7,7 +7,6 @@ mod axis;
 mod backlog;
 mod balance;
 mod bins;
-mod bodies;
 mod canvas;
 mod comparison;
 mod curve;
@@ -36,6 +35,7 @@ pub use comparison::comparison_plots;
 pub use raster::{Error, png};
 pub use report::{comparison_report, report, sweep_report};
 pub use sweep::sweep_plots;
+pub use theme::dark;
 pub use welch::ensemble_plots;
 
 /// A picture, 1200 × 640.
@@ -62,7 +62,6 @@ pub struct Plot {
 /// - `parts`: where the time of a mean journey goes;
 /// - `utilisation`: how busy consumers, processors and disks were;
 /// - `balance`: how evenly members, partitions or queues share the work;
-/// - `bodies`, where a node has a budget for them: bytes of bodies in memory over time;
 /// - `faults`: when faults and alarms were on, and when nothing was delivered;
 /// - `priorities`, where queues have any: delivery latency by percentile, a curve per priority;
 /// - `groups`, where there are any: how far each is behind its streams over time, and when its members changed.
@@ -70,7 +69,7 @@ pub fn plots(record: &RunRecord) -> Vec<Plot> {
     type Draw = fn(&RunRecord) -> Plot;
     let prioritised = record.queues.iter().any(|queue| queue.priorities.len() > 1);
     let faulty = !record.faults.is_empty() || !record.alarms.is_empty();
-    let all: [(bool, Draw); 12] = [
+    let all: [(bool, Draw); 11] = [
         (true, backlog::draw),
         (true, latency::draw),
         (true, distribution::draw),
@@ -82,7 +81,6 @@ pub fn plots(record: &RunRecord) -> Vec<Plot> {
         (parts::says_something(record), parts::draw),
         (utilisation::says_something(record), utilisation::draw),
         (balance::says_something(record), balance::draw),
-        (bodies::says_something(record), bodies::draw),
         (faulty, faults::draw),
         (prioritised, distribution::draw_priorities),
         (!record.groups.is_empty(), groups::draw),

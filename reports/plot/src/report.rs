@@ -133,12 +133,15 @@ fn figures(plots: &[Plot]) -> String {
         let _ = write!(
             html,
             "<figure class=\"plot\" id=\"plot-{0}\" data-plot=\"{0}\" tabindex=\"0\" aria-label=\"{1}\">\n\
-             <div class=\"scroll\"><div class=\"picture\">{svg}<div class=\"cursor\" hidden></div></div></div>\n\
-             <figcaption>{2}</figcaption>\n</figure>\n",
+             <div class=\"scroll\"><div class=\"picture\">{svg}<div class=\"cursor\" hidden></div></div></div>\n",
             plot.name,
             escaped(&plot.says),
-            escaped(caption(&plot.name)),
         );
+        let caption = caption(&plot.name);
+        if !caption.is_empty() {
+            let _ = writeln!(html, "<figcaption>{}</figcaption>", escaped(caption));
+        }
+        html.push_str("</figure>\n");
     }
     html
 }
@@ -170,11 +173,9 @@ fn caption(name: &str) -> &'static str {
         "balance" => {
             "How evenly work is shared. Bars within the band differ by no more than if each message had gone to one of them at random."
         }
-        "bodies" => {
-            "Bytes of message bodies in memory. What does not fit waits in the log, and is read back when its turn comes; dashed is the budget."
-        }
         "faults" => {
-            "When something was wrong, and for how long nothing was delivered around it, to the width of a window of the series."
+            "When something was wrong, for how long nothing was delivered around it (to the width of a window of the series), and how fast it \
+             went on. Where faults are short beside the run, only the time around them is shown."
         }
         "priorities" => "How long messages of each priority took to be received.",
         "groups" => {
@@ -183,12 +184,6 @@ fn caption(name: &str) -> &'static str {
         "welch" => {
             "The mean over replications of what is in the broker. Where the smooth curve has become flat, the start is forgotten; what is \
              left of there should be left out."
-        }
-        _ if name.starts_with("sweep") => {
-            "What the metric comes to at each point of the sweep, in the mean over its runs; bands and bars are intervals for that mean. Where              theory knows the scenario, its curve is dashed."
-        }
-        _ if name.starts_with("compare") => {
-            "How far each design is from the first one. An interval that does not touch the line is a difference; whether it is still one              after all comparisons are counted is what the colour says."
         }
         _ => "",
     }

@@ -4,7 +4,7 @@ use queuelab_record::{MetricEnsemble, Quantity, Sampling, Sweep, SweepPoint, Uni
 
 use crate::Plot;
 use crate::axis::{Scale, Tick, durations, values};
-use crate::canvas::{Align, Canvas, Font, GRID, INK, PALETTE, PAPER, Point, QUIET, picture};
+use crate::canvas::{Align, Canvas, Font, GRID, INK, PALETTE, Point, QUIET, picture};
 use crate::frame::{
     Entry, Frame, LABEL, Look, SMALL, circumstances_of, heading_of, nothing, plain, x_axis, y_axis,
 };
@@ -165,7 +165,13 @@ impl Sheet<'_> {
                 " (log scale)",
             );
         }
-        let (low, high) = (least(&all).min(0.0), most(&all).max(0.0));
+        // Of an interval that reaches below what can be, no more than that is shown.
+        let mut middles = self.sweep.points.iter().filter_map(|it| self.value(it));
+        let possible = match middles.all(|(middle, _)| middle >= 0.0) {
+            true => 0.0,
+            false => least(&all),
+        };
+        let (low, high) = (possible.min(0.0), most(&all).max(0.0));
         let high = if high > low { high } else { low + 1.0 };
         (values(low, high, self.reading()), |value| value, "")
     }
@@ -196,7 +202,7 @@ impl Sheet<'_> {
         legend.extend(boundary.map(|it| Entry {
             label: format!("{} ceases to hold", it.conditions.join(" and ")),
             color: PALETTE[2],
-            look: Look::Band,
+            look: Look::Shade(BOUNDARY),
         }));
         picture(self.name(), &self.title(), |canvas| {
             let top = heading_of(canvas, &self.title(), &self.circumstances(), &legend);
@@ -216,7 +222,11 @@ impl Sheet<'_> {
                     (left.min(right), frame.top),
                     (right.max(left + 2.0), frame.bottom),
                 ];
-                canvas.rectangle(corners[0], corners[1], PALETTE[2], 0.25);
+                canvas.rectangle(corners[0], corners[1], PALETTE[2], BOUNDARY);
+                // However narrow it is.
+                for (x, _) in corners {
+                    canvas.line(&[(x, frame.top), (x, frame.bottom)], PALETTE[2], 1.5);
+                }
             }
             let y = y_axis(
                 canvas,
@@ -274,6 +284,7 @@ impl Sheet<'_> {
         })
     }
 
+    /// What points measured, and what theory says of them.
     fn hover(
         &self,
         frame: Frame,
@@ -289,10 +300,21 @@ impl Sheet<'_> {
         let mut hover = Hover::across(frame, places, Labels::Text(labels.collect()));
         let reading = self.reading();
         let values: Vec<Option<(f64, f64)>> = points.iter().map(|it| self.value(it)).collect();
-        let middles = values.iter().map(|value| value.map(|it| it.0));
-        hover.series("measured", PALETTE[0], reading, middles);
-        let halves = values.iter().map(|value| value.map(|it| it.1));
+        let bounded = |point: &SweepPoint| self.metric(point).is_some_and(|it| it.at_least > 0);
+        for (name, bound) in [("measured", false), ("at least", true)] {
+            let of = points.iter().zip(&values);
+            let of = of.map(|(it, value)| value.filter(|_| bounded(it) == bound));
+            let middles = of.map(|value| Some(value?.0));
+            hover.series(name, PALETTE[0], reading, middles);
+        }
+        let halves = points.iter();
+        let halves = halves.map(|it| Some(self.metric(it)?.interval?.half_width));
         hover.series("±", QUIET, reading, halves);
+        let without = points.iter().zip(&values).map(|(point, value)| {
+            let metric = self.metric(point).filter(|_| value.is_none());
+            Some(metric.map_or(NOTHING.into(), MetricEnsemble::shown)).filter(|_| value.is_none())
+        });
+        hover.notes("", QUIET, without);
         let predictions = points
             .iter()
             .map(|it| Some(it.prediction(self.quantity)?.value));
@@ -319,7 +341,7 @@ impl Sheet<'_> {
         let legend = [Entry {
             label,
             color: PALETTE[0],
-            look: Look::Line(2.5),
+            look: Look::Dot,
         }];
         picture(self.name(), &self.title(), |canvas| {
             let top = heading_of(canvas, &self.title(), &self.circumstances(), &legend);
@@ -350,7 +372,7 @@ impl Sheet<'_> {
         })
     }
 
-    /// Two axes: a cell for each pair of settings, the darker the larger its value, with the value in it.
+    /// Two axes: a cell for each pair of settings, the deeper in colour the larger its value, with the value in it.
     fn heat(&self) -> Plot {
         let sweep = self.sweep;
         let found: Vec<f64> = sweep
@@ -365,9 +387,20 @@ impl Sheet<'_> {
             () if by_ratio => libm::log(value / low) / libm::log(high / low),
             () => (value - low) / (high - low),
         };
+        let depth = |value: f64| SHADES.0 + (SHADES.1 - SHADES.0) * share(value);
         let reading = self.reading();
+        let mut ends = vec![(low, "")];
+        if high > low {
+            ends.push((high, if by_ratio { " (steps are ratios)" } else { "" }));
+        }
+        let legend = ends.into_iter().map(|(value, scale)| Entry {
+            label: format!("{}{scale}", reading.text(value)),
+            color: PALETTE[0],
+            look: Look::Shade(depth(value)),
+        });
+        let legend: Vec<Entry> = legend.filter(|_| !found.is_empty()).collect();
         picture(self.name(), &self.title(), |canvas| {
-            let top = heading_of(canvas, &self.title(), &self.circumstances(), &[]);
+            let top = heading_of(canvas, &self.title(), &self.circumstances(), &legend);
             let (columns, rows) = (&sweep.axes[1].values, &sweep.axes[0].values);
             let widest = rows.iter().map(|it| canvas.width_of(&it.text, LABEL));
             let widest = widest.fold(0.0, f64::max).min(240.0);
@@ -390,16 +423,14 @@ impl Sheet<'_> {
                 let left = frame.left + width * column as f64;
                 let upper = frame.bottom - height * (row + 1) as f64;
                 let corner = (left + width, upper + height);
-                let value = self.value(point).map(|it| it.0);
-                let depth = value.map_or(0.0, |value| 0.06 + 0.9 * share(value));
+                let depth = self.value(point).map_or(0.0, |(value, _)| depth(value));
                 canvas.rectangle((left, upper), corner, PALETTE[0], depth);
-                let text = match (value, self.metric(point)) {
-                    (Some(value), _) => reading.text(value),
-                    (None, Some(metric)) if metric.never > 0 => "never".into(),
-                    _ => "—".into(),
+                let text = match self.metric(point) {
+                    Some(metric) if metric.never > 0 => "never".into(),
+                    Some(metric) => figure(metric),
+                    None => NOTHING.into(),
                 };
-                let ink = if depth > 0.62 { PAPER } else { INK };
-                let font = Font::plain(if width < 90.0 { 13.0 } else { 16.0 }, ink);
+                let font = Font::plain(if width < 90.0 { 13.0 } else { 16.0 }, INK);
                 if canvas.width_of(&text, font) < width - 4.0 && height > 16.0 {
                     let middle = (left + width / 2.0, upper + height / 2.0);
                     canvas.text(&text, middle, font, Align::Centre);
@@ -444,8 +475,45 @@ impl Sheet<'_> {
                 (22.0, (frame.top + frame.bottom) / 2.0),
                 SMALL,
             );
-            None
+            // A panel for each row, from the topmost.
+            let panels = rows.iter().enumerate().rev().map(|(row, setting)| {
+                let lower = frame.bottom - height * row as f64;
+                let frame = Frame {
+                    top: lower - height,
+                    bottom: lower,
+                    ..frame
+                };
+                let points = columns.iter().filter_map(|column| {
+                    let mut points = sweep.points.iter();
+                    points.find(|it| {
+                        it.settings[0].text == setting.text && it.settings[1].text == column.text
+                    })
+                });
+                let middle = |point: &SweepPoint| {
+                    let own = |it: &queuelab_record::Setting| it.text == point.settings[1].text;
+                    let column = columns.iter().position(own).unwrap_or(0);
+                    frame.left + width * (column as f64 + 0.5)
+                };
+                let points: Vec<&SweepPoint> = points.collect();
+                self.hover(frame, &points, middle).cells(width)
+            });
+            panels.collect::<Vec<_>>()
         })
+    }
+}
+
+/// A metric over runs without its interval: `≥ 13.4 s`.
+fn figure(metric: &MetricEnsemble) -> String {
+    let bound = if metric.at_least > 0 { "≥ " } else { "" };
+    let text = |(value, _)| format!("{bound}{}", Reading::from(metric.unit).text(value));
+    middle(metric).map_or(NOTHING.into(), text)
+}
+
+/// A metric over runs with its interval, or without where there is none.
+pub(crate) fn shown(metric: &MetricEnsemble) -> String {
+    match metric.interval {
+        None if metric.never == 0 => figure(metric),
+        _ => metric.shown(),
     }
 }
 
@@ -488,5 +556,10 @@ fn most(values: &[f64]) -> f64 {
     values.iter().copied().reduce(f64::max).unwrap_or(0.0)
 }
 
+/// Opacities of the smallest and the largest value. Text stays legible on both, in the light and in the dark.
+const SHADES: (f64, f64) = (0.05, 0.65);
+/// Opacity of the place where conditions cease to hold.
+const BOUNDARY: f64 = 0.35;
+const NOTHING: &str = "—";
 /// More pictures would not be looked at; sweep.csv has all figures.
 const QUANTITIES_MAX: usize = 8;

@@ -55,6 +55,18 @@ pub(crate) fn dark_rules(scope: &str) -> String {
     rules
 }
 
+/// The SVG document of a plot in the colours that a dark viewer gives it, for what knows no style sheets, as [`png`](crate::png).
+pub fn dark(svg: &str) -> String {
+    let mut dark = svg.replacen(&style(), "", 1);
+    for (light, in_the_dark) in DARK {
+        for attribute in ["fill", "stroke"] {
+            let rule = |color: &str| format!("{attribute}=\"{color}\"");
+            dark = dark.replace(&rule(&hex(light)), &rule(in_the_dark));
+        }
+    }
+    dark
+}
+
 /// The style sheet of a picture that stands alone.
 pub(crate) fn style() -> String {
     format!(
@@ -94,6 +106,14 @@ mod tests {
             .chain(&[PAPER, INK, QUIET, GRID, GREY, FAULT, ALARM])
         {
             assert!(style.contains(&format!("[stroke=\"{}\"]", hex(*color))));
+        }
+    }
+
+    #[test]
+    fn no_colour_is_darkened_twice() {
+        let lights = DARK.map(|(light, _)| hex(light));
+        for (_, dark) in DARK {
+            assert!(!lights.contains(&dark.to_string()), "{dark}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! How the start of steady-state runs is forgotten.
 
-use queuelab_core::Span;
+use queuelab_core::{Span, Time};
 use queuelab_record::Ensemble;
 use queuelab_record::statistics::moving_average;
 
@@ -68,7 +68,13 @@ pub fn ensemble_plots(ensemble: &Ensemble) -> Vec<Plot> {
             &values(0.0, top, Reading::Count),
             "copies in the broker",
         );
-        x_axis(canvas, frame, &x, &instants(end), "simulated time");
+        x_axis(
+            canvas,
+            frame,
+            &x,
+            &instants(Time::ZERO, end),
+            "simulated time",
+        );
         let seconds: Vec<f64> = (1..=mean.len())
             .map(|index| index as f64 * window)
             .collect();

@@ -1,8 +1,8 @@
 //! The structure of pictures, rather than their every byte.
 
 use queuelab_core::{Span, Time};
-use queuelab_plot::{Error, plots, png};
-use queuelab_record::{BodiesRecord, FaultRecord, RunRecord, fixture};
+use queuelab_plot::{Error, dark, plots, png};
+use queuelab_record::{FaultRecord, RunRecord, fixture};
 
 /// A picture without its style sheet, which names all colours.
 fn svg(record: &RunRecord, name: &str) -> String {
@@ -76,35 +76,6 @@ fn the_backlog_shows_queues_phases_faults_bound_and_peak() {
     let mut calm = record;
     calm.faults.clear();
     assert!(!self::svg(&calm, "backlog").contains(FAULT));
-}
-
-#[test]
-fn bodies_in_memory_stand_against_their_budget() {
-    let mut record = fixture::flash_sale();
-    assert!(!plots(&record).iter().any(|plot| plot.name == "bodies"));
-    let half = record.windows() / 2;
-    record.nodes[0].bodies = Some(BodiesRecord {
-        budget: 32 << 20,
-        resident_max: 33_020_702,
-        read: 140_024,
-        resident_series: (0..record.windows())
-            .map(|window| if window < half { 0 } else { 24 << 20 })
-            .collect(),
-    });
-    let shown = svg(&record, "bodies");
-    assert_eq!(curves(&shown), 1);
-    assert!(
-        shown.matches("#0072B2").count() > 40,
-        "the budget is dashed"
-    );
-    let texts = texts(&shown);
-    for text in [
-        "n1: at most 31.5 MiB, 140,024 read back",
-        "budget of n1: 32 MiB",
-        "24 MiB",
-    ] {
-        assert!(texts.contains(&text), "`{text}` is missing from {texts:?}");
-    }
 }
 
 const ALARM: &str = "#7B3294";
@@ -285,6 +256,57 @@ fn many_queues_are_summed_up_and_long_names_cut() {
 }
 
 #[test]
+fn faults_are_shown_from_close_by_and_are_many_without_a_loss() {
+    let mut record = fixture::flash_sale();
+    let fault = |kind: &str, target: String, from: u64| FaultRecord {
+        name: kind.into(),
+        kind: kind.into(),
+        target,
+        from: Time(from * 1_000_000_000),
+        until: Time((from + 5) * 1_000_000_000),
+        effect: String::new(),
+    };
+    // One of five seconds within a quarter of an hour, which has windows of five.
+    record.faults = vec![fault("crash", "n1".into(), 300)];
+    let close = svg(&record, "faults");
+    let close = texts(&close);
+    assert!(
+        close.contains(&"simulated time, 3m20s to 10m05s of 15m"),
+        "{close:?}"
+    );
+    assert!(close.contains(&"crash n1") && close.contains(&"delivered per second, all queues"));
+
+    record.faults = (0..40)
+        .map(|index| {
+            let kind = ["crash", "partition", "slow-disk"][index as usize % 3];
+            fault(kind, format!("n{index}"), 20 * index)
+        })
+        .collect();
+    let many = svg(&record, "faults");
+    let bars = |line: &&str| line.starts_with("<rect") && line.contains(FAULT);
+    assert_eq!(
+        many.lines().filter(bars).count(),
+        80,
+        "a bar and a band each"
+    );
+    let many = texts(&many);
+    for text in [
+        "crash, 14 targets",
+        "partition, 13 targets",
+        "simulated time",
+    ] {
+        assert!(many.contains(&text), "`{text}` is missing from {many:?}");
+    }
+    let mut plots = plots(&record).into_iter();
+    let values = plots
+        .find(|plot| plot.name == "faults")
+        .unwrap()
+        .hover
+        .unwrap();
+    assert!(values.contains("slow-disk n38, 12m40s to 12m45s"));
+}
+
+#[test]
 fn png_has_the_asked_size() {
     let svg = svg(&fixture::flash_sale(), "backlog");
     for (scale, width, height) in [(1.0, 1200u32, 640u32), (2.0, 2400, 1280)] {
@@ -296,6 +318,9 @@ fn png_has_the_asked_size() {
         );
     }
     assert_eq!(png(&svg, 1.0).unwrap(), png(&svg, 1.0).unwrap());
+    let dark = dark(&svg);
+    assert!(!dark.contains("#FFFFFF") && dark.contains("fill=\"#15181C\""));
+    assert_ne!(png(&svg, 1.0).unwrap(), png(&dark, 1.0).unwrap());
 }
 
 #[test]

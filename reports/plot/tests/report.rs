@@ -132,7 +132,7 @@ fn every_plot_is_there_with_what_it_says_and_its_values() {
     let values = page.split("id=\"values\">").nth(1).expect("values");
     let values = values.split("</script>").next().expect("an end");
     let values: serde_json::Value = serde_json::from_str(values).expect("JSON");
-    let backlog = &values["backlog"];
+    let backlog = &values["backlog"][0];
     let places = backlog["p"].as_array().expect("places").len();
     assert!(places > 100);
     for series in backlog["s"].as_array().expect("series") {

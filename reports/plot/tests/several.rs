@@ -142,8 +142,18 @@ fn two_axes_have_a_heat_map_and_more_have_dots() {
         axis("consumer.b.count", &[1.0, 2.0]),
     ]);
     let plots = sweep_plots(&two);
-    // A cell each, the paper, and nothing else.
-    assert_eq!(count(&plots[0].svg, "<rect"), 7);
+    // A cell each, the smallest and the largest in the legend, the paper, and nothing else.
+    assert_eq!(count(&plots[0].svg, "<rect"), 9);
+    let values: serde_json::Value =
+        serde_json::from_str(plots[0].hover.as_ref().expect("values")).expect("JSON");
+    let rows = values.as_array().expect("panels");
+    assert_eq!(rows.len(), 3);
+    assert_eq!(
+        rows[0]["x"][1],
+        "producer.a.rate = 30/s, consumer.b.count = 2/s"
+    );
+    let heights = |row: usize| (rows[row]["f"][2].as_i64(), rows[row]["f"][3].as_i64());
+    assert!(heights(0).1 <= heights(1).0 && heights(1).1 <= heights(2).0);
     assert!(plots[0].svg.contains("producer.a.rate") && plots[0].svg.contains("consumer.b.count"));
     let three = sweep(vec![
         axis("a", &[1.0, 2.0]),
@@ -151,7 +161,8 @@ fn two_axes_have_a_heat_map_and_more_have_dots() {
         axis("c", &[1.0, 2.0]),
     ]);
     let plots = sweep_plots(&three);
-    assert_eq!(count(&plots[0].svg, "<circle"), 8);
+    // A dot for each point, and one in the legend.
+    assert_eq!(count(&plots[0].svg, "<circle"), 9);
     // Points are in the order of the load, whose first digit is the first axis.
     assert!(plots[0].svg.contains("b, c differ too"));
 }

@@ -4,9 +4,11 @@ use queuelab_record::{ACCOUNT, Comparison, Finding, number, percent};
 
 use super::table::{Cell, NOTHING, Table};
 use super::{figures, page, section};
+use crate::Plot;
 use crate::comparison::verdict;
 use crate::comparison_plots;
 use crate::html::escaped;
+use crate::sweep::shown;
 
 /// `report.html` of a comparison: which designs do what is expected, what they do to messages, how far they are from the first one.
 /// Equal comparisons give equal text.
@@ -16,7 +18,7 @@ pub fn comparison_report(comparison: &Comparison) -> String {
         section("expectations", "Expectations", &expectations(comparison)),
         section("account", "What became of messages", &account(comparison)),
         section("metrics", "Metrics", &metrics(comparison)),
-        section("plots", "Plots", &figures(&plots)),
+        section("plots", "Plots", &pictures(&plots)),
         section("scenario", "The scenario", &scenario(comparison)),
     ];
     sections.retain(|section| !section.body.is_empty());
@@ -30,6 +32,18 @@ pub fn comparison_report(comparison: &Comparison) -> String {
         &opening(comparison, &labels),
         &sections,
         &plots,
+    )
+}
+
+/// Pictures of one kind, below what they show.
+fn pictures(plots: &[Plot]) -> String {
+    if plots.is_empty() {
+        return String::new();
+    }
+    format!(
+        "<p class=\"quiet\">How far each design is from the first one, with its interval. At the right, what it measured, and whether that is a \
+         difference after all comparisons are counted.</p>\n{}",
+        figures(plots)
     )
 }
 
@@ -86,7 +100,13 @@ fn answer(comparison: &Comparison) -> String {
         1 => format!("Only {} meets all expectations in all runs.", good[0]),
         _ => format!("{} meet all expectations in all runs.", good.join(", ")),
     };
-    format!("{met} {found} of {made} comparisons with the first design show a difference.")
+    let all = comparison.variants.len();
+    let refused = comparison.variants.iter();
+    let refused = match refused.filter(|it| it.refused.is_some()).count() {
+        0 => String::new(),
+        refused => format!(" {refused} of {all} designs could not be run."),
+    };
+    format!("{met}{refused} {found} of {made} comparisons with the first design show a difference.")
 }
 
 fn labels(comparison: &Comparison) -> impl Iterator<Item = String> {
@@ -181,7 +201,7 @@ fn metrics(comparison: &Comparison) -> String {
                 .ensemble
                 .as_ref()
                 .and_then(|it| it.metric(&metric.quantity));
-            let shown = measured.map_or(NOTHING.into(), |it| it.shown());
+            let shown = measured.map_or(NOTHING.into(), shown);
             let contrast = metric.differences.get(index).copied().flatten();
             let found = contrast.filter(|it| it.finding != Finding::Nothing);
             let word = found.map(|it| verdict(&metric.quantity.metric, it.finding).1);

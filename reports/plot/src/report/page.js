@@ -1,5 +1,7 @@
 "use strict";
-// Shows the values of a picture's series at the pointer, or where the arrow keys have moved to.
+// Shows the values of a picture's series at the pointer, or where the arrow keys have moved to. A picture has panels, and each of them
+// places with values: `f` its frame, `d` whether places are heights, `p` places, `w` their width if they are cells, `x` and `u` what they
+// are called, `s` series.
 (() => {
   const all = JSON.parse(document.getElementById("values").textContent);
   const tip = document.getElementById("tip");
@@ -29,10 +31,6 @@
     number,
     rate: (n) => number(n) + "/s",
     share: (n) => trimmed(n * 100, 1) + " %",
-    size: (n) => {
-      const unit = n < 1024 ? 0 : Math.min(Math.floor(Math.log2(n) / 10), 4);
-      return (unit ? three(n / 2 ** (10 * unit)) : n) + " " + ["B", "KiB", "MiB", "GiB", "TiB"][unit];
-    },
   };
   const dark = matchMedia("(prefers-color-scheme: dark)");
   // The colour that a line has on the page, which the dark changes.
@@ -59,14 +57,15 @@
   };
 
   const show = (figure, data, index) => {
-    figure.dataset.index = index;
     const picture = figure.querySelector(".picture");
     const cursor = figure.querySelector(".cursor");
     const [left, right, top, bottom] = data.f.map((it) => it / 100);
     const place = data.p[index] / 100;
+    const wide = (data.w ?? 0) / 100;
     cursor.style.cssText = data.d
       ? `left:${left}%;width:${right - left}%;top:${place}%;height:1px`
-      : `left:${place}%;width:1px;top:${top}%;height:${bottom - top}%`;
+      : `left:${place - wide / 2}%;width:${wide ? wide + "%" : "1px"};top:${top}%;height:${bottom - top}%`;
+    cursor.classList.toggle("cell", wide > 0);
     cursor.hidden = false;
 
     tip.replaceChildren();
@@ -92,19 +91,29 @@
     const [x, y] = data.d
       ? [box.left + (box.width * (left + right)) / 200, box.top + (box.height * place) / 100]
       : [box.left + (box.width * place) / 100, box.top + (box.height * top) / 100];
-    const beside = x > innerWidth / 2 ? x - tip.offsetWidth - 14 : x + 14;
+    const apart = (box.width * wide) / 200 + 14;
+    const beside = x > innerWidth / 2 ? x - tip.offsetWidth - apart : x + apart;
     tip.style.left = Math.max(4, Math.min(beside, innerWidth - tip.offsetWidth - 4)) + "px";
     tip.style.top = Math.max(4, Math.min(y + 8, innerHeight - tip.offsetHeight - 4)) + "px";
   };
 
   for (const figure of document.querySelectorAll(".plot")) {
-    const data = all[figure.dataset.plot];
-    if (!data || !data.p.length) continue;
+    const panels = all[figure.dataset.plot];
+    if (!panels) continue;
     const picture = figure.querySelector(".picture");
+    let [panel, index] = [0, null];
+    const move = (to, place) => {
+      [panel, index] = [to, Math.max(0, Math.min(place, panels[to].p.length - 1))];
+      show(figure, panels[panel], index);
+    };
     const point = (event) => {
       const box = picture.getBoundingClientRect();
-      const share = data.d ? (event.clientY - box.top) / box.height : (event.clientX - box.left) / box.width;
-      show(figure, data, nearest(data.p, share * 10000));
+      const x = ((event.clientX - box.left) / box.width) * 10000;
+      const y = ((event.clientY - box.top) / box.height) * 10000;
+      // The panel that the pointer is in, or is closest to.
+      const away = panels.map(({ f: [left, right, top, bottom] }) => Math.hypot(Math.max(left - x, 0, x - right), Math.max(top - y, 0, y - bottom)));
+      const closest = away.indexOf(Math.min(...away));
+      move(closest, nearest(panels[closest].p, panels[closest].d ? y : x));
     };
     picture.addEventListener("pointermove", point);
     picture.addEventListener("pointerdown", point);
@@ -113,11 +122,16 @@
     figure.addEventListener("keydown", (event) => {
       const step = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 }[event.key];
       if (event.key === "Escape") hide(figure);
-      if (!step || /Up|Down/.test(event.key) !== data.d) return;
+      const along = /Up|Down/.test(event.key) === panels[panel].d;
+      if (!step || (!along && panels.length < 2)) return;
       event.preventDefault();
-      const last = data.p.length - 1;
-      const index = Number(figure.dataset.index ?? (step > 0 ? -1 : last + 1)) + step * (event.shiftKey ? 10 : 1);
-      show(figure, data, Math.max(0, Math.min(index, last)));
+      if (along) {
+        const from = index ?? (step > 0 ? -1 : panels[panel].p.length);
+        move(panel, from + step * (event.shiftKey ? 10 : 1));
+      } else {
+        const next = Math.max(0, Math.min(panel + step, panels.length - 1));
+        move(next, index === null ? 0 : nearest(panels[next].p, panels[panel].p[index]));
+      }
     });
   }
   addEventListener("scroll", () => (tip.hidden = true), { passive: true });

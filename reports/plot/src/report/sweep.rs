@@ -1,23 +1,47 @@
 //! One page about a sweep.
 
-use queuelab_record::{Sampling, Sweep, percent};
+use queuelab_record::{Sampling, Sweep, SweepPoint, percent};
 
 use super::table::{Cell, NOTHING, Table};
 use super::{figures, page, section};
+use crate::Plot;
 use crate::html::escaped;
+use crate::sweep::shown;
 use crate::sweep_plots;
 
 /// `report.html` of a sweep: what was varied and what it came to, pictures, all points, the scenario. Equal sweeps give equal text.
 pub fn sweep_report(sweep: &Sweep) -> String {
     let plots = sweep_plots(sweep);
     let mut sections = vec![
-        section("plots", "Plots", &figures(&plots)),
+        section("plots", "Plots", &pictures(sweep, &plots)),
         section("points", "All points", &points(sweep)),
         section("scenario", "The scenario", &scenario(sweep)),
     ];
     sections.retain(|section| !section.body.is_empty());
     let title = format!("{}: sweep", sweep.scenario.title);
     page(&title, &opening(sweep), &sections, &plots)
+}
+
+/// Pictures of one kind, below what they show.
+fn pictures(sweep: &Sweep, plots: &[Plot]) -> String {
+    let what = match (sweep.axes.len(), sweep.sampling) {
+        (2, Sampling::Grid) => {
+            "A cell for each point of the sweep, with a metric's mean over its runs: the deeper in colour, the larger. ≥: messages that \
+             were unfinished at the end may have made it larger."
+        }
+        (1, Sampling::Grid | Sampling::Bisection) => {
+            "What each metric comes to along the axis, in the mean over the runs of a point; bands and bars are intervals for that mean. Where \
+             theory knows the scenario, its curve is dashed."
+        }
+        _ => {
+            "A dot for each point of the sweep, with a metric's mean over its runs and the interval for that mean, over the axis that it goes \
+             with most."
+        }
+    };
+    if plots.is_empty() {
+        return String::new();
+    }
+    format!("<p class=\"quiet\">{what}</p>\n{}", figures(plots))
 }
 
 fn opening(sweep: &Sweep) -> String {
@@ -99,11 +123,23 @@ fn answer(sweep: &Sweep) -> String {
 
 /// A row per point: settings, expectations met, metrics.
 fn points(sweep: &Sweep) -> String {
+    let differs = |point: &SweepPoint, index: usize| {
+        let difference = point.differences.get(index).copied().flatten();
+        difference.is_some_and(|it| it.adjusted < 1.0 - sweep.precision.confidence)
+    };
+    let metrics = |point: &SweepPoint| 0..point.metrics.len();
     let mut html = format!(
-        "<p class=\"quiet\">Means over runs with {} intervals. ρ is the largest offered load of a queue over its capacity. * marks values that \
-         differ from those of the first point, adjusted for all comparisons (Holm).</p>\n",
+        "<p class=\"quiet\">Means over runs with {} intervals, or without ± where runs give too little for one. ρ is the largest offered \
+         load of a queue over its capacity.",
         percent(sweep.precision.confidence)
     );
+    let mut points = sweep.points.iter();
+    if points.any(|point| metrics(point).any(|index| differs(point, index))) {
+        html.push_str(
+            " * marks values that differ from those of the first point, adjusted for all comparisons (Holm).",
+        );
+    }
+    html.push_str("</p>\n");
     let mut head: Vec<String> = sweep
         .axes
         .iter()
@@ -132,11 +168,8 @@ fn points(sweep: &Sweep) -> String {
             format!("{} of {}", point.met(), point.seeds.len()),
         ));
         for (index, metric) in point.metrics.iter().enumerate() {
-            let difference = point.differences.get(index).copied().flatten();
-            let differs =
-                difference.is_some_and(|it| it.adjusted < 1.0 - sweep.precision.confidence);
-            let mark = if differs { " *" } else { "" };
-            cells.push(format!("{}{mark}", metric.shown()).into());
+            let mark = if differs(point, index) { " *" } else { "" };
+            cells.push(format!("{}{mark}", shown(metric)).into());
         }
         table.row(cells);
     }

@@ -86,7 +86,7 @@ impl Table {
             } else {
                 ""
             };
-            let name = escaped(head.trim_start_matches('<'));
+            let name = breakable(&escaped(head.trim_start_matches('<')));
             let _ = write!(html, "<th{class} scope=\"col\">{name}</th>");
         }
         html.push_str("</tr></thead>\n<tbody>\n");
@@ -120,4 +120,17 @@ pub(super) fn terms(items: &[(&str, String)]) -> String {
     }
     html.push_str("</dl>\n");
     html
+}
+
+/// Names of metrics may break where their parts meet: `latency.end_to_end.p99.9` behind `latency.`, not behind `p99.`.
+fn breakable(name: &str) -> String {
+    let mut broken = String::new();
+    let mut rest = name.chars().peekable();
+    while let Some(c) = rest.next() {
+        broken.push(c);
+        if ['.', '_'].contains(&c) && rest.peek().is_some_and(|next| next.is_alphabetic()) {
+            broken.push_str("<wbr>");
+        }
+    }
+    broken
 }

@@ -1,7 +1,7 @@
 //! Scales and their ticks.
 
 use queuelab_core::{Span, Time};
-use queuelab_record::grouped;
+use queuelab_record::{bytes, grouped};
 
 use crate::reading::Reading;
 
@@ -58,6 +58,21 @@ pub(crate) fn counts_in(top: u64, most: u64) -> Vec<Tick> {
         .collect()
 }
 
+/// Round sizes from zero to a little above `top` bytes; the last one is the axis' end.
+pub(crate) fn sizes(top: u64) -> Vec<Tick> {
+    let top = top.clamp(1, 1 << 60);
+    let steps = (0..60).map(|power| 1_u64 << power);
+    let step = steps.into_iter().find(|step| top.div_ceil(*step) <= 6);
+    let step = step.unwrap_or(1 << 60);
+    let last = top.div_ceil(step);
+    (0..=last)
+        .map(|index| Tick {
+            value: (index * step) as f64,
+            label: bytes(index * step),
+        })
+        .collect()
+}
+
 /// Round values around `low` to `high`, which are different; at most some seven.
 pub(crate) fn values(low: f64, high: f64, reading: Reading) -> Vec<Tick> {
     let least = ((high - low) / 6.0).max(1e-12);
@@ -93,7 +108,7 @@ pub(crate) fn values(low: f64, high: f64, reading: Reading) -> Vec<Tick> {
 /// A value between steps so small that it would lose its last figures if it read as others do.
 fn fine(value: f64, step: f64, reading: Reading) -> Option<String> {
     let (factor, kept, unit) = match reading {
-        Reading::Time => return None,
+        Reading::Time | Reading::Size => return None,
         Reading::Share => (100.0, 0.1, " %"),
         Reading::Rate => (1.0, 0.01, "/s"),
         Reading::Count => (1.0, 0.01, ""),
@@ -198,6 +213,16 @@ mod tests {
         );
         assert_eq!(labels(counts(6)), "0 | 1 | 2 | 3 | 4 | 5 | 6");
         assert!(counts(u64::MAX).len() < 9);
+    }
+
+    #[test]
+    fn sizes_are_round_and_reach_the_top() {
+        assert_eq!(labels(sizes(0)), "0 B | 1 B");
+        assert_eq!(
+            labels(sizes(33 << 20)),
+            "0 B | 8 MiB | 16 MiB | 24 MiB | 32 MiB | 40 MiB"
+        );
+        assert!(sizes(u64::MAX).len() > 1);
     }
 
     #[test]

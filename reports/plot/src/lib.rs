@@ -7,6 +7,7 @@ mod axis;
 mod backlog;
 mod balance;
 mod bins;
+mod bodies;
 mod canvas;
 mod comparison;
 mod curve;
@@ -62,6 +63,7 @@ pub struct Plot {
 /// - `parts`: where the time of a mean journey goes;
 /// - `utilisation`: how busy consumers, processors and disks were;
 /// - `balance`: how evenly members, partitions or queues share the work;
+/// - `bodies`, where a node has a budget for them: bytes of bodies in memory over time;
 /// - `faults`: when faults and alarms were on, and when nothing was delivered;
 /// - `priorities`, where queues have any: delivery latency by percentile, a curve per priority;
 /// - `groups`, where there are any: how far each is behind its streams over time, and when its members changed.
@@ -69,7 +71,7 @@ pub fn plots(record: &RunRecord) -> Vec<Plot> {
     type Draw = fn(&RunRecord) -> Plot;
     let prioritised = record.queues.iter().any(|queue| queue.priorities.len() > 1);
     let faulty = !record.faults.is_empty() || !record.alarms.is_empty();
-    let all: [(bool, Draw); 11] = [
+    let all: [(bool, Draw); 12] = [
         (true, backlog::draw),
         (true, latency::draw),
         (true, distribution::draw),
@@ -81,6 +83,7 @@ pub fn plots(record: &RunRecord) -> Vec<Plot> {
         (parts::says_something(record), parts::draw),
         (utilisation::says_something(record), utilisation::draw),
         (balance::says_something(record), balance::draw),
+        (bodies::says_something(record), bodies::draw),
         (faulty, faults::draw),
         (prioritised, distribution::draw_priorities),
         (!record.groups.is_empty(), groups::draw),

@@ -1,7 +1,7 @@
 //! How values read.
 
 use queuelab_core::Span;
-use queuelab_record::{Unit, number, percent, rate};
+use queuelab_record::{Unit, bytes, number, percent, rate};
 
 /// How a value reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub(crate) enum Reading {
     Rate,
     /// From 0 to 1.
     Share,
+    /// Bytes.
+    Size,
 }
 
 impl Reading {
@@ -24,6 +26,7 @@ impl Reading {
             Reading::Count => "count",
             Reading::Rate => "rate",
             Reading::Share => "share",
+            Reading::Size => "size",
         }
     }
 
@@ -36,6 +39,7 @@ impl Reading {
             Reading::Count => number(size),
             Reading::Rate => rate(size),
             Reading::Share => percent(size),
+            Reading::Size => bytes(size as u64),
         };
         format!("{sign}{text}")
     }

@@ -173,6 +173,9 @@ fn caption(name: &str) -> &'static str {
         "balance" => {
             "How evenly work is shared. Bars within the band differ by no more than if each message had gone to one of them at random."
         }
+        "bodies" => {
+            "Bytes of message bodies in memory. What does not fit waits in the log, and is read back when its turn comes; dashed is the budget."
+        }
         "faults" => {
             "When something was wrong, for how long nothing was delivered around it (to the width of a window of the series), and how fast it \
              went on. Where faults are short beside the run, only the time around them is shown."

@@ -2,7 +2,7 @@
 
 use queuelab_core::{Span, Time};
 use queuelab_plot::{Error, dark, plots, png};
-use queuelab_record::{FaultRecord, RunRecord, fixture};
+use queuelab_record::{BodiesRecord, FaultRecord, RunRecord, fixture};
 
 /// A picture without its style sheet, which names all colours.
 fn svg(record: &RunRecord, name: &str) -> String {
@@ -76,6 +76,35 @@ fn the_backlog_shows_queues_phases_faults_bound_and_peak() {
     let mut calm = record;
     calm.faults.clear();
     assert!(!self::svg(&calm, "backlog").contains(FAULT));
+}
+
+#[test]
+fn bodies_in_memory_stand_against_their_budget() {
+    let mut record = fixture::flash_sale();
+    assert!(!plots(&record).iter().any(|plot| plot.name == "bodies"));
+    let half = record.windows() / 2;
+    record.nodes[0].bodies = Some(BodiesRecord {
+        budget: 32 << 20,
+        resident_max: 33_020_702,
+        read: 140_024,
+        resident_series: (0..record.windows())
+            .map(|window| if window < half { 0 } else { 24 << 20 })
+            .collect(),
+    });
+    let shown = svg(&record, "bodies");
+    assert_eq!(curves(&shown), 1);
+    assert!(
+        shown.matches("#0072B2").count() > 40,
+        "the budget is dashed"
+    );
+    let texts = texts(&shown);
+    for text in [
+        "n1: at most 31.5 MiB, 140,024 read back",
+        "budget of n1: 32 MiB",
+        "24 MiB",
+    ] {
+        assert!(texts.contains(&text), "`{text}` is missing from {texts:?}");
+    }
 }
 
 const ALARM: &str = "#7B3294";

@@ -31,6 +31,10 @@
     number,
     rate: (n) => number(n) + "/s",
     share: (n) => trimmed(n * 100, 1) + " %",
+    size: (n) => {
+      const unit = n < 1024 ? 0 : Math.min(Math.floor(Math.log2(n) / 10), 4);
+      return (unit ? three(n / 2 ** (10 * unit)) : n) + " " + ["B", "KiB", "MiB", "GiB", "TiB"][unit];
+    },
   };
   const dark = matchMedia("(prefers-color-scheme: dark)");
   // The colour that a line has on the page, which the dark changes.

@@ -97,7 +97,7 @@ Examples:
   queuelab sweep flash-sale --vary consumer.fulfilment.count=40,60,80 --vary load=0.5..1.5/0.5
   queuelab sweep hello --vary 'consumer.receiver.service=1ms..16ms by x2' --metric utilisation
   queuelab sweep flash-sale --lhs 30 --vary load=0.5..1.5 --vary consumer.fulfilment.count=20..100
-  queuelab sweep hello --find load --while 'latency.confirm.p99 < 100ms'
+  queuelab sweep hello --find load --while 'latency.end_to_end.p99 < 200ms'
   queuelab sweep flash-sale --find consumer.fulfilment.count --between 20..200 --while 'drain_time < 2m'
   queuelab sweep retry-storm --find load --between 0.5..1 --while 'latency.confirm.p99 < 500ms in after'
 

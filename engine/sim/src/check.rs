@@ -139,6 +139,8 @@ struct Message {
     confirmed: bool,
     /// The broker has answered for it, or it can no longer arrive there.
     routed: bool,
+    /// It was gone before the broker could take it.
+    vanished: bool,
     /// Copies that routing promised, and how many were made.
     promised: u32,
     made: u32,
@@ -296,6 +298,7 @@ impl Check {
             return self.update(tag, |message| {
                 message.attempts += 1;
                 message.routed = false;
+                message.vanished = false;
                 message.promised = 0;
                 message.made = 0;
                 message.lost_in = None;
@@ -346,7 +349,10 @@ impl Check {
 
     /// A message can no longer reach the broker.
     pub fn vanished(&mut self, tag: Tag) {
-        self.update(tag, |message| message.routed = true);
+        self.update(tag, |message| {
+            message.routed = true;
+            message.vanished = true;
+        });
     }
 
     /// A copy begins; `moved` if it replaces another one.
@@ -419,7 +425,7 @@ impl Check {
                 violated = Some((queue, "a queue had lost it"));
             } else if let Some(queue) = message.refused_by {
                 violated = Some((queue, "a queue had refused it"));
-            } else if !message.routed || message.made < message.promised {
+            } else if !message.routed || message.vanished || message.made < message.promised {
                 violated = Some((0, "no queue held it"));
             }
         }

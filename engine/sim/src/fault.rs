@@ -44,7 +44,8 @@ impl World {
             kind: kind.into(),
             target: target.clone(),
             from: now,
-            until: self.end,
+            // As far as is known yet.
+            until: (now + span).min(self.end),
             effect: String::new(),
         });
         self.say(format!("fault {}: {kind} of {target}", spec.name));

@@ -134,6 +134,8 @@ pub struct Pipe<T> {
     pub lane: LaneId,
     /// What faults do to it.
     trouble: Option<Box<LinkTrouble>>,
+    /// When the last packet arrives that a fault has delayed.
+    delayed_until: Time,
 }
 
 /// What faults do to one direction of a connection.
@@ -141,8 +143,8 @@ pub struct Pipe<T> {
 pub struct LinkTrouble {
     /// Latency that comes on top.
     pub latency: Vec<(Sampler, Stream)>,
-    /// How likely a packet is lost, by which fault.
-    pub loss: Vec<(f64, Stream)>,
+    /// How likely a packet is lost, by which fault, and until when.
+    pub loss: Vec<(f64, Stream, Time)>,
     /// Bytes per second.
     pub bandwidth: Option<f64>,
     /// Nothing gets through.
@@ -174,14 +176,15 @@ impl LinkTrouble {
         for (extra, stream) in &self.latency {
             arrives += extra.sample(&mut stream.at(self.sent));
         }
-        for (p, stream) in &self.loss {
+        for (p, stream, until) in &self.loss {
             let mut draw = stream.at(self.sent);
-            let mut wait = RETRANSMISSION;
+            let (mut leaves, mut wait) = (at, RETRANSMISSION);
             // TCP gives up after some fifteen of them.
             for _ in 0..15 {
-                if draw.next_f64() >= *p {
+                if leaves >= *until || draw.next_f64() >= *p {
                     break;
                 }
+                leaves += wait;
                 arrives += wait;
                 wait = wait * 2;
             }
@@ -234,6 +237,7 @@ impl<T: Packet> Pipe<T> {
             stream,
             lane,
             trouble: None,
+            delayed_until: Time::ZERO,
         }
     }
 
@@ -259,6 +263,9 @@ impl<T: Packet> Pipe<T> {
         };
         if let Some(trouble) = &mut self.trouble {
             arrives = trouble.delayed(at, arrives, packet.size());
+            if arrives != HELD {
+                self.delayed_until = self.delayed_until.max(arrives);
+            }
         }
         self.packets.push_back(packet);
         arrives
@@ -282,6 +289,12 @@ impl<T: Packet> Pipe<T> {
         self.packets.pop_front()
     }
 
+    /// How much longer a packet may be under way that a fault has delayed: after many losses it is sent again late, whether or not the fault
+    /// still is.
+    pub fn is_delayed(&self, now: Time) -> Span {
+        self.delayed_until - now
+    }
+
     /// Whether nothing is under way.
     pub fn is_empty(&self) -> bool {
         self.packets.is_empty()
@@ -289,7 +302,7 @@ impl<T: Packet> Pipe<T> {
 
     /// Everything under way is lost, and takes up no bandwidth any more.
     pub fn cut(&mut self) -> impl Iterator<Item = T> {
-        self.free_at = Time::ZERO;
+        (self.free_at, self.delayed_until) = (Time::ZERO, Time::ZERO);
         if let Some(trouble) = &mut self.trouble {
             trouble.held = 0;
         }

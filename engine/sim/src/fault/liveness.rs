@@ -15,9 +15,12 @@ impl World {
             return;
         }
         let since = self.calendar.now();
+        let links = self.connections.iter();
+        let delays = links.map(|link| link.up.is_delayed(since).max(link.down.is_delayed(since)));
+        let delayed = delays.max().unwrap_or_default();
         for queue in 0..self.layout.len() {
             if let Some(span) = self.drains_within(queue) {
-                let until = since + span;
+                let until = since + delayed + span;
                 self.drains.push(Bound {
                     queue,
                     until,

@@ -164,7 +164,7 @@ impl World {
         for connection in connections {
             let mut ways = [LinkTrouble::default(), LinkTrouble::default()];
             let mut hangs = false;
-            for fault in self.active.keys().copied() {
+            for (&fault, &at) in &self.active {
                 let struck = self.strikes.struck.get(&fault);
                 if !struck.is_some_and(|struck| struck.contains(connection)) {
                     continue;
@@ -178,7 +178,10 @@ impl World {
                         FaultKind::Latency { extra, .. } => {
                             trouble.latency.push((Sampler::new(extra), stream));
                         }
-                        FaultKind::Loss { p, .. } => trouble.loss.push((*p, stream)),
+                        FaultKind::Loss { p, .. } => {
+                            let until = self.faults.get(at).map_or(Time::MAX, |it| it.until);
+                            trouble.loss.push((*p, stream, until));
+                        }
                         FaultKind::Bandwidth { bandwidth, .. } => {
                             let least = trouble.bandwidth.map_or(*bandwidth, |b| b.min(*bandwidth));
                             trouble.bandwidth = Some(least);

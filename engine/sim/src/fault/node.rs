@@ -69,6 +69,10 @@ impl World {
         if self.node.broker.is_none() {
             return "it was down already".into();
         }
+        // What comes is read no more: from here on it can only end.
+        if self.node.stopping.is_some_and(|stopping| stopping.closing) {
+            return "it was coming to an end already".into();
+        }
         self.node.stopping = Some(Stopping {
             fault,
             closing: false,

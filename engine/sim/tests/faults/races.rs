@@ -1,8 +1,12 @@
 //! What swarms found: faults that come between two halves of something. Nothing of it is a violation.
 
-use queuelab_scenario::Scenario;
+use std::sync::Arc;
 
-use crate::{record_at, simulation, sound};
+use queuelab_record::Verdict;
+use queuelab_scenario::Scenario;
+use queuelab_sim::{Options, Simulation};
+
+use crate::{record_at, simulation, sound, verdict};
 
 fn parse(text: &str) -> Scenario {
     Scenario::parse("race.toml", text, &[]).unwrap_or_else(|error| panic!("{error}"))
@@ -210,4 +214,68 @@ service = "1ms"
     let delivered = &record.queues[0].series.delivered[at(4.2)..at(5.9)];
     assert!(delivered.iter().all(|count| *count == 0), "{delivered:?}");
     assert!(record.queues[0].delivered > 250);
+}
+
+#[test]
+fn a_stop_amid_a_stop_does_not_read_on() {
+    let scenario = parse(
+        r#"duration = "10s"
+fault = [
+    { kind = "stop", at = "5s", for = "10ms", grace = "1s" },
+    { kind = "stop", at = "5015ms", for = "300ms", grace = "1s" },
+]
+
+[cluster]
+disk = { fsync = "40ms" }
+
+[[queue]]
+name = "orders"
+
+[[producer]]
+name = "shop"
+to = "orders"
+rate = "2000/s"
+confirm = { window = 500, timeout = "1s" }
+reconnect = "5ms"
+
+[[consumer]]
+name = "packers"
+from = "orders"
+service = "0s"
+reconnect = "5ms"
+"#,
+    );
+    sound(&record_at(&scenario, 10.0), &[]);
+}
+
+/// A packet that was lost again and again waits longer and longer to be sent again, and still does when nothing is lost any more.
+#[test]
+fn what_losses_have_delayed_may_come_late() {
+    let scenario = parse(
+        r#"duration = "2m"
+fault = [{ kind = "loss", p = 0.6, at = "20s", for = "15s", target = "packers" }]
+
+[[queue]]
+name = "orders"
+
+[[producer]]
+name = "shop"
+to = "orders"
+rate = "5/s"
+
+[[consumer]]
+name = "packers"
+from = "orders"
+service = "1ms"
+"#,
+    );
+    for seed in 1..=20 {
+        let options = Options { seed, check: true };
+        let mut run = Simulation::new(Arc::new(scenario.clone()), options);
+        run.run_until(run.end());
+        let record = run.record();
+        sound(&record, &[]);
+        // Twice the fault's length at most: each wait is as long as all before it.
+        assert_eq!(verdict(&record, "liveness"), Verdict::Pass);
+    }
 }

@@ -18,7 +18,7 @@ use queuelab_scenario::{Ack, Fault, FaultKind, Milestone, Unsynced};
 use queuelab_workload::{Consumer, ConsumerAction, Stream};
 
 use crate::check::Tag;
-use crate::journey::State;
+use crate::journey::{Held, State};
 use crate::network::Up;
 use crate::world::{Event, World};
 
@@ -253,7 +253,7 @@ impl World {
                     self.check.ended(tag);
                 } else if journey.state == State::Proposed
                     && journey.moved
-                    && log.holds.values().any(|held| *held == journey.tag)
+                    && log.holds.values().any(|held| held.tag == journey.tag)
                 {
                     // A dead letter that the log does not have has not left its source, which it does have.
                     metrics.begun -= 1;
@@ -299,7 +299,7 @@ impl World {
     /// Copies whose removal took effect, but not on the disk, are back. Returns how many.
     fn resurrect(&mut self, queue: usize, log: &LogContents, certain: Option<Durability>) -> u64 {
         let now = self.calendar.now();
-        let back: Vec<(u64, u64)> = log
+        let back: Vec<(u64, Held)> = log
             .holds
             .iter()
             .filter(|(copy, _)| copy.queue.index() == queue)
@@ -308,9 +308,9 @@ impl World {
                     .get(**copy)
                     .is_none_or(|journey| journey.state == State::Removed)
             })
-            .map(|(copy, tag)| (copy.serial, *tag))
+            .map(|(copy, held)| (copy.serial, *held))
             .collect();
-        for (_, tag) in &back {
+        for (_, Held { tag, .. }) in &back {
             self.check.begun(Tag(*tag), true);
             self.copy_begins(*tag, now, true);
             self.metrics.littles.enter(now);
@@ -547,8 +547,8 @@ pub const OWN_STEP: u32 = 1 << 31;
 /// The copies that a log speaks of.
 #[derive(Default)]
 struct LogContents {
-    /// Enqueued and not removed, with their messages' tags.
-    holds: BTreeMap<MessageCopy, u64>,
+    /// Enqueued and not removed.
+    holds: BTreeMap<MessageCopy, Held>,
     /// Unsuccessful deliveries.
     in_vain: BTreeMap<MessageCopy, u32>,
     removed: BTreeSet<MessageCopy>,
@@ -564,10 +564,11 @@ impl LogContents {
             for command in entry.commands() {
                 match command {
                     Command::Enqueue { copy, message, .. } => {
-                        log.holds.insert(*copy, message.tag);
+                        let (tag, priority) = (message.tag, message.priority());
+                        log.holds.insert(*copy, Held { tag, priority });
                     }
                     Command::Remove { copy } => {
-                        let tag = log.holds.remove(copy);
+                        let tag = log.holds.remove(copy).map(|held| held.tag);
                         log.removed.insert(*copy);
                         if tag.is_some_and(|tag| begun.contains(&tag)) {
                             log.moved.insert(*copy);

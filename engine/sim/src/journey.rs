@@ -151,10 +151,10 @@ impl Journeys {
         self.queues[copy.queue.index()].discard(copy.serial, |journey| journey.tag)
     }
 
-    /// Takes copies that are in the queue again although they had left it: (serial, tag), ascending.
+    /// Takes copies that are in the queue again although they had left it: ascending serials.
     ///
     /// One that a consumer still works on goes on with its stamps. The others were served, so nothing of them is measured again.
-    pub fn resurrect(&mut self, queue: usize, now: Time, back: &[(u64, u64)]) {
+    pub fn resurrect(&mut self, queue: usize, now: Time, back: &[(u64, Held)]) {
         if back.is_empty() {
             return;
         }
@@ -162,10 +162,10 @@ impl Journeys {
             .iter()
             .map(|(serial, journey)| (serial, journey.clone()))
             .collect();
-        for (serial, tag) in back {
+        for (serial, held) in back {
             let journey = all
                 .entry(*serial)
-                .or_insert_with(|| Journey::served_before(now, *tag));
+                .or_insert_with(|| Journey::served_before(now, *held));
             journey.state = State::Ready;
             journey.holder = NOBODY;
             journey.ready = now;
@@ -182,6 +182,15 @@ impl Journeys {
     pub fn of_queue(&self, queue: usize) -> impl Iterator<Item = (u64, &Journey)> {
         self.queues[queue].iter()
     }
+}
+
+/// What the log tells of a message that it holds.
+#[derive(Clone, Copy, Debug)]
+pub struct Held {
+    /// The message's.
+    pub tag: u64,
+    /// As it was published.
+    pub priority: u8,
 }
 
 impl Journey {
@@ -224,7 +233,7 @@ impl Journey {
     }
 
     /// Of a copy that is back after its service.
-    fn served_before(now: Time, tag: u64) -> Journey {
+    fn served_before(now: Time, held: Held) -> Journey {
         let stamps = Stamps {
             intended: now,
             sent: now,
@@ -234,7 +243,8 @@ impl Journey {
             received_once: true,
             served: true,
             attempts: 1,
-            ..Journey::new(now, tag, 0, stamps)
+            priority: held.priority,
+            ..Journey::new(now, held.tag, 0, stamps)
         }
     }
 

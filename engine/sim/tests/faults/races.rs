@@ -279,3 +279,45 @@ service = "1ms"
         assert_eq!(verdict(&record, "liveness"), Verdict::Pass);
     }
 }
+
+#[test]
+fn what_the_log_brings_back_has_its_priority() {
+    let scenario = parse(
+        r#"duration = "20s"
+fault = [
+    { kind = "fsync-error", p = 0.1, every = { mean = "1s" }, for = "600ms" },
+    { kind = "power-loss", every = { mean = "500ms" }, for = "10ms" },
+]
+
+[cluster]
+disk = { fsync = "5ms" }
+
+[[queue]]
+name = "calls"
+max_priority = 9
+
+[[producer]]
+name = "shop"
+to = "calls"
+rate = "130/s"
+priority = [{ priority = 0, weight = 5 }, { priority = 9, weight = 1 }]
+reconnect = "10ms"
+
+[[consumer]]
+name = "operators"
+from = "calls"
+count = 5
+prefetch = 1
+service = { dist = "exponential", mean = "50ms" }
+reconnect = "10ms"
+"#,
+    );
+    for seed in 1..=20 {
+        let options = Options { seed, check: true };
+        let mut run = Simulation::new(Arc::new(scenario.clone()), options);
+        run.run_until(run.end());
+        let record = run.record();
+        sound(&record, &[]);
+        assert_eq!(verdict(&record, "priority-order"), Verdict::Pass);
+    }
+}

@@ -7,11 +7,12 @@ mod deliveries;
 mod durable;
 mod liveness;
 mod losses;
+mod returns;
 mod routing;
 mod rules;
 mod stall;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use queuelab_core::{GroupKind, Ledger, MessageCopy, Properties, QueueId, Span, Time};
 use queuelab_record::{InvariantRecord, Verdict};
@@ -22,6 +23,7 @@ use crate::topology::Layout;
 use durable::{Awaited, Durable};
 pub use liveness::Bound;
 use losses::Lost;
+use returns::Back;
 use rules::Rules;
 use stall::Stall;
 
@@ -120,7 +122,7 @@ pub struct Check {
     broken: usize,
     durable: Durable,
     /// By queue: copies that came back and are ready.
-    back: Vec<BTreeSet<u64>>,
+    back: Vec<Back>,
     /// The group of each producer all of whose messages go to queues by their keys.
     group_of: Vec<Option<u32>>,
     /// The partition of each key: by queue of the scenario, producer group and key.
@@ -265,7 +267,7 @@ impl Check {
             tallies: std::array::from_fn(|_| tally.clone()),
             broken: 0,
             durable: Durable::new(producers),
-            back: vec![BTreeSet::new(); queues],
+            back: vec![Back::default(); queues],
             group_of: Vec::new(),
             homes: BTreeMap::new(),
             stalls: vec![Stall::default(); queues],

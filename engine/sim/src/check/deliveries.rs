@@ -22,47 +22,6 @@ impl Check {
         });
     }
 
-    /// A copy that came back is ready: it goes before those that came after it.
-    pub fn came_back(&mut self, copy: MessageCopy) {
-        if self.enabled && self.rules[copy.queue.index()].returns_first {
-            self.back[copy.queue.index()].insert(copy.serial);
-        }
-    }
-
-    /// A copy that had come back is no longer ready.
-    #[inline]
-    pub fn no_longer_back(&mut self, copy: MessageCopy) {
-        if let Some(back) = self.back.get_mut(copy.queue.index())
-            && !back.is_empty()
-        {
-            back.remove(&copy.serial);
-        }
-    }
-
-    /// A copy leaves the ready state for a consumer: none that came back may have been there before it.
-    #[inline]
-    pub fn in_turn(&mut self, now: Time, tag: Tag, copy: MessageCopy) {
-        let queue = copy.queue.index();
-        let Some(back) = self.back.get_mut(queue).filter(|back| !back.is_empty()) else {
-            return;
-        };
-        let first = back.first().copied().unwrap_or(copy.serial);
-        back.remove(&copy.serial);
-        let place = Place::of(now, queue, tag);
-        self.compare(Invariant::RequeueOrder, place, copy.serial <= first, || {
-            format!(
-                "at {now}: {tag} was delivered before one that had come back and stood before it"
-            )
-        });
-    }
-
-    /// Whatever was known of copies that came back is void: the broker is gone.
-    pub fn forget_returns(&mut self) {
-        for back in &mut self.back {
-            back.clear();
-        }
-    }
-
     /// A copy leaves its queue as acknowledged: a consumer that had it has said so.
     #[inline]
     pub fn acked(&mut self, now: Time, copy: MessageCopy, journey: &Journey, automatic: bool) {

@@ -24,6 +24,8 @@ pub struct Rules {
     pub durability: Durability,
     /// What comes back goes before what came after it.
     pub returns_first: bool,
+    /// Messages may leave the ready ones before anybody hears of it.
+    pub vanishes: bool,
     /// The queue of the scenario, and which of its partitions this is, if it has several.
     pub partition: Option<(u32, u32)>,
     /// For how long it knows messages again.
@@ -68,7 +70,8 @@ impl Rules {
                 && policy.retry_delay.is_none()
                 && policy.stream.is_none()
                 && !(policy.groups || selects || policy.dead_letter_at_least_once)
-                && !(spec.brokerless || delays || vanishes),
+                && !(spec.brokerless || delays),
+            vanishes,
             partition: (partitions.len() > 1)
                 .then_some((of as u32, (queue - partitions.start) as u32)),
             // A small memory forgets before its time.

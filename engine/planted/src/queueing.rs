@@ -29,6 +29,23 @@ pub fn bugs() -> Vec<Planted> {
             bug: Bug {
                 config: |_, config| {
                     for queue in &mut config.queues {
+                        queue.policy.requeue = Requeue::Tail;
+                    }
+                },
+                ..Bug::named("requeue at the tail, where messages expire")
+            },
+            seen_by: "requeue-order",
+            workload: workload!(
+                "ttl = \"3s\"",
+                "",
+                "service = \"10ms\"\nprefetch = 1\nnack = { probability = 0.3, requeue = true }",
+                ""
+            ),
+        },
+        Planted {
+            bug: Bug {
+                config: |_, config| {
+                    for queue in &mut config.queues {
                         if let Some(limit) = &mut queue.policy.delivery_limit {
                             *limit += 1;
                         }

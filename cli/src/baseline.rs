@@ -76,7 +76,7 @@ struct Save {
     /// The first seed, instead of the scenario's: that of the run whose events are kept.
     #[arg(long, value_name = "N", value_parser = crate::args::seed, allow_negative_numbers = true)]
     seed: Option<u64>,
-    /// How many runs to keep the figures of, with seeds from the first one on.
+    /// How many runs to keep the figures of, with seeds from the first one on. With fewer than five, a check can see hardly any change.
     #[arg(long, value_name = "N", default_value_t = 10)]
     #[arg(value_parser = clap::value_parser!(u32).range(2..=10_000))]
     replications: u32,
@@ -211,7 +211,7 @@ fn save(args: &Save) -> anyhow::Result<Status> {
     }
     if args.common.printed.format == Format::Json {
         let paths: Vec<&Path> = targets.iter().map(|it| it.path.as_path()).collect();
-        terminal::print(&text::saved_json(&paths))?;
+        terminal::data(&text::saved_json(&paths))?;
     }
     Ok(Status::Met)
 }
@@ -268,7 +268,7 @@ fn check(
     }
     if common.printed.format == Format::Json {
         let results = checked.iter().map(|(_, json, _)| json.clone()).collect();
-        terminal::print(&text::json(results))?;
+        terminal::data(&text::json(results))?;
     }
     let verdict = Verdict::worst(checked.iter().map(|(verdict, ..)| *verdict));
     let suites: Vec<Suite> = checked.into_iter().map(|(.., suite)| suite).collect();

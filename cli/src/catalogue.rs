@@ -8,6 +8,7 @@ use queuelab_scenario::{DesignInfo, LibraryEntry, THEMES, designs, library};
 use serde_json::json;
 
 use crate::args::{Format, List, New, Show};
+use crate::ci::JSON_SCHEMA_VERSION;
 use crate::layout::{first_sentence, wrap};
 use crate::outcome::Status;
 use crate::terminal;
@@ -17,26 +18,32 @@ use crate::terminal;
 /// # Errors
 /// Of standard output.
 pub(crate) fn list(args: &List) -> anyhow::Result<Status> {
-    let text = match args.printed.format {
-        Format::Text if args.designs => designs_listing(designs(), terminal::width()),
-        Format::Json if args.designs => format!("{:#}\n", designs_json(designs())),
+    match args.printed.format {
+        Format::Text if args.designs => {
+            terminal::print(&designs_listing(designs(), terminal::width()))?;
+        }
+        Format::Json if args.designs => {
+            terminal::data(&format!("{:#}\n", designs_json(designs())))?;
+        }
         Format::Text => {
             let of_theme = |theme: &str| {
                 let entries = library().filter(|entry| entry.theme == theme);
                 entries.map(shown).collect::<Vec<_>>()
             };
             let themes = THEMES.iter().map(|theme| (*theme, of_theme(theme)));
-            listing(&themes.collect::<Vec<_>>(), terminal::width())
+            let listing = listing(&themes.collect::<Vec<_>>(), terminal::width());
+            terminal::print(&listing)?;
         }
         Format::Json => {
             let object = |entry: &LibraryEntry| {
                 let [name, title, about] = shown(entry);
                 json!({ "name": name, "theme": entry.theme, "title": title, "about": about })
             };
-            format!("{:#}\n", json!(library().map(object).collect::<Vec<_>>()))
+            let scenarios = library().map(object).collect::<Vec<_>>();
+            let json = json!({ "schema_version": JSON_SCHEMA_VERSION, "scenarios": scenarios });
+            terminal::data(&format!("{json:#}\n"))?;
         }
-    };
-    terminal::print(&text)?;
+    }
     Ok(Status::Met)
 }
 
@@ -107,7 +114,8 @@ fn designs_json(designs: &[DesignInfo]) -> serde_json::Value {
             "choices": choices.collect::<Vec<_>>(),
         })
     };
-    json!(designs.iter().map(object).collect::<Vec<_>>())
+    let designs = designs.iter().map(object).collect::<Vec<_>>();
+    json!({ "schema_version": JSON_SCHEMA_VERSION, "designs": designs })
 }
 
 /// Prints a scenario's TOML text.
@@ -116,7 +124,7 @@ fn designs_json(designs: &[DesignInfo]) -> serde_json::Value {
 /// If there is no such scenario, or it has errors.
 pub(crate) fn show(args: &Show) -> anyhow::Result<Status> {
     let scenario = queuelab_scenario::open(&args.scenario, &[])?;
-    terminal::print(&scenario.source)?;
+    terminal::data(&scenario.source)?;
     Ok(Status::Met)
 }
 
@@ -168,7 +176,7 @@ mod tests {
             text.lines().take(20).all(|line| line.chars().count() <= 80),
             "{text}"
         );
-        let json = designs_json(designs());
+        let json = &designs_json(designs())["designs"];
         assert_eq!(json[1]["works"], false);
         assert_eq!(json[2]["choices"][0]["key"], "kind");
     }

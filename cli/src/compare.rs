@@ -164,11 +164,11 @@ fn print(
             color: color.stdout(),
         },
     };
-    terminal::print(&match (args.printed.format, args.quiet) {
-        (Format::Json, _) => machine::json(comparison, folder),
-        (Format::Text, true) => shown.verdict_line(),
-        (Format::Text, false) => shown.page(),
-    })
+    match (args.printed.format, args.quiet) {
+        (Format::Json, _) => terminal::data(&machine::json(comparison, folder)),
+        (Format::Text, true) => terminal::print(&shown.verdict_line()),
+        (Format::Text, false) => terminal::print(&shown.page()),
+    }
 }
 
 /// What became of a design: of its expectations and invariants in all of its runs.

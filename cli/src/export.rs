@@ -116,7 +116,7 @@ pub(crate) fn export(args: &Export) -> anyhow::Result<Status> {
     match &args.out {
         Some(file) => write_file(file, &bytes)?,
         None => match String::from_utf8(bytes) {
-            Ok(text) => terminal::print(&text)?,
+            Ok(text) => terminal::data(&text)?,
             Err(_) => {
                 bail!("failed to export: a parquet file is no text; name one with --out FILE")
             }

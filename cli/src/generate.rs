@@ -12,7 +12,7 @@ use crate::terminal;
 /// # Errors
 /// Of standard output.
 pub(crate) fn schema() -> anyhow::Result<Status> {
-    terminal::print(&format!("{}\n", queuelab_scenario::schema().trim_end()))?;
+    terminal::data(&format!("{}\n", queuelab_scenario::schema().trim_end()))?;
     Ok(Status::Met)
 }
 
@@ -23,7 +23,7 @@ pub(crate) fn schema() -> anyhow::Result<Status> {
 pub(crate) fn completions(args: &Completions) -> anyhow::Result<Status> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "queuelab", &mut script);
-    terminal::print(&String::from_utf8_lossy(&script))?;
+    terminal::data(&String::from_utf8_lossy(&script))?;
     Ok(Status::Met)
 }
 
@@ -36,7 +36,7 @@ pub(crate) fn man(args: &Man) -> anyhow::Result<Status> {
         None => {
             let mut page = Vec::new();
             clap_mangen::Man::new(Cli::command()).render(&mut page)?;
-            terminal::print(&String::from_utf8_lossy(&page))?;
+            terminal::data(&String::from_utf8_lossy(&page))?;
         }
         Some(folder) => {
             std::fs::create_dir_all(folder)

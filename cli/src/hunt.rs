@@ -68,7 +68,7 @@ pub(crate) fn hunt(args: &Hunt, color: ColorChoice) -> anyhow::Result<Status> {
         hunts.push(hunt);
     }
     match args.printed.format {
-        Format::Json => terminal::print(&format!("{:#}\n", json_of(&hunts, args)))?,
+        Format::Json => terminal::data(&format!("{:#}\n", json_of(&hunts, args)))?,
         Format::Text => terminal::print(&closing(&hunts))?,
     }
     args.ci.report(&suites)?;
@@ -400,7 +400,6 @@ fn json_of(hunts: &[Hunted], args: &Hunt) -> Value {
             })
         });
         json!({
-            "schema_version": ci::JSON_SCHEMA_VERSION,
             "scenario": hunt.name,
             "first_seed": args.first_seed,
             "swarm": args.swarm,
@@ -414,7 +413,7 @@ fn json_of(hunts: &[Hunted], args: &Hunt) -> Value {
             "violations": findings.collect::<Vec<Value>>(),
         })
     });
-    Value::Array(hunts.collect())
+    json!({ "schema_version": ci::JSON_SCHEMA_VERSION, "hunts": hunts.collect::<Vec<Value>>() })
 }
 
 /// What a run tells the shrinker if it fails in the same way.

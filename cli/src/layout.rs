@@ -117,6 +117,11 @@ pub(crate) fn fits(rows: &[Vec<Cell>], align: &[Align], width: usize) -> bool {
     lines.iter().all(|line| line.width() <= width)
 }
 
+/// A text without line breaks.
+pub(crate) fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// Lines of at most `width` columns, broken at spaces; a longer word stands alone.
 pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
@@ -149,7 +154,7 @@ pub(crate) fn chain(items: &[String], width: usize) -> Vec<String> {
 
 /// The first sentence of a text: up to a stop, question or exclamation mark that a space follows.
 pub(crate) fn first_sentence(text: &str) -> String {
-    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let text = one_line(text);
     let end = text
         .match_indices(['.', '?', '!'])
         .map(|(at, _)| at + 1)

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::ci::JSON_SCHEMA_VERSION;
 use crate::summary::{self, Context};
 
-/// An object for one run, an array for several; each with what was guessed, if anything was.
+/// An object for one run; for several one with all of theirs as `runs`. Each has what was guessed, if anything was.
 pub(crate) fn json(runs: &[(RunRecord, Context, Vec<Value>)]) -> String {
     let objects: Vec<Value> = runs
         .iter()
@@ -20,7 +20,10 @@ pub(crate) fn json(runs: &[(RunRecord, Context, Vec<Value>)]) -> String {
         .collect();
     match objects.as_slice() {
         [one] => format!("{one:#}\n"),
-        _ => format!("{:#}\n", Value::Array(objects)),
+        _ => {
+            let json = json!({ "schema_version": JSON_SCHEMA_VERSION, "runs": objects });
+            format!("{json:#}\n")
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use queuelab_scenario::Scenario;
 use serde_json::{Value, json};
 
 use crate::args::{Format, Predict};
+use crate::ci::JSON_SCHEMA_VERSION;
 use crate::layout::{Align, Cell, Painter, Style, table, wrap};
 use crate::outcome::Status;
 use crate::terminal::{self, ColorChoice};
@@ -20,11 +21,8 @@ pub(crate) fn predict(args: &Predict, color: ColorChoice) -> anyhow::Result<Stat
     match args.printed.format {
         Format::Json => {
             let objects: Vec<Value> = forecasts.iter().map(Forecast::json).collect();
-            let value = match <[Value; 1]>::try_from(objects) {
-                Ok([one]) => one,
-                Err(several) => Value::Array(several),
-            };
-            terminal::print(&format!("{value:#}\n"))?;
+            let value = json!({ "schema_version": JSON_SCHEMA_VERSION, "scenarios": objects });
+            terminal::data(&format!("{value:#}\n"))?;
         }
         Format::Text => {
             let painter = Painter {

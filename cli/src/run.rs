@@ -19,7 +19,7 @@ use queuelab_sim::{Options, Simulation};
 use crate::args::{Format, Run};
 use crate::batch::Job;
 use crate::ci::Suite;
-use crate::layout::Painter;
+use crate::layout::{Painter, one_line};
 use crate::outcome::Status;
 use crate::summary::{self, Context, Files};
 use crate::terminal::{self, ColorChoice};
@@ -63,7 +63,7 @@ pub(crate) fn run(args: &Run, color: ColorChoice) -> anyhow::Result<Status> {
         suites.push(suite);
     }
     match args.printed.format {
-        Format::Json => terminal::print(&machine::json(&done))?,
+        Format::Json => terminal::data(&machine::json(&done))?,
         Format::Text if done.len() > 1 && !args.quiet => {
             terminal::print(&format!("\n{}", closing::table_of(&done, color.stdout())))?;
         }
@@ -117,7 +117,8 @@ fn plans(args: &Run, asked: Replications) -> anyhow::Result<Vec<Plan>> {
 fn guesses(scenario: &Scenario) -> anyhow::Result<Vec<Guess>> {
     // Questions go beside the results, which may be JSON.
     let (mut input, mut output) = (io::stdin().lock(), io::stderr().lock());
-    let title = format!("{}: {}\n", scenario.title, scenario.about.trim());
+    let title = format!("{}: {}\n", one_line(&scenario.title), scenario.about.trim());
+    let title = terminal::plain(&title);
     let asked = io::Write::write_all(&mut output, title.as_bytes())
         .and_then(|()| guess::ask(&scenario.expectations, &mut input, &mut output));
     asked.context("failed to ask for guesses")

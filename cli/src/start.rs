@@ -72,9 +72,22 @@ fn rendered(error: &anyhow::Error, color: bool) -> String {
                 context => format!("{text}note: {context}\n"),
             }
         }
-        None if color => format!("\x1b[1m\x1b[31merror:\x1b[0m {error:#}\n"),
-        None => format!("error: {error:#}\n"),
+        None if color => format!("\x1b[1m\x1b[31merror:\x1b[0m {}\n", told(error)),
+        None => format!("error: {}\n", told(error)),
     }
+}
+
+/// An error and its causes, each once: some name their cause themselves.
+fn told(error: &anyhow::Error) -> String {
+    let mut told = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if told.is_empty() {
+            told = cause;
+        } else if !told.ends_with(&cause) {
+            told = format!("{told}: {cause}");
+        }
+    }
+    told
 }
 
 const GREETING: &str = "\
@@ -86,3 +99,32 @@ queuelab is a workbench for message-queue designs: one scenario file, a real bro
 
 queuelab --help lists the other commands.
 ";
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::path::PathBuf;
+
+    use anyhow::Context as _;
+    use queuelab_record::FileError;
+
+    use super::*;
+
+    #[test]
+    fn each_cause_is_told_once() {
+        let full = || io::Error::new(io::ErrorKind::StorageFull, "the disk is full");
+        let error = FileError::Io {
+            verb: "write",
+            path: PathBuf::from("out/record.json"),
+            source: full(),
+        };
+        let error = Err::<(), _>(error).context("the run is done").unwrap_err();
+        assert_eq!(
+            told(&error),
+            "the run is done: failed to write out/record.json: the disk is full"
+        );
+        let error = Err::<(), _>(full()).context("failed to read a.toml");
+        let error = error.unwrap_err();
+        assert_eq!(told(&error), "failed to read a.toml: the disk is full");
+    }
+}

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use queuelab_record::{Ensemble, Judgement, QueueRecord, RunRecord, Verdict};
 
-use crate::layout::{Painter, Style, wrap};
+use crate::layout::{Painter, Style, one_line, wrap};
 
 pub(crate) use figures::{shell_word, speed, wall};
 
@@ -122,7 +122,7 @@ impl<'a> Page<'a> {
             figures::wall(context.wall),
             speed(record.end.as_secs_f64(), context.wall)
         );
-        let title = painter.paint(Style::Bold, &record.scenario.title);
+        let title = painter.paint(Style::Bold, &one_line(&record.scenario.title));
         let intervals = match context.ensemble.as_ref().map(|it| it.seeds.as_slice()) {
             Some([first, .., last]) => format!(", intervals over seeds {first}..{last}"),
             _ => String::new(),

@@ -251,7 +251,7 @@ fn finish(
         files = written;
     }
     match args.printed.format {
-        Format::Json => terminal::print(&json),
+        Format::Json => terminal::data(&json),
         Format::Text => {
             let files = format!("{}/: {}", plan.folder.display(), files.join(", "));
             let page = text::page(sweep, &files, terminal::width(), color.stdout());

@@ -1,5 +1,6 @@
 //! Where output goes: colours, width, and pipes that are closed early.
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 
@@ -72,11 +73,57 @@ impl From<ColorChoice> for clap::ColorChoice {
     }
 }
 
-/// Writes to standard output. Readers may leave early (`| head`): that is no error, and changes no exit status.
+/// Writes what people read to standard output, as [`plain`] as it has to be. Readers may leave early (`| head`): that is no error, and
+/// changes no exit status.
 ///
 /// # Errors
 /// Whatever else keeps the text from being written, such as a full disk.
 pub(crate) fn print(text: &str) -> anyhow::Result<()> {
+    write(&plain(text))
+}
+
+/// As [`print`], for what programs read: as it is, unless it goes to a terminal.
+///
+/// # Errors
+/// As [`print`].
+pub(crate) fn data(text: &str) -> anyhow::Result<()> {
+    match io::stdout().is_terminal() {
+        true => write(&plain(text)),
+        false => write(text),
+    }
+}
+
+/// A text that does nothing to a terminal but colour what it shows: scenarios and records are other people's. Control characters but for
+/// line breaks and tabs, and those that change the direction of text, are replaced.
+pub(crate) fn plain(text: &str) -> Cow<'_, str> {
+    if !text.contains(commands) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(next) = rest.chars().next() {
+        // Colours: ESC [ 1 m.
+        let colour = rest.strip_prefix("\x1b[").and_then(|code| {
+            let end = code.find(|c: char| !c.is_ascii_digit())?;
+            (end <= 2 && code[end..].starts_with('m')).then_some("\x1b[".len() + end + 1)
+        });
+        let length = colour.unwrap_or(next.len_utf8());
+        match colour.is_none() && commands(next) {
+            true => shown.push(char::REPLACEMENT_CHARACTER),
+            false => shown.push_str(&rest[..length]),
+        }
+        rest = &rest[length..];
+    }
+    Cow::Owned(shown)
+}
+
+/// C0 and C1, and what overrides or isolates the direction of text.
+fn commands(c: char) -> bool {
+    let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    turns || (c.is_control() && !"\n\t".contains(c))
+}
+
+fn write(text: &str) -> anyhow::Result<()> {
     let mut stdout = io::stdout().lock();
     match stdout
         .write_all(text.as_bytes())
@@ -89,7 +136,7 @@ pub(crate) fn print(text: &str) -> anyhow::Result<()> {
 
 /// Writes to standard error. Where that fails, nobody is left to tell.
 pub(crate) fn complain(text: &str) {
-    let _ = io::stderr().lock().write_all(text.as_bytes());
+    let _ = io::stderr().lock().write_all(plain(text).as_bytes());
 }
 
 /// Columns for text on standard output: the terminal's, within what reads well.
@@ -149,6 +196,29 @@ mod tests {
         assert_eq!(sought("queuelab --colour never"), ColorChoice::Auto);
         assert_eq!(sought("queuelab --color"), ColorChoice::Auto);
         assert_eq!(sought("queuelab -- --color never"), ColorChoice::Auto);
+    }
+
+    #[test]
+    fn nothing_that_is_shown_commands_the_terminal() {
+        for same in [
+            "a title\n\tof 注文",
+            "\x1b[1mbold\x1b[0m \x1b[32mgreen\x1b[0m",
+        ] {
+            assert_eq!(plain(same), same);
+        }
+        for (text, shown) in [
+            ("a\x07b\rc", "a\u{fffd}b\u{fffd}c"),
+            (
+                "\x1b[2J\x1b]0;title\x07",
+                "\u{fffd}[2J\u{fffd}]0;title\u{fffd}",
+            ),
+            ("\x1b[1mkept\x1b", "\x1b[1mkept\u{fffd}"),
+            ("\x1b[38;5;1m", "\u{fffd}[38;5;1m"),
+            ("\u{9b}31m \u{7f}", "\u{fffd}31m \u{fffd}"),
+            ("abc\u{202e}cba\u{2069}", "abc\u{fffd}cba\u{fffd}"),
+        ] {
+            assert_eq!(plain(text), shown);
+        }
     }
 
     #[test]

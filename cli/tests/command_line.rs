@@ -113,8 +113,9 @@ fn theory_predicts_without_a_run() {
         .code(0),
     );
     let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
-    assert_eq!(json["scenario"], "hello");
-    let first = &json["predictions"][0];
+    assert_eq!(json["schema_version"], 1);
+    assert_eq!(json["scenarios"][0]["scenario"], "hello");
+    let first = &json["scenarios"][0]["predictions"][0];
     assert!(
         first["metric"].is_string() && first["value"].is_number(),
         "{json:#}"
@@ -216,7 +217,8 @@ fn the_library_is_listed_and_shown() {
     let json: serde_json::Value =
         serde_json::from_str(&stdout(&queuelab(&folder, "list --format json").code(0)))
             .expect("JSON");
-    for entry in json.as_array().expect("an array") {
+    assert_eq!(json["schema_version"], 1);
+    for entry in json["scenarios"].as_array().expect("an array") {
         let name = entry["name"].as_str().expect("a name");
         assert!(
             list.contains(&format!("{name} ")),

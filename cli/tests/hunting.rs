@@ -122,6 +122,8 @@ fn the_number_of_threads_changes_nothing() {
     let one = hunt("1");
     assert_eq!(one, hunt("3"));
     let json: serde_json::Value = serde_json::from_str(&one).expect("JSON");
+    assert_eq!(json["schema_version"], 1);
+    let json = &json["hunts"];
     assert_eq!(json[0]["seeds"], 64, "a batch has a violation");
     assert_eq!(json[0]["violations"][0]["operations"], 1);
     assert_eq!(json[1]["seeds"], 70);

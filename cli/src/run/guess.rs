@@ -145,19 +145,25 @@ impl Found {
 }
 
 fn found(guess: &Guess, expectations: &[Expectation], record: &RunRecord) -> Found {
-    let same = |it: &&Expectation| asked(&it.claim) == guess.asked;
-    match expectations.iter().find(same).map(|it| &it.claim) {
-        Some(Claim::Metric { metric, .. }) => {
+    let same = |it: &Expectation| asked(&it.claim) == guess.asked;
+    let Some(at) = expectations.iter().position(same) else {
+        return Found::Figure(Measured::NoSamples);
+    };
+    match &expectations[at].claim {
+        Claim::Metric { metric, .. } => {
             let (of, phase) = (metric.of.as_deref(), metric.phase.as_deref());
             let measured = record.metric(&metric.name, of, phase);
             Found::Figure(measured.unwrap_or(Measured::NoSamples))
         }
-        Some(Claim::Invariant { name, .. }) => {
-            let mut invariants = record.invariants.iter();
-            let known = invariants.find(|it| it.name == *name);
-            Found::Verdict(known.map_or(Verdict::Undecided, |it| it.verdict))
+        Claim::Invariant { violated, .. } => {
+            let judged = record.expectations.get(at).map(|it| it.verdict);
+            // Where a violation is what is expected, the expectation is met if the invariant does not hold.
+            Found::Verdict(match (judged.unwrap_or(Verdict::Undecided), violated) {
+                (Verdict::Pass, true) => Verdict::Fail,
+                (Verdict::Fail, true) => Verdict::Pass,
+                (judged, _) => judged,
+            })
         }
-        None => Found::Figure(Measured::NoSamples),
     }
 }
 
@@ -205,16 +211,16 @@ fn times(ratio: f64) -> String {
 
 /// What is asked, without the bound that would give the answer away.
 fn asked(claim: &Claim) -> String {
+    let part = |word, name: &Option<String>| match name {
+        Some(name) => format!(" {word} {name}"),
+        None => String::new(),
+    };
     match claim {
         Claim::Metric { metric, .. } => {
-            let part = |word, name: &Option<String>| match name {
-                Some(name) => format!(" {word} {name}"),
-                None => String::new(),
-            };
             let (of, phase) = (part("of", &metric.of), part("in", &metric.phase));
             format!("{}{of}{phase}", metric.name)
         }
-        Claim::Invariant { name, .. } => name.clone(),
+        Claim::Invariant { name, of, .. } => format!("{name}{}", part("of", of)),
     }
 }
 
@@ -271,7 +277,7 @@ fn number(text: &str) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use expect_test::expect;
-    use queuelab_record::fixture;
+    use queuelab_record::{ExpectationRecord, fixture};
 
     use super::*;
 
@@ -282,6 +288,18 @@ mod tests {
         graded
             .unwrap_or_else(|error| panic!("{error}"))
             .expectations
+    }
+
+    /// A run in which all expectations came to `verdict`.
+    fn judged(expectations: &[Expectation], verdict: Verdict) -> RunRecord {
+        let mut record = fixture::flash_sale();
+        let judged = expectations.iter().map(|it| ExpectationRecord {
+            text: it.text.clone(),
+            verdict,
+            measured: String::new(),
+        });
+        record.expectations = judged.collect();
+        record
     }
 
     #[test]
@@ -301,7 +319,7 @@ mod tests {
             count.lost: your guess (a number: 1500, 20k)
         "#]]
         .assert_eq(&questions.join("\n"));
-        let record = fixture::flash_sale();
+        let record = judged(&expectations, Verdict::Pass);
         let painter = Painter { color: false };
         let text = section(&guesses, &expectations, &record, painter);
         expect![[r#"
@@ -319,6 +337,30 @@ mod tests {
         assert_eq!(json[1]["guess"], 60.0);
         assert_eq!(json[3]["guess"], Value::Null);
         assert_eq!(json[4]["measured"], true);
+    }
+
+    /// An invariant of one queue, and a violation that is wanted.
+    #[test]
+    fn a_guess_is_graded_by_its_expectation() {
+        let scenario = queuelab_scenario::open("flash-sale", &[]).unwrap();
+        let text = "expect = ['violates no-loss of orders', 'no-loss']";
+        let expectations = scenario.graded("grading.toml", text).unwrap().expectations;
+        let mut output = Vec::new();
+        let guesses = ask(&expectations, &mut "no\nno\n".as_bytes(), &mut output).unwrap();
+        let output = String::from_utf8(output).unwrap();
+        assert!(output.contains("no-loss of orders: your guess"), "{output}");
+        let record = judged(&expectations, Verdict::Pass);
+        let text = section(&guesses, &expectations, &record, Painter { color: false });
+        let graded: Vec<&str> = text.lines().skip(1).map(str::trim).collect();
+        expect![[r#"
+            no-loss of orders   does not hold   does not hold   right
+            no-loss             does not hold           holds   wrong"#]]
+        .assert_eq(&graded.join("\n"));
+        let json = json(&guesses, &expectations, &record);
+        assert_eq!(
+            (&json[0]["measured"], &json[1]["measured"]),
+            (&false.into(), &true.into())
+        );
     }
 
     #[test]

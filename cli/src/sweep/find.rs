@@ -163,8 +163,14 @@ fn tolerance(text: &str, start: &Amount, scale: u32) -> anyhow::Result<Tolerance
         return Ok(Tolerance::Share(share(text).map_err(anyhow::Error::msg)?));
     }
     let width = Amount::parse(text).filter(|width| width.unit() == start.unit());
-    match width.map(|width| width.at(scale.max(width.scale()))) {
-        Some(steps) if steps > 0 => Ok(Tolerance::Steps(steps)),
+    // A width between two steps is rounded down, and none is narrower than a step.
+    let steps = |width: Amount| {
+        let finer = width.scale().saturating_sub(scale);
+        let digits = width.at(scale.max(width.scale()));
+        (digits > 0).then(|| (digits / 10_i128.pow(finer)).max(1))
+    };
+    match width.and_then(steps) {
+        Some(steps) => Ok(Tolerance::Steps(steps)),
         _ => bail!(
             "it is a share such as 1%, or a difference in the unit of the values, such as 5{}",
             start.unit()
@@ -232,6 +238,29 @@ mod tests {
         assert_eq!(rule(1.0, 10, 10), "in all 10 runs");
         assert_eq!(rule(0.8, 8, 10), "in 80 % of the runs: 8 of 10");
         assert!(warnings(1).is_empty() && warnings(3)[0].contains("3 times"));
+    }
+
+    #[test]
+    fn a_tolerance_finer_than_the_values_is_rounded_down_to_them() {
+        let steps = |text: &str, scale| {
+            let start = Amount::parse("20").unwrap();
+            match tolerance(text, &start, scale) {
+                Ok(Tolerance::Steps(steps)) => Some(steps),
+                _ => None,
+            }
+        };
+        for (text, scale, width) in [
+            ("0.5", 0, 1),
+            ("1.5", 0, 1),
+            ("2.9", 0, 2),
+            ("5", 0, 5),
+            ("0.5", 1, 5),
+            ("0.25", 1, 2),
+            ("0.01", 1, 1),
+        ] {
+            assert_eq!(steps(text, scale), Some(width), "{text} at {scale}");
+        }
+        assert_eq!(steps("0.0", 0), None);
     }
 
     #[test]

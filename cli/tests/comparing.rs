@@ -382,3 +382,89 @@ fn baselines_that_are_no_good_are_refused() {
     );
     refused(queuelab(&folder, "baseline"), &["Usage"]);
 }
+
+/// A check of one queue whose service takes twice as long.
+const SLOW: &str = "--allow-behaviour-change --set consumer.receiver.service=20ms";
+
+#[test]
+fn two_seeds_in_common_hide_no_change() {
+    let folder = folder("baseline-overlap");
+    queuelab(&folder, &format!("baseline save hello {SHORT}")).code(0);
+    let line = format!(
+        "baseline check hello {SHORT} --first-seed 9 --allow-behaviour-change --set consumer.receiver.service=12ms"
+    );
+    says(
+        queuelab(&folder, &line),
+        1,
+        &[
+            "slower: worse",
+            "seeds 9..18 against 1..10",
+            "as independent samples",
+        ],
+    );
+}
+
+#[test]
+fn a_check_with_too_few_runs_to_see_a_change_is_undecided() {
+    let folder = folder("baseline-blind");
+    let save = format!("baseline save hello {SHORT} --replications 2");
+    queuelab(&folder, &save).code(0);
+    let check = format!("baseline check hello {SHORT}");
+    // The same events and the same figures: nothing is there to be seen.
+    says(queuelab(&folder, &check), 0, &["✓ hello: "]);
+    let text = says(
+        queuelab(&folder, &format!("{check} {SLOW} --junit junit.xml")),
+        3,
+        &[
+            "? hello: behaviour changed, too few runs to say so of performance",
+            "2 seeds",
+            "changes would be found",
+            "more --replications, of the baseline too, see smaller ones",
+        ],
+    );
+    assert!(!text.contains("accept"), "{text}");
+    let junit = fs::read_to_string(folder.join("junit.xml")).expect("written");
+    assert!(junit.contains("name=\"performance\""), "{junit}");
+}
+
+/// 60 messages have hardly one above their p99: its mean over runs is no percentile, on the terminal or elsewhere.
+#[test]
+fn a_scarce_percentile_is_a_dash_everywhere() {
+    let folder = folder("compare-scarce");
+    let line = "compare hello --set duration=2s --vary consumer.receiver.service=10ms,12ms --no-plots \
+                --metric latency.end_to_end.p99 --metric utilisation";
+    let row = |replications: u32, name: &str| {
+        let text = stdout(&queuelab(
+            &folder,
+            &format!("{line} --replications {replications}"),
+        ));
+        let out = fs::read_dir(folder.join("out"))
+            .expect("read")
+            .next()
+            .expect("a folder");
+        let report = out.expect("read").path().join("report.html");
+        let report = fs::read_to_string(report).expect("a report");
+        let row = text
+            .lines()
+            .find(|line| line.trim().starts_with(&format!("{name}   ")));
+        let row: Vec<String> = row
+            .expect("a row")
+            .split("   ")
+            .map(|it| it.trim().to_string())
+            .filter(|it| !it.is_empty())
+            .collect();
+        (row, report, text)
+    };
+    let (scarce, report, text) = row(3, "latency.end_to_end.p99");
+    assert_eq!(scarce[1..], ["—", "—"], "{text}");
+    assert!(report.contains("percentiles of all runs"), "{report}");
+    assert!(text.contains(" points ± "), "{text}");
+    // One run is shown as it is, in both.
+    let (alone, report, text) = row(1, "latency.end_to_end.p99");
+    assert!(alone[1..].iter().all(|it| it.ends_with(" ms")), "{text}");
+    assert!(
+        report.contains(&alone[1]) && report.contains("1 run each"),
+        "{}",
+        alone[1]
+    );
+}

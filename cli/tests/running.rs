@@ -159,6 +159,7 @@ fn a_second_file_judges_and_ci_reads_it() {
         &text,
         &[
             "UNDECIDED 1 of 2 met",
+            "repeat with --seed 1 --expect grading.toml",
             "? latency.end_to_end.p99",
             "of 10 seeds; not in",
         ],
@@ -294,6 +295,27 @@ fn guesses_are_asked_for_before_the_result() {
     let guesses = text.find("your guess").expect("guesses");
     assert!(verdict < guesses, "{text}");
     assert_has(&text[guesses..], &["times too high", "holds", "right", "—"]);
+    // What the scenario shows is that it does not hold.
+    let shows = "run broker-crash --no-plots --replications 1 --guess --quiet";
+    let run = command(&folder, shows).stdin("no\n".repeat(9)).assert();
+    let text = stdout(&run);
+    let named = |line: &&str| line.trim_start().starts_with("no-loss of forgotten ");
+    let words: Vec<&str> = text
+        .lines()
+        .find(named)
+        .expect("a row")
+        .split("   ")
+        .collect();
+    let words: Vec<&str> = words
+        .iter()
+        .map(|it| it.trim())
+        .filter(|it| !it.is_empty())
+        .collect();
+    assert_eq!(
+        words[1..],
+        ["does not hold", "does not hold", "right"],
+        "{text}"
+    );
     // Nobody is there.
     let silent = command(&folder, &format!("{line} --format json"))
         .stdin("")
@@ -322,4 +344,50 @@ fn the_report_or_the_folder_is_opened() {
     fs::write(&program, "#!/bin/sh\nexit 3\n").expect("written");
     let run = command(&folder, &line).env("PATH", &path).assert().code(0);
     assert_has(&stderr(&run), &["warning: failed to open out/hello-5-"]);
+}
+
+/// A scenario of one's own, with a name of its own.
+fn queuelab_new(folder: &Path) -> &'static str {
+    let text = "title = \"Mine\"\nduration = \"1s\"\n[[queue]]\nname = \"q\"\n\
+                [[producer]]\nname = \"p\"\nto = \"q\"\nrate = \"10/s\"\n";
+    fs::write(folder.join("mine.toml"), text).expect("written");
+    "mine.toml"
+}
+
+#[test]
+fn several_runs_are_one_object() {
+    let folder = folder("several");
+    let mine = queuelab_new(&folder);
+    let line =
+        format!("run hello {mine} --set duration=5s --no-plots --replications 1 --format json");
+    let run = queuelab(&folder, &line).code(0);
+    let json = json(&run);
+    assert_eq!(json["schema_version"], 1);
+    let named = |at: usize| json["runs"][at]["scenario"].as_str();
+    assert_eq!([named(0), named(1)], [Some("hello"), Some("mine")]);
+}
+
+#[test]
+fn what_a_scenario_says_does_not_command_the_terminal() {
+    let folder = folder("commands");
+    let text = "title = \"one\\ntwo \\u001b]0;mine\\u0007\"\nabout = \"\\u202eover\\u009b2J\"\nduration = \"1s\"\n\
+                [[queue]]\nname = \"q\"\n[[producer]]\nname = \"p\"\nto = \"q\"\nrate = \"1/s\"\n";
+    fs::write(folder.join("evil.toml"), text).expect("written");
+    let run = command(
+        &folder,
+        "run evil.toml --no-plots --replications 1 --color always",
+    )
+    .assert();
+    let text = stdout(&run);
+    assert_has(
+        &text,
+        &[
+            "one two \u{fffd}]0;mine\u{fffd}",
+            "\u{fffd}over\u{fffd}2J",
+            "\x1b[1m",
+        ],
+    );
+    for command in ["\x1b]", "\x07", "\u{202e}", "\u{9b}"] {
+        assert!(!text.contains(command), "{text:?}");
+    }
 }

@@ -26,6 +26,8 @@ pub(super) struct Rules {
 /// What has changed.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Changes {
+    /// Of the baseline or of now, whichever has fewer.
+    pub(super) runs: usize,
     /// Where the events part; nothing if they are the same.
     pub(super) parting: Option<Parting>,
     /// Figures, in the order of the baseline, those that did not change too.
@@ -59,6 +61,8 @@ pub(super) enum Of {
         /// The mean now.
         now: f64,
         contrast: Contrast,
+        /// The smallest difference that would be found, at this spread and with so many runs and figures.
+        detectable: f64,
     },
     /// In how many runs a metric came to pass.
     CameToPass {
@@ -121,9 +125,12 @@ impl Changes {
         rules: &Rules,
     ) -> Changes {
         let mut compared: Vec<(Of, f64)> = Vec::new();
+        // The first of so many has to be below this share of the level.
+        let most = (then.metrics.len() + then.expectations.len()).max(1);
+        let level = rules.level / most as f64;
         for kept in &then.metrics {
             let other = now.metrics.iter().find(|it| it.quantity == kept.quantity);
-            compared.extend(other.and_then(|other| metric(then, kept, now, other)));
+            compared.extend(other.and_then(|other| metric((then, kept), (now, other), level)));
         }
         for expectation in &then.expectations {
             let mut others = now.expectations.iter();
@@ -140,6 +147,7 @@ impl Changes {
                 p_adjusted,
             });
         Changes {
+            runs: then.seeds.len().min(now.seeds.len()),
             parting: then_events.parting(now_events),
             figures: figures.collect(),
             violations: now
@@ -174,11 +182,33 @@ impl Changes {
         if behaviour || performance || !self.violations.is_empty() {
             return Verdict::Fail;
         }
-        let known = match self.figures.is_empty() {
+        let known = match self.figures.is_empty() || self.is_blind() {
             true => Verdict::Undecided,
             false => Verdict::Pass,
         };
         Verdict::worst([known, clock])
+    }
+
+    /// Whether nothing was found although nothing could be: some figures vary, and the spread of so few runs is known too badly for any
+    /// change to stand out from it.
+    pub(super) fn is_blind(&self) -> bool {
+        let varies = |figure: &Figure| matches!(figure.of, Of::Values { detectable, .. } if detectable > 0.0);
+        self.runs < RUNS_MIN && self.changed().next().is_none() && self.figures.iter().any(varies)
+    }
+
+    /// The figures of which the smallest and the largest change would be needed to be found, with that change as a share of the figure.
+    /// Nothing if no figure varies: then any change would be.
+    pub(super) fn detectable(&self) -> Option<[(&Figure, f64); 2]> {
+        let share = |figure: &'_ Figure| match figure.of {
+            Of::Values {
+                then, detectable, ..
+            } if then != 0.0 && detectable > 0.0 => Some(detectable / then.abs()),
+            _ => None,
+        };
+        let all = || self.figures.iter().filter_map(|it| Some((it, share(it)?)));
+        let least = all().min_by(|left, right| left.1.total_cmp(&right.1))?;
+        let most = all().max_by(|left, right| left.1.total_cmp(&right.1))?;
+        Some([least, most])
     }
 
     /// Figures that changed.
@@ -238,8 +268,13 @@ impl Of {
     }
 }
 
-/// A metric then and now, and how likely it looks so different by chance; nothing if there is nothing to compare.
-fn metric(then: &Baseline, kept: &Kept, now: &Baseline, other: &Kept) -> Option<(Of, f64)> {
+/// A metric then and now, and how likely it looks so different by chance; nothing if there is nothing to compare. A difference is found if
+/// that is below `level`.
+fn metric(
+    (then, kept): (&Baseline, &Kept),
+    (now, other): (&Baseline, &Kept),
+    level: f64,
+) -> Option<(Of, f64)> {
     if kept.never + other.never > 0 {
         let shares = |kept: &Kept| {
             let known = kept.values.iter().flatten().count() as u64;
@@ -261,6 +296,10 @@ fn metric(then: &Baseline, kept: &Kept, now: &Baseline, other: &Kept) -> Option<
         then: mean(old.values())?,
         now: mean(new.values())?,
         contrast,
+        // Zero is outside of an interval of that confidence if p is below the level.
+        detectable: Contrast::between(&old, &new, 1.0 - level)?
+            .interval
+            .half_width,
     };
     Some((of, contrast.p))
 }
@@ -325,6 +364,9 @@ fn mean<'a>(values: impl Iterator<Item = &'a f64>) -> Option<f64> {
     }
     (count > 0.0).then(|| sum / count)
 }
+
+/// With fewer runs, only changes many times as large as a figure's spread are found.
+const RUNS_MIN: usize = 5;
 
 /// Of intervals that are shown.
 const CONFIDENCE: f64 = 0.95;

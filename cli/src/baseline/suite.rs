@@ -20,6 +20,13 @@ impl Checked<'_> {
             },
             ..self.case(&figure.of.name(), figure.told())
         }));
+        if self.changes.is_blind() {
+            let told = self.detectable().unwrap_or_default();
+            cases.push(Case {
+                verdict: Verdict::Undecided,
+                ..self.case("performance", told)
+            });
+        }
         cases.extend(
             self.changes
                 .violations

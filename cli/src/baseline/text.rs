@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use queuelab_core::Span;
-use queuelab_record::{Parting, Unit, Verdict, grouped, less_and_more, percent};
+use queuelab_record::{Parting, Unit, Verdict, grouped, less_and_more, percent, seeds};
 use serde_json::{Value, json};
 
 use crate::ci::JSON_SCHEMA_VERSION;
@@ -28,6 +28,7 @@ impl Checked<'_> {
             lines.extend(told.into_iter().map(|line| format!("  {line}")));
         }
         lines.extend(self.figures(painter));
+        lines.extend(self.detectable().map(|text| format!("  {text}")));
         for (invariant, seeds) in &self.changes.violations {
             let text = format!(
                 "  ✗ {invariant} is violated with {seeds} of {} seeds",
@@ -71,10 +72,17 @@ impl Checked<'_> {
                 kinds.push(format!("{word} in {count}"));
             }
         }
-        let seeds = self.now.seeds.len();
-        let basis = format!("{all} figures, {seeds} seeds");
+        let seeds = self.seeds();
+        let basis = format!("{all} figures, {seeds}");
         let events = grouped(self.now.trace.events);
         match (&self.changes.parting, kinds.is_empty()) {
+            (parting, true) if self.changes.is_blind() => {
+                let behaviour = match parting {
+                    Some(_) => "behaviour changed",
+                    None => "behaviour as in the baseline",
+                };
+                format!("{behaviour}, too few runs to say so of performance ({basis})")
+            }
             (None, true) => {
                 format!("behaviour and performance as in the baseline ({events} events, {basis})")
             }
@@ -85,11 +93,42 @@ impl Checked<'_> {
                     None => "behaviour as in the baseline",
                 };
                 format!(
-                    "{behaviour}, performance {} of {all} figures ({seeds} seeds)",
+                    "{behaviour}, performance {} of {all} figures ({seeds})",
                     kinds.join(", ")
                 )
             }
         }
+    }
+
+    /// `10 seeds`, `seeds 9..18 against 1..10`
+    fn seeds(&self) -> String {
+        let (then, now) = (&self.then.seeds, &self.now.seeds);
+        match then == now {
+            true => format!("{} seeds", now.len()),
+            false => format!("seeds {} against {}", seeds(now), seeds(then)),
+        }
+    }
+
+    /// How small a change of performance may be to be found, if any was looked for.
+    pub(super) fn detectable(&self) -> Option<String> {
+        let [(_, least), (figure, most)] = self.changes.detectable()?;
+        let more = match self.changes.is_blind() {
+            true => "; more --replications, of the baseline too, see smaller ones",
+            false => "",
+        };
+        let of_figure = |share: f64| match share < 10.0 {
+            true => format!("{} of a figure", percent(share)),
+            false => format!("{share:.0} times a figure"),
+        };
+        let least = match least < most {
+            true => format!("from {} on, and all ", of_figure(least)),
+            false => String::new(),
+        };
+        Some(format!(
+            "changes would be found {least}from {} on ({}){more}",
+            of_figure(most),
+            figure.of.name()
+        ))
     }
 
     /// What a reader has to know besides.
@@ -108,6 +147,16 @@ impl Checked<'_> {
                 "with {}, the baseline with {}",
                 shown(&now.overrides),
                 shown(&then.overrides)
+            ));
+        }
+        let figures = self.changes.figures.iter();
+        let unpaired =
+            |it: &&Figure| matches!(&it.of, Of::Values { contrast, .. } if !contrast.paired);
+        if figures.filter(unpaired).count() > 0 {
+            notes.push(format!(
+                "figures with seeds {} are compared as independent samples with those of seeds {}",
+                seeds(&self.now.seeds),
+                seeds(&self.then.seeds)
             ));
         }
         if self.then.version != self.now.version {
@@ -193,6 +242,10 @@ impl Checked<'_> {
                 "now": now,
                 "p_adjusted": figure.p_adjusted,
                 "change": figure.change.word(),
+                "detectable": match figure.of {
+                    Of::Values { detectable, .. } => Some(detectable),
+                    _ => None,
+                },
             })
         });
         let violations = self.changes.violations.iter();
@@ -282,8 +335,9 @@ impl Of {
                 let interval = contrast.interval;
                 let sign = if interval.estimate < 0.0 { "−" } else { "+" };
                 let shown = |value: f64| figure(*unit, value);
-                let half_width = shown(interval.half_width);
-                let difference = match shown(interval.estimate.abs()) {
+                let size = |size: f64| unit.unwrap_or(Unit::Count).difference_shown(size);
+                let half_width = size(interval.half_width);
+                let difference = match size(interval.estimate.abs()) {
                     // Too small to be shown: so is its sign.
                     small if small.starts_with('<') => format!("{small} ± {half_width}"),
                     size => format!("{sign}{size} ± {half_width}"),

@@ -7,7 +7,7 @@ use queuelab_record::{
     Verdict, grouped, less_and_more, percent,
 };
 
-use crate::layout::{Align, Cell, Painter, Style, table, wrap};
+use crate::layout::{Align, Cell, Painter, Style, one_line, table, wrap};
 use crate::summary::wall;
 
 use super::{verdict, verdict_of, verdict_of_expectation};
@@ -78,22 +78,18 @@ impl Shown<'_> {
             .iter()
             .filter_map(|it| it.ensemble.as_ref())
             .collect();
-        let first = ensembles.first();
         let mut titles: Vec<&str> = Vec::new();
         for ensemble in &ensembles {
             if !titles.contains(&ensemble.scenario.title.as_str()) {
                 titles.push(&ensemble.scenario.title);
             }
         }
-        let title = self.painter.paint(Style::Bold, &titles.join(" · "));
-        let seeds = match first.map(|it| it.seeds.as_slice()) {
-            Some([one]) => format!("seed {one}"),
-            Some([first, .., last]) => format!("seeds {first}..{last}"),
-            _ => String::new(),
-        };
+        let title = one_line(&titles.join(" · "));
+        let title = self.painter.paint(Style::Bold, &title);
         format!(
-            "{title} · {} designs, {seeds} · in {}",
+            "{title} · {} designs, {} · in {}",
             variants.len(),
+            self.comparison.seeds_in_words(),
             wall(self.wall)
         )
     }
@@ -280,7 +276,7 @@ impl Shown<'_> {
     }
 }
 
-/// `97 % faster`, `no difference found`
+/// `97 % faster`, `no difference found`: a share of the mean of what the reference's runs measured one by one, as the difference is one of them.
 pub(super) fn words(
     comparison: &Comparison,
     metric: &MetricComparison,
@@ -356,10 +352,7 @@ fn figure(variant: &Variant, metric: &MetricComparison) -> Cell {
     let Some(metric) = ensemble.and_then(|it| it.metric(&metric.quantity)) else {
         return Cell::new(Style::Dim, "—");
     };
-    match (metric.interval, mean_of(metric)) {
-        (None, Some(mean)) if metric.never == 0 => Cell::from(shown(metric.unit, mean)),
-        _ => Cell::from(metric.shown()),
-    }
+    Cell::from(metric.shown())
 }
 
 fn total(variant: &Variant, metric: &str) -> Cell {
@@ -394,16 +387,13 @@ pub(super) fn interval(metric: &MetricComparison, difference: &Contrast) -> Stri
         estimate if estimate < 0.0 => "−",
         _ => "",
     };
-    let half_width = shown(metric.unit, difference.interval.half_width);
-    match shown(metric.unit, estimate.abs()) {
+    let shown = |size: f64| metric.unit.unwrap_or(Unit::Count).difference_shown(size);
+    let half_width = shown(difference.interval.half_width);
+    match shown(estimate.abs()) {
         // Too small to be shown: so is its sign.
         small if small.starts_with('<') => format!("{small} ± {half_width}"),
         size => format!("{sign}{size} ± {half_width}"),
     }
-}
-
-fn shown(unit: Option<Unit>, value: f64) -> String {
-    unit.unwrap_or(Unit::Count).shown(value)
 }
 
 const INDENT: &str = "  ";

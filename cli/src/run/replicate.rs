@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::bail;
 use queuelab_record::statistics::Precision;
-use queuelab_record::{Ensemble, Quantity, RunRecord};
+use queuelab_record::{Ensemble, MetricEnsemble, Quantity, RunRecord};
 use queuelab_scenario::{Claim, Scenario};
 
 use crate::batch::{self, Job};
@@ -101,7 +101,7 @@ pub(super) fn replicate(
         if first == most {
             break Ensemble::of(&runs, &quantities, precision)?;
         }
-        if let Some(enough) = enough(&runs, judged, &quantities, precision)? {
+        if let Some(enough) = enough(&runs, judged, &quantities, precision, most)? {
             break enough;
         }
         judged = runs.len();
@@ -114,17 +114,23 @@ pub(super) fn replicate(
     Ok(Some(ensemble))
 }
 
-/// The ensemble of the first runs that are precise enough; prefixes of up to `judged` runs are known not to be.
+/// The ensemble of the first runs that are precise enough; prefixes of up to `judged` runs are known not to be. A percentile that has no
+/// interval yet is not precise, unless `most` runs would not give it one; what never came to pass in some run will have none.
 fn enough(
     runs: &[RunRecord],
     judged: usize,
     quantities: &[Quantity],
     precision: Precision,
+    most: u64,
 ) -> anyhow::Result<Option<Ensemble>> {
     for first in precision.least.max(judged + 1)..=runs.len() {
         let ensemble = Ensemble::of(&runs[..first], quantities, precision)?;
         let mut open = ensemble.metrics.iter();
-        if open.all(|metric| metric.interval.is_none() || metric.converged) {
+        let is_done = |metric: &MetricEnsemble| match metric.interval {
+            Some(_) => metric.converged,
+            None => metric.runs_for_interval().is_none_or(|runs| runs > most),
+        };
+        if open.all(is_done) {
             return Ok(Some(ensemble));
         }
     }
@@ -196,8 +202,6 @@ const KEY: [&str; 3] = [
 mod tests {
     use std::sync::Arc;
 
-    use queuelab_record::MetricEnsemble;
-
     use super::*;
 
     fn job(overrides: &[&str]) -> Job {
@@ -250,8 +254,11 @@ mod tests {
             ..Precision::default()
         };
         let met = |it: &Ensemble| {
-            let mut intervals = it.metrics.iter().filter_map(|it| it.interval);
-            intervals.all(|interval| precision.is_met_by(&interval))
+            let met = |it: &MetricEnsemble| match it.interval {
+                Some(interval) => precision.is_met_by(&interval),
+                None => it.runs_for_interval().is_none_or(|runs| runs > 60),
+            };
+            it.metrics.iter().all(met)
         };
         assert!(shorter.seeds.len() < 10 || !met(&shorter), "one fewer did");
         let hopeless = Replications::asked(Some(12), Some(0.001)).unwrap();
@@ -262,6 +269,38 @@ mod tests {
                 .warnings()
                 .iter()
                 .any(|it| it.contains("did not converge"))
+        );
+    }
+
+    /// 5 s at 20/s are too few messages for a p99 in ten runs: it takes a hundred above it.
+    #[test]
+    fn a_percentile_without_an_interval_is_not_precise_while_more_runs_would_help() {
+        let job = job(&["duration=5s", "producer.sender.rate=60/s"]);
+        let run = job.run(true).unwrap();
+        let with = |most| {
+            let asked = Replications::asked(Some(most), Some(0.9)).unwrap();
+            replicate(&job, &run, asked, true, true).unwrap().unwrap()
+        };
+        let p99 = |ensemble: &Ensemble| {
+            let mut metrics = ensemble.metrics.iter();
+            let found = metrics.find(|it| it.quantity.metric == "latency.end_to_end.p99");
+            found.expect("asked").clone()
+        };
+        let enough = with(60);
+        let runs = enough.seeds.len();
+        assert!((31..60).contains(&runs), "{runs}");
+        assert!(p99(&enough).converged, "{:?}", p99(&enough));
+        // As many as there may be would not do, so the other figures decide.
+        let hopeless = with(20);
+        assert!(p99(&hopeless).interval.is_none());
+        assert_eq!(hopeless.seeds.len(), 10);
+        let warned = |it: &String| {
+            it.contains("no interval: ") && it.contains("latency.end_to_end.p99 (too few latencies")
+        };
+        assert!(
+            hopeless.warnings().iter().any(warned),
+            "{:?}",
+            hopeless.warnings()
         );
     }
 

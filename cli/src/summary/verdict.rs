@@ -104,9 +104,13 @@ pub(super) fn line(record: &RunRecord, judgements: &[Judgement], painter: Painte
         all if met == all => format!("{met} of {all}"),
         all => format!("{met} of {all} met"),
     };
+    let grading = record.scenario.grading.as_ref();
+    let grading = grading.map_or(String::new(), |it| {
+        format!(" --expect {}", figures::shell_word(it))
+    });
     let trace: String = record.trace_hash.chars().take(8).collect();
     format!(
-        "{} {count} · trace {trace} · repeat with --seed {}",
+        "{} {count} · trace {trace} · repeat with --seed {}{grading}",
         painter.paint(style, word),
         record.seed
     )

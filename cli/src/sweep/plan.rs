@@ -161,6 +161,7 @@ impl Plan {
                 about: scenario.about.clone(),
                 overrides: scenario.overrides.clone(),
                 source: scenario.source.clone(),
+                grading: scenario.grading.clone(),
             },
             sampling,
             axes,

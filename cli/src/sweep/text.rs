@@ -183,6 +183,10 @@ impl Page<'_> {
                 ),
             ));
         }
+        if points.iter().all(|point| point.seeds.len() == 1) {
+            let text = "one run each: figures have no intervals, and differences are not tested; --replications 10 does both";
+            notes.push(("note", text.into()));
+        }
         let metrics = || points.iter().flat_map(|point| &point.metrics);
         let wide = metrics().filter(|it| it.interval.is_some() && !it.converged);
         let (wide, all) = (wide.count(), metrics().count());
@@ -423,6 +427,34 @@ mod tests {
             note     1 of 12 intervals are wider than ± 5 %: more --replications narrow them
             files    out/x/: sweep.json
         "#]].assert_eq(&text);
+    }
+
+    #[test]
+    fn one_run_each_is_shown_without_widths() {
+        let mut sweep = sweep(Sampling::Grid, None);
+        for point in &mut sweep.points {
+            let mut run = fixture::flash_sale();
+            run.queues[0].ready_max.0 = 1_234;
+            let settings = point.settings.clone();
+            let alone = SweepPoint::of(
+                settings,
+                &[run],
+                &quantities(),
+                Precision::default(),
+                Vec::new(),
+            );
+            *point = alone.unwrap();
+        }
+        sweep.compare();
+        let text = page(&sweep, "out/x/: sweep.json", 100, false);
+        assert!(
+            text.contains("one run each, seed 7")
+                && text.matches("1,234").count() == 3
+                && text.contains("   4m05s\n"),
+            "{text}"
+        );
+        assert!(text.contains("figures have no intervals"), "{text}");
+        assert!(!text.contains('—') && !text.contains('±'), "{text}");
     }
 
     #[test]

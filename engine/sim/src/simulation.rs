@@ -342,6 +342,7 @@ fn build(world: &World) -> RunRecord {
             about: scenario.about.clone(),
             overrides: scenario.overrides.clone(),
             source: scenario.source.clone(),
+            grading: scenario.grading.clone(),
         },
         seed: world.seed,
         end: now,

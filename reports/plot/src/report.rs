@@ -124,6 +124,17 @@ fn page(title: &str, head: &str, sections: &[Section], plots: &[Plot]) -> String
     html
 }
 
+/// What figures over `runs` are.
+fn over_runs(runs: Option<usize>, confidence: f64) -> String {
+    match runs {
+        Some(0 | 1) | None => "What one run each measured, without intervals".into(),
+        Some(_) => format!(
+            "Means over runs, and percentiles of all runs' latencies together, with {} intervals",
+            queuelab_record::percent(confidence)
+        ),
+    }
+}
+
 /// Each picture with what it says.
 fn figures(plots: &[Plot]) -> String {
     let mut html = String::new();

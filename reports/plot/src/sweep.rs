@@ -509,24 +509,10 @@ fn figure(metric: &MetricEnsemble) -> String {
     middle(metric).map_or(NOTHING.into(), text)
 }
 
-/// A metric over runs with its interval, or without where there is none.
-pub(crate) fn shown(metric: &MetricEnsemble) -> String {
-    match metric.interval {
-        None if metric.never == 0 => figure(metric),
-        _ => metric.shown(),
-    }
-}
-
-/// Of a metric over runs; without an interval the mean of what there is.
+/// Of a metric over runs; one run alone has no width.
 pub(crate) fn middle(metric: &MetricEnsemble) -> Option<(f64, f64)> {
-    if metric.never > 0 {
-        return None;
-    }
-    if let Some(interval) = metric.interval {
-        return Some((interval.estimate, interval.half_width));
-    }
-    let known: Vec<f64> = metric.values.iter().copied().flatten().collect();
-    (!known.is_empty()).then(|| (known.iter().sum::<f64>() / known.len() as f64, 0.0))
+    let half_width = metric.interval.map_or(0.0, |it| it.half_width);
+    Some((metric.estimate()?, half_width))
 }
 
 /// Pearson's; 0 where nothing varies.

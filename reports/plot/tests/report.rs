@@ -101,7 +101,7 @@ fn the_answer_comes_first_then_verdicts_then_trust() {
         "Load and capacity by phase",
         "took no message; 742 were delivered again",
         "Messages by producer",
-        "Means over 4 seeds",
+        "Over 4 seeds",
         "queuelab run flash-sale.toml --seed 7",
         "Is ρ = 1 during the burst enough?",
         "title = &quot;Flash sale&quot;",
@@ -174,6 +174,62 @@ fn what_records_say_stays_text() {
     }
     let empty = report(&fixture::empty(), None, None);
     assert!(empty.contains("no message had to wait"));
+}
+
+#[test]
+fn what_was_left_out_is_no_part_of_the_whole() {
+    let mut record = fixture::flash_sale();
+    record.warmup = queuelab_core::Span::from_secs(5);
+    let page = report(&record, None, None);
+    let after = format!(
+        "Latencies of what was intended after {}, from",
+        record.warmup
+    );
+    assert!(page.contains(&after));
+    assert!(!page.contains("whole run, from the intended"));
+}
+
+#[test]
+fn a_run_is_repeated_with_the_expectations_that_judged_it() {
+    let mut record = fixture::flash_sale();
+    let command = "queuelab run flash-sale.toml --seed 7";
+    let page = report(&record, None, None);
+    assert!(page.contains(&format!("{command}\n")) && !page.contains("--expect"));
+    record.scenario.grading = Some("my grading.toml".into());
+    let page = report(&record, None, None);
+    let quoted = "&#39;my grading.toml&#39;";
+    let commands = format!("{command} --expect {quoted}\nqueuelab watch flash-sale.toml --seed 7<");
+    assert!(page.contains(&commands));
+}
+
+/// Intervals say nothing of figures that have none.
+#[test]
+fn figures_without_an_interval_are_counted() {
+    let record = fixture::flash_sale();
+    let runs = (1..=4).map(|seed| {
+        let mut run = record.clone();
+        run.seed = seed;
+        if seed == 2 {
+            run.queues[0].drain_time = None;
+        }
+        run
+    });
+    let runs: Vec<RunRecord> = runs.collect();
+    let quantity = |metric: &str| Quantity {
+        metric: metric.into(),
+        of: Some("orders".into()),
+        phase: None,
+    };
+    let asked = ["backlog.max", "drain_time"].map(quantity);
+    let ensemble = Ensemble::of(&runs, &asked, Precision::default()).expect("an ensemble");
+    let page = report(&record, Some(&ensemble), None);
+    for part in [
+        "1 of 2 figures has an interval; it is as narrow as was asked for.",
+        "1 of 2 figures has no interval: drain_time of orders (never in 1 of 4)",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
+    assert!(!page.contains("All intervals"));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::statistics::{Interval, holm, paired, unpaired};
-use crate::{Ensemble, ExpectationEnsemble, Quantity, RecordError, Unit, json};
+use crate::{Ensemble, ExpectationEnsemble, Quantity, RecordError, Unit, json, seeds};
 
 /// The layout of [`Comparison`]; raised when a reader of an older one would be misled.
 pub const COMPARISON_SCHEMA_VERSION: u32 = 1;
@@ -68,7 +68,8 @@ pub struct MetricComparison {
 pub struct Contrast {
     /// The variant minus the reference. For itself alone: not widened for the number of comparisons.
     pub interval: Interval,
-    /// Whether runs with the same seed were compared with each other; if not, the two are independent samples (Welch's t).
+    /// Whether runs with the same seed were compared with each other; if not, the two are independent samples (Welch's t), whatever seeds
+    /// they share.
     pub paired: bool,
     /// How likely differences at least as clear would be if there were none (two-sided).
     pub p: f64,
@@ -114,8 +115,8 @@ pub enum ComparisonError {
 }
 
 impl Comparison {
-    /// Compares designs with the first, by `quantities` that their ensembles were asked for. Runs with the same seed are compared with
-    /// each other; where fewer than two seeds are common, the two sets of runs are.
+    /// Compares designs with the first, by `quantities` that their ensembles were asked for. Where seeds are the same, runs with the same
+    /// seed are compared with each other; where they are others, the two sets of runs are.
     ///
     /// # Errors
     /// If there are fewer than two, or two with the same label.
@@ -146,6 +147,21 @@ impl Comparison {
             variants,
             metrics,
         })
+    }
+
+    /// The seeds of all variants' runs, as people read them: `seeds 7..16`, or `seeds 1..10 and 9..18` where they are not the same.
+    pub fn seeds_in_words(&self) -> String {
+        let mut shown: Vec<String> = Vec::new();
+        for ensemble in self.variants.iter().filter_map(|it| it.ensemble.as_ref()) {
+            let seeds = seeds(&ensemble.seeds);
+            if !shown.contains(&seeds) {
+                shown.push(seeds);
+            }
+        }
+        match shown.as_slice() {
+            [one] if one.parse::<u64>().is_ok() => format!("seed {one}"),
+            _ => format!("seeds {}", shown.join(" and ")),
+        }
     }
 
     /// The texts of all variants' expectations, each once.
@@ -220,6 +236,9 @@ impl From<Entrant> for Variant {
 
 impl Contrast {
     /// Between two sets of runs, each by seed. Not yet adjusted for other comparisons. `None` if there is nothing to compare.
+    ///
+    /// Pairs of runs with one seed are compared if that loses little: all seeds of the one are among those of the other, which has at most
+    /// twice as many. Else nothing is lost, and the two are independent samples.
     pub fn between(
         reference: &BTreeMap<u64, f64>,
         variant: &BTreeMap<u64, f64>,
@@ -227,7 +246,11 @@ impl Contrast {
     ) -> Option<Contrast> {
         let common = reference.keys().filter(|seed| variant.contains_key(seed));
         let common: Vec<u64> = common.copied().collect();
-        let is_paired = common.len() >= 2;
+        let (fewer, more) = match reference.len() <= variant.len() {
+            true => (reference.len(), variant.len()),
+            false => (variant.len(), reference.len()),
+        };
+        let is_paired = common.len() >= 2 && common.len() == fewer && 2 * fewer >= more;
         let compared = if is_paired {
             let of = |runs: &BTreeMap<u64, f64>| -> Vec<f64> {
                 common.iter().map(|seed| runs[seed]).collect()

@@ -92,6 +92,9 @@ pub struct MetricEnsemble {
     pub interval: Option<Interval>,
     /// Whether the interval is as narrow as was asked for.
     pub converged: bool,
+    /// Of a percentile of latencies: how many of all runs' latencies are above it. Below a hundred, it has no interval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub above: Option<f64>,
 }
 
 /// An expectation over several runs.
@@ -253,18 +256,38 @@ impl std::str::FromStr for Quantity {
 }
 
 impl MetricEnsemble {
-    /// What a run measured in a mean run, as a person reads it: `180,052 ± 225`, `never in 3 of 10`, `—`.
+    /// What all runs say it is: the middle of the interval or, of one run alone, what that measured. `None` if it never came to pass in some
+    /// run, and where several runs are not enough for an interval.
+    pub fn estimate(&self) -> Option<f64> {
+        match (self.interval, self.values.as_slice()) {
+            _ if self.never > 0 => None,
+            (Some(interval), _) => Some(interval.estimate),
+            (None, [alone]) => *alone,
+            (None, _) => None,
+        }
+    }
+
+    /// What a run measured in a mean run, as a person reads it: `180,052 ± 225`, `180,100` of one run alone, `never in 3 of 10`, `—`.
     pub fn shown(&self) -> String {
         let figure = |value: f64| self.unit.unwrap_or(Unit::Count).shown(value);
-        match self.interval {
+        let bound = if self.at_least > 0 { "≥ " } else { "" };
+        match (self.interval, self.estimate()) {
             _ if self.never > 0 => format!("never in {} of {}", self.never, self.values.len()),
-            Some(interval) => {
-                let bound = if self.at_least > 0 { "≥ " } else { "" };
+            (Some(interval), _) => {
                 let middle = figure(interval.estimate);
                 format!("{bound}{middle} ± {}", figure(interval.half_width))
             }
-            None => "—".into(),
+            (None, Some(alone)) => format!("{bound}{}", figure(alone)),
+            (None, None) => "—".into(),
         }
+    }
+
+    /// Of a percentile that has no interval because too few latencies are above it: with about how many runs it would have one. `None` if
+    /// it has one, or if runs alone would not help.
+    pub fn runs_for_interval(&self) -> Option<u64> {
+        let above = self.above.filter(|above| *above > 0.0)?;
+        let runs = (self.values.len() as f64 * ABOVE_MIN / above).ceil() as u64;
+        (self.interval.is_none() && self.never == 0 && above < ABOVE_MIN).then_some(runs)
     }
 }
 
@@ -328,11 +351,14 @@ fn metric(
     let counted = |is: fn(&Measured) -> bool| measured.iter().filter(|it| is(it)).count();
     let never = counted(|it| *it == Measured::Never);
     let known: Vec<f64> = values.iter().copied().flatten().collect();
-    let interval = match pooled(runs, metric, of, phase)? {
+    let pooled = pooled(runs, metric, of, phase)?;
+    let interval = match pooled {
         _ if never > 0 => None,
         Pooled::Not => Interval::of_mean(&known, precision.confidence),
-        Pooled::Scarce => None,
-        Pooled::Quantile(value) => Interval::of_quantile(value, &known, precision.confidence),
+        Pooled::Scarce { .. } => None,
+        Pooled::Quantile { value, .. } => {
+            Interval::of_quantile(value, &known, precision.confidence)
+        }
     };
     Ok(MetricEnsemble {
         quantity: quantity.clone(),
@@ -340,6 +366,10 @@ fn metric(
         never,
         at_least: counted(|it| matches!(it, Measured::Value { at_least: true, .. })),
         converged: interval.is_some_and(|interval| precision.is_met_by(&interval)),
+        above: match pooled {
+            Pooled::Not => None,
+            Pooled::Scarce { above } | Pooled::Quantile { above, .. } => Some(above),
+        },
         interval,
         values,
     })
@@ -350,8 +380,13 @@ enum Pooled {
     /// It is no percentile.
     Not,
     /// Too few latencies are above it.
-    Scarce,
-    Quantile(f64),
+    Scarce {
+        above: f64,
+    },
+    Quantile {
+        value: f64,
+        above: f64,
+    },
 }
 
 fn pooled(
@@ -377,8 +412,8 @@ fn pooled(
     // A product such as 100,000 · (1 − 0.999) is a little below 100.
     let above = all.latencies.count() as f64 * (1.0 - share) * (1.0 + 1e-9);
     Ok(match Figure::Quantile(share).of(&all) {
-        Measured::Value { value, .. } if above >= ABOVE_MIN => Pooled::Quantile(value),
-        _ => Pooled::Scarce,
+        Measured::Value { value, .. } if above >= ABOVE_MIN => Pooled::Quantile { value, above },
+        _ => Pooled::Scarce { above },
     })
 }
 

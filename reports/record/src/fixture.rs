@@ -38,6 +38,7 @@ pub fn flash_sale() -> RunRecord {
             about: "A 20-fold order burst for one minute: is it absorbed, and how long does it take to drain?".into(),
             overrides: Vec::new(),
             source: "title = \"Flash sale\"\n".into(),
+            grading: None,
         },
         seed: 7,
         end: second(END),

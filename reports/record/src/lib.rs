@@ -54,4 +54,4 @@ pub use table::{
     MetricRow, SeriesRow, long_series_csv, metric_rows, metrics_csv, metrics_json, series_json,
     series_rows,
 };
-pub use text::{bytes, grouped, number, percent, rate, signed_rate, sparkline};
+pub use text::{bytes, grouped, number, percent, rate, seeds, signed_rate, sparkline};

@@ -117,6 +117,15 @@ impl Unit {
         }
         .to_string()
     }
+
+    /// The size of a difference of two figures in this unit. Shares differ by percentage points, so that they are not taken for shares of
+    /// one of the two: `7.7 points`.
+    pub fn difference_shown(self, size: f64) -> String {
+        match self {
+            Unit::Ratio => percent(size).replace(" %", " points"),
+            unit => unit.shown(size),
+        }
+    }
 }
 
 /// Why there is no such metric.

@@ -115,6 +115,9 @@ pub struct ScenarioInfo {
     pub overrides: Vec<String>,
     /// The TOML text.
     pub source: String,
+    /// The file whose expectations took the place of its own, as it was typed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grading: Option<String>,
 }
 
 /// A phase with the offered load and the capacity of each queue in it.

@@ -100,7 +100,8 @@ pub struct SweepPoint {
     pub seeds: Vec<u64>,
     /// In the order of [`Sweep::quantities`].
     pub metrics: Vec<MetricEnsemble>,
-    /// Per metric: how it differs from the first point's. Nothing at the first point, and where too few runs have a value.
+    /// Per metric: how it differs from the first point's. Nothing at the first point, where too few runs have a value, and where it did
+    /// not come to pass in some run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub differences: Vec<Option<Difference>>,
     /// As in the scenario; of a search they are its conditions.

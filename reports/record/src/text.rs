@@ -31,6 +31,22 @@ pub fn sparkline(values: &[u64], width: usize) -> String {
         .collect()
 }
 
+/// Seeds: `7`, `7..16`, `3, 9, 12 and 4 more`.
+pub fn seeds(seeds: &[u64]) -> String {
+    let follows = |pair: &[u64]| pair[0].checked_add(1) == Some(pair[1]);
+    if let ([first, .., last], true) = (seeds, seeds.windows(2).all(follows)) {
+        return format!("{first}..{last}");
+    }
+    let shown: Vec<String> = seeds.iter().take(SEEDS_MAX).map(u64::to_string).collect();
+    match seeds.len() - shown.len() {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+/// More would not be read.
+const SEEDS_MAX: usize = 5;
+
 /// A share between 0 and 1: `98.9 %`. What is there does not vanish: `< 0.1 %`.
 pub fn percent(share: f64) -> String {
     if share > 0.0 && share < 0.000_5 {

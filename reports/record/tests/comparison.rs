@@ -75,6 +75,38 @@ fn runs_with_other_seeds_are_independent() {
     assert_eq!(difference.finding, Finding::Nothing);
 }
 
+/// Two seeds in common are no reason to throw the other runs away.
+#[test]
+fn few_seeds_in_common_throw_no_run_away() {
+    let seeds = |first: u64| (first..first + 10).collect::<Vec<u64>>();
+    let peaks = |from: u64| (0..10).map(|at| from + at % 3).collect::<Vec<u64>>();
+    let comparison = compare(vec![
+        design("one", &seeds(1), &peaks(1_000)),
+        design("other", &seeds(9), &peaks(4_500)),
+    ]);
+    let difference = comparison.metrics[0].differences[1].unwrap();
+    assert!(!difference.paired);
+    assert_eq!(difference.finding, Finding::More);
+    assert!(difference.p < 1e-10, "{difference:?}");
+    assert_eq!(comparison.seeds_in_words(), "seeds 1..10 and 9..18");
+}
+
+/// Pairs if no more than half of one side is lost.
+#[test]
+fn fewer_runs_with_the_same_seeds_are_pairs() {
+    let paired = |fewer: usize| {
+        let seeds: Vec<u64> = (1..=10).collect();
+        let peaks: Vec<u64> = (0..10).map(|at| 1_000 + at % 3).collect();
+        let comparison = compare(vec![
+            design("one", &seeds, &peaks),
+            design("other", &seeds[..fewer], &peaks[..fewer]),
+        ]);
+        comparison.metrics[0].differences[1].unwrap().paired
+    };
+    assert!(paired(10) && paired(5));
+    assert!(!paired(4) && !paired(2));
+}
+
 /// What would be a finding alone is none among many.
 #[test]
 fn many_comparisons_ask_for_clearer_differences() {

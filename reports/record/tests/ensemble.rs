@@ -75,9 +75,21 @@ fn what_never_came_to_pass_in_one_run_has_no_interval() {
 }
 
 #[test]
-fn one_run_has_no_interval() {
-    let runs = runs(|_, _| {});
-    assert_eq!(shown(&runs[..1], "backlog.max", None), "—");
+fn one_run_is_shown_without_an_interval() {
+    let runs = runs(|_, run| run.queues[0].ready_max.0 = 1_200);
+    let alone = ensemble(&runs[..1], "backlog.max", Some("orders"));
+    assert_eq!(alone.metrics[0].shown(), "1,200");
+    assert_eq!(alone.metrics[0].estimate(), Some(1_200.0));
+    assert_eq!(alone.metrics[0].interval, None);
+    assert!(!alone.metrics[0].converged);
+    // One run has no interval, so it lacks none.
+    assert!(
+        alone
+            .warnings()
+            .iter()
+            .all(|it| !it.contains("no interval"))
+    );
+    assert_eq!(shown(&runs[..1], "latency.complete.mean", None), "—");
     assert_eq!(shown(&runs, "latency.complete.mean", None), "—");
 }
 
@@ -110,8 +122,42 @@ fn a_percentile_with_few_messages_above_it_is_not_told() {
         });
         shown(&runs, "latency.confirm.p99.9", None)
     };
+    // Three means of one percentile each are no percentile either.
     assert_eq!(with(33_300), "—");
     assert_eq!(with(33_334), "1 s ± 0s");
+}
+
+/// 60 latencies above the p99.9 of 60,000 in three runs: five runs have a hundred.
+#[test]
+fn what_has_no_interval_is_named_with_what_would_do() {
+    let runs = runs(|index, run| {
+        run.producers[0].confirm = vec![Latencies::default(); 4];
+        run.producers[0].confirm[0] = constant(1_000_000_000, 20_000);
+        if index == 1 {
+            run.queues[0].drain_time = None;
+        }
+    });
+    let asked = [
+        quantity("latency.confirm.p99.9", None),
+        quantity("latency.confirm.p50", None),
+        quantity("drain_time", Some("orders")),
+    ];
+    let ensemble = Ensemble::of(&runs, &asked, Precision::default()).unwrap();
+    let scarce = &ensemble.metrics[0];
+    assert_eq!(scarce.above.map(f64::round), Some(60.0));
+    assert_eq!(scarce.runs_for_interval(), Some(5));
+    assert_eq!(scarce.estimate(), None);
+    assert_eq!(ensemble.metrics[1].runs_for_interval(), None);
+    assert_eq!(ensemble.metrics[2].runs_for_interval(), None);
+    assert_eq!(
+        ensemble.warnings().last().unwrap(),
+        "2 of 3 figures have no interval: latency.confirm.p99.9 (too few latencies above it; about 5 replications would do), \
+         drain_time of orders (never in 1 of 3)"
+    );
+    assert_eq!(
+        ensemble.convergence().unwrap(),
+        "1 of 3 figures has an interval; it is as narrow as was asked for."
+    );
 }
 
 #[test]

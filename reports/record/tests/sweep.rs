@@ -111,6 +111,36 @@ fn points_are_compared_in_pairs_with_the_first() {
     assert!(same.adjusted > 0.9, "{same:?}");
 }
 
+/// The runs that drained say nothing about those that did not.
+#[test]
+fn what_never_came_to_pass_is_not_compared() {
+    let drain = Quantity {
+        metric: "drain_time".into(),
+        ..peak()
+    };
+    let point = |count: u64, ends: bool| {
+        let mut runs = runs([100, 110, 120]);
+        if !ends {
+            runs[2].queues[0].drain_time = None;
+        }
+        let (quantities, precision) = ([drain.clone(), peak()], Precision::default());
+        let settings = vec![setting(count)];
+        SweepPoint::of(settings, &runs, &quantities, precision, Vec::new()).unwrap()
+    };
+    let compared = |first: bool, second: bool| {
+        let mut sweep = sweep(vec![point(20, first), point(40, second)]);
+        sweep.quantities.insert(0, drain.clone());
+        sweep.compare();
+        let [drain, peak] = sweep.points[1].differences[..] else {
+            panic!("two differences");
+        };
+        assert!(peak.is_some());
+        drain.is_some()
+    };
+    assert!(compared(true, true));
+    assert!(!compared(true, false) && !compared(false, true) && !compared(false, false));
+}
+
 /// One comparison of three that would be significant alone.
 #[test]
 fn many_comparisons_make_each_less_sure() {
@@ -148,6 +178,23 @@ fn a_run_meets_its_expectations_or_not() {
     }
     let point = point(1, &failing);
     assert_eq!((point.met(), point.holding()), (0, 3));
+}
+
+/// An estimate without a width.
+#[test]
+fn one_run_each_is_a_table_too() {
+    let points = vec![
+        point(20, &runs([100, 110, 120])[..1]),
+        point(40, &runs([10, 20, 30])[..1]),
+    ];
+    let sweep = sweep(points);
+    expect![[r#"
+        consumer.fulfilment.count,runs,met,load,backlog.max of orders,backlog.max of orders low,backlog.max of orders high,backlog.max of orders p
+        20,1,0,4,100,,,
+        40,1,0,4,10,,,
+    "#]]
+    .assert_eq(&sweep.to_csv());
+    assert_eq!(sweep.points[0].metrics[0].shown(), "100");
 }
 
 #[test]

@@ -39,6 +39,7 @@ impl Scenario {
         let expectations = read(&source).and_then(|raw| validate::graded(&source, &raw, &names));
         self.expectations =
             expectations.map_err(|problems| Error::Invalid(Invalid::new(problems, source)))?;
+        self.grading = Some(file.into());
         Ok(self)
     }
 }

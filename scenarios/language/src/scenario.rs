@@ -23,6 +23,8 @@ pub struct Scenario {
     pub source: String,
     /// `--set` overrides that were applied, in order, as `path=value`.
     pub overrides: Vec<String>,
+    /// The file whose expectations took the place of its own, as it was typed.
+    pub grading: Option<String>,
     /// Everything random follows from it.
     pub seed: u64,
     /// At least one; they follow each other from time zero. A plain `duration` makes one phase named `run`.

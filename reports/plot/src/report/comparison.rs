@@ -1,14 +1,13 @@
 //! One page about a comparison.
 
-use queuelab_record::{ACCOUNT, Comparison, Finding, number, percent};
+use queuelab_record::{ACCOUNT, Comparison, Finding, number};
 
 use super::table::{Cell, NOTHING, Table};
-use super::{figures, page, section};
+use super::{figures, over_runs, page, section};
 use crate::Plot;
 use crate::comparison::verdict;
 use crate::comparison_plots;
 use crate::html::escaped;
-use crate::sweep::shown;
 
 /// `report.html` of a comparison: which designs do what is expected, what they do to messages, how far they are from the first one.
 /// Equal comparisons give equal text.
@@ -56,12 +55,17 @@ fn opening(comparison: &Comparison, labels: &[&str]) -> String {
     let title = scenario.map_or("Comparison", |it| it.title.as_str());
     let about = scenario.map_or("", |it| it.about.as_str());
     let runs = ensembles.map(|it| it.seeds.len()).max().unwrap_or(0);
+    let runs = match runs {
+        1 => "1 run".to_string(),
+        runs => format!("{runs} runs"),
+    };
     format!(
-        "<header>\n<p class=\"kind\">queuelab {} · comparison of {} · {} runs each</p>\n<h1>{}</h1>\n<p class=\"about\">{}</p>\n\
+        "<header>\n<p class=\"kind\">queuelab {} · comparison of {} · {} each, {}</p>\n<h1>{}</h1>\n<p class=\"about\">{}</p>\n\
          <p class=\"answer\">{}</p>\n</header>\n",
         escaped(&comparison.version),
         escaped(&labels.join(", ")),
         runs,
+        escaped(&comparison.seeds_in_words()),
         escaped(title),
         escaped(about),
         escaped(&answer(comparison)),
@@ -189,8 +193,17 @@ fn metrics(comparison: &Comparison) -> String {
         .collect();
     let mut table = Table::new(
         format!(
-            "Means over runs with {} intervals. A word says where a design differs from the first one, adjusted for all comparisons (Holm).",
-            percent(comparison.confidence)
+            "{}. A word says where a design differs from the first one, adjusted for all comparisons (Holm); percentiles are compared by \
+             those of single runs.",
+            over_runs(
+                comparison
+                    .variants
+                    .iter()
+                    .filter_map(|it| it.ensemble.as_ref())
+                    .map(|it| it.seeds.len())
+                    .max(),
+                comparison.confidence
+            )
         ),
         &head,
     );
@@ -201,7 +214,7 @@ fn metrics(comparison: &Comparison) -> String {
                 .ensemble
                 .as_ref()
                 .and_then(|it| it.metric(&metric.quantity));
-            let shown = measured.map_or(NOTHING.into(), shown);
+            let shown = measured.map_or(NOTHING.into(), |it| it.shown());
             let contrast = metric.differences.get(index).copied().flatten();
             let found = contrast.filter(|it| it.finding != Finding::Nothing);
             let word = found.map(|it| verdict(&metric.quantity.metric, it.finding).1);

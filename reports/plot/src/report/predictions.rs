@@ -61,7 +61,7 @@ pub(super) fn replications(ensemble: Option<&Ensemble>) -> String {
     let confidence = queuelab_record::percent(ensemble.precision.confidence);
     let mut metrics = Table::new(
         format!(
-            "Means over {} seeds ({} to {}) with {confidence} intervals.",
+            "Over {} seeds ({} to {}): means, percentiles of all runs' latencies together, and {confidence} intervals.",
             ensemble.seeds.len(),
             ensemble.seeds.iter().min().copied().unwrap_or_default(),
             ensemble.seeds.iter().max().copied().unwrap_or_default(),

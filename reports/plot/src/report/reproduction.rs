@@ -14,13 +14,21 @@ pub(super) fn section(record: &RunRecord, environment: Option<&Environment>) -> 
     for change in &record.scenario.overrides {
         let _ = write!(arguments, " --set {}", shell_word(change));
     }
+    // Other expectations are none of the viewer's options.
+    let grading = record.scenario.grading.as_ref();
+    let grading = grading.map_or(String::new(), |it| format!(" --expect {}", shell_word(it)));
+    let what = match grading.is_empty() {
+        true => "scenario and seed",
+        false => "scenario, seed and expectations",
+    };
     let mut html = format!(
-        "<p>The same version, scenario and seed give the same record.json, byte for byte; its trace hash is <code>{}</code>. If the text below \
-         is saved as <code>{1}.toml</code>:</p>\n<pre class=\"commands\"><code>queuelab run {2}{3}\nqueuelab watch {2}{3}</code></pre>\n",
+        "<p>The same version, {what} give the same record.json, byte for byte; its trace hash is <code>{}</code>. If the text below \
+         is saved as <code>{1}.toml</code>:</p>\n<pre class=\"commands\"><code>queuelab run {2}{3}{4}\nqueuelab watch {2}{3}</code></pre>\n",
         escaped(&record.trace_hash),
         escaped(name),
         escaped(&shell_word(&format!("{name}.toml"))),
         escaped(&arguments),
+        escaped(&grading),
     );
     if !record.suggestions.is_empty() {
         html.push_str("<p>Then try:</p>\n<dl class=\"wide\">\n");

@@ -1,12 +1,11 @@
 //! One page about a sweep.
 
-use queuelab_record::{Sampling, Sweep, SweepPoint, percent};
+use queuelab_record::{Sampling, Sweep, SweepPoint};
 
 use super::table::{Cell, NOTHING, Table};
-use super::{figures, page, section};
+use super::{figures, over_runs, page, section};
 use crate::Plot;
 use crate::html::escaped;
-use crate::sweep::shown;
 use crate::sweep_plots;
 
 /// `report.html` of a sweep: what was varied and what it came to, pictures, all points, the scenario. Equal sweeps give equal text.
@@ -129,14 +128,16 @@ fn points(sweep: &Sweep) -> String {
     };
     let metrics = |point: &SweepPoint| 0..point.metrics.len();
     let mut html = format!(
-        "<p class=\"quiet\">Means over runs with {} intervals, or without ± where runs give too little for one. ρ is the largest offered \
-         load of a queue over its capacity.",
-        percent(sweep.precision.confidence)
+        "<p class=\"quiet\">{}. ρ is the largest offered load of a queue over its capacity.",
+        over_runs(
+            sweep.points.iter().map(|it| it.seeds.len()).max(),
+            sweep.precision.confidence
+        )
     );
     let mut points = sweep.points.iter();
     if points.any(|point| metrics(point).any(|index| differs(point, index))) {
         html.push_str(
-            " * marks values that differ from those of the first point, adjusted for all comparisons (Holm).",
+            " * marks values that differ from those of the first point, adjusted for all comparisons (Holm); percentiles are compared by those of single runs.",
         );
     }
     html.push_str("</p>\n");
@@ -169,7 +170,7 @@ fn points(sweep: &Sweep) -> String {
         ));
         for (index, metric) in point.metrics.iter().enumerate() {
             let mark = if differs(point, index) { " *" } else { "" };
-            cells.push(format!("{}{mark}", shown(metric)).into());
+            cells.push(format!("{}{mark}", metric.shown()).into());
         }
         table.row(cells);
     }

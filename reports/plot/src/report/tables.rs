@@ -75,8 +75,14 @@ fn against_capacity(load: &Load) -> [String; 3] {
 }
 
 fn latencies(record: &RunRecord) -> String {
+    let of = match record.warmup.is_zero() {
+        true => "of the whole run".to_string(),
+        false => format!("of what was intended after {}", record.warmup),
+    };
     let mut table = Table::new(
-        "Latencies of the whole run, from the intended send. ≥ reads at least: messages unfinished at the end would have made it larger.",
+        format!(
+            "Latencies {of}, from the intended send. ≥ reads at least: messages unfinished at the end would have made it larger."
+        ),
         &[
             "<latency", "p50", "p90", "p99", "p99.9", "max", "mean", "samples", "<until",
         ],

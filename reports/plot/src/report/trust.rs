@@ -53,10 +53,8 @@ fn convergence(ensemble: Option<&Ensemble>) -> String {
         .chain(ensemble.overloaded())
         .map(|warning| format!("<br><span class=\"warning\">{}</span>", escaped(&warning)))
         .collect();
-    match warnings.is_empty() {
-        true => format!("{runs} All intervals are as narrow as was asked for."),
-        false => format!("{runs}{}", warnings.concat()),
-    }
+    let reached = ensemble.convergence().map(|it| format!(" {it}"));
+    format!("{runs}{}{}", reached.unwrap_or_default(), warnings.concat())
 }
 
 fn invariants(record: &RunRecord) -> String {

@@ -6,7 +6,8 @@ use super::{Ensemble, MetricEnsemble};
 use crate::percent;
 
 impl Ensemble {
-    /// In words, the gravest first: accounting that is wrong, a transient that was not left out, figures that did not converge. Loads, and
+    /// In words, the gravest first: accounting that is wrong, a transient that was not left out, figures that did not converge or have no
+    /// interval at all. Loads, and
     /// expectations and invariants that other seeds do not meet, are not among them.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
@@ -18,7 +19,26 @@ impl Ensemble {
         }
         warnings.extend(self.unsettled());
         warnings.extend(self.unconverged());
+        warnings.extend(self.without_interval());
         warnings
+    }
+
+    /// How much there is of what was asked for, if there is nothing to warn of but figures that have no interval: `All intervals are as narrow
+    /// as was asked for.`
+    pub fn convergence(&self) -> Option<String> {
+        let have = self.metrics.iter().filter(|it| it.interval.is_some());
+        let (have, all) = (have.count(), self.metrics.len());
+        match self.unconverged() {
+            Some(_) => None,
+            None if have == 0 => None,
+            None if have == all => Some("All intervals are as narrow as was asked for.".into()),
+            None if have == 1 => Some(format!(
+                "1 of {all} figures has an interval; it is as narrow as was asked for."
+            )),
+            None => Some(format!(
+                "{have} of {all} figures have an interval; those are as narrow as was asked for."
+            )),
+        }
     }
 
     /// In words: queues whose backlog grows as long as they run.
@@ -79,6 +99,40 @@ impl Ensemble {
         Some(format!(
             "did not converge to ± {}: {}{rest}{more}",
             percent(self.precision.relative),
+            shown.join(", ")
+        ))
+    }
+}
+
+impl Ensemble {
+    /// Of several runs: figures without any interval, and why.
+    fn without_interval(&self) -> Option<String> {
+        let all = self.metrics.len();
+        let lacking = self.metrics.iter().filter(|it| it.interval.is_none());
+        let lacking: Vec<&MetricEnsemble> = lacking.collect();
+        if lacking.is_empty() || self.seeds.len() < 2 {
+            return None;
+        }
+        let why = |it: &&MetricEnsemble| {
+            let why = match (it.above, it.runs_for_interval()) {
+                _ if it.never > 0 => it.shown(),
+                (_, Some(runs)) => {
+                    format!("too few latencies above it; about {runs} replications would do")
+                }
+                (Some(_), None) => "too few latencies".into(),
+                (None, None) => "hardly any run measured it".into(),
+            };
+            format!("{} ({why})", it.quantity)
+        };
+        let shown: Vec<String> = lacking.iter().take(SHOWN_MAX).map(why).collect();
+        let rest = match lacking.len() - shown.len() {
+            0 => String::new(),
+            rest => format!(" and {rest} more"),
+        };
+        let verb = if lacking.len() == 1 { "has" } else { "have" };
+        Some(format!(
+            "{} of {all} figures {verb} no interval: {}{rest}",
+            lacking.len(),
             shown.join(", ")
         ))
     }

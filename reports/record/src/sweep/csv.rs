@@ -1,13 +1,14 @@
 //! `sweep.csv`.
 
 use super::{Setting, Sweep, SweepPoint};
+use crate::MetricEnsemble;
 use crate::export::quoted;
 use crate::statistics::Interval;
 
 impl Sweep {
     /// A row per point. First its settings, numbers in seconds, 1/s, bytes or plain, and words as they are; `runs`, and in how many of
     /// them all expectations are met (`met`); the largest offered load of a queue (`load`). Then of each quantity its estimate under its
-    /// name, the ends of its interval (`low`, `high`), what theory predicts (`predicted`, if anything), and the p-value of its difference
+    /// name (of one run alone what that measured), the ends of its interval (`low`, `high`), what theory predicts (`predicted`, if anything), and the p-value of its difference
     /// from the first point adjusted for all of them (`p`). What is not known is left empty.
     pub fn to_csv(&self) -> String {
         let columns = self.columns();
@@ -40,7 +41,9 @@ impl Sweep {
                 let interval = it.metrics.get(at).and_then(|metric| metric.interval);
                 figure(interval.as_ref().map(end))
             };
-            columns.push(column(&name, &|it| of(it, |interval| interval.estimate)));
+            columns.push(column(&name, &|it| {
+                figure(it.metrics.get(at).and_then(MetricEnsemble::estimate))
+            }));
             columns.push(column(&format!("{name} low"), &|it| of(it, Interval::low)));
             columns.push(column(&format!("{name} high"), &|it| {
                 of(it, Interval::high)

@@ -42,13 +42,18 @@ impl Sweep {
     }
 }
 
-/// Runs without a value at one of the points are no pair.
+/// Nothing if the metric did not come to pass in some run of one of the two: the others alone would flatter it. Runs without samples at one
+/// of the points are no pair.
 fn difference(
     first: &SweepPoint,
     point: &SweepPoint,
     metric: usize,
     confidence: f64,
 ) -> Option<Difference> {
+    let never = |point: &SweepPoint| point.metrics.get(metric).is_none_or(|it| it.never > 0);
+    if never(first) || never(point) {
+        return None;
+    }
     let value = |point: &SweepPoint, seed: u64| {
         let at = point.seeds.iter().position(|it| *it == seed)?;
         *point.metrics.get(metric)?.values.get(at)?

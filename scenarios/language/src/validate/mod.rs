@@ -122,6 +122,7 @@ pub(crate) fn validate(
         about: raw.about.clone().unwrap_or_default(),
         source: source.file().to_string(),
         overrides: overrides.to_vec(),
+        grading: None,
         seed: raw.seed.as_ref().map_or(1, |seed| seed.value.0),
         phases,
         steady: raw

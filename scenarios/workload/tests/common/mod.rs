@@ -35,6 +35,7 @@ pub fn scenario(seconds: u64) -> Scenario {
         about: String::new(),
         source: String::new(),
         overrides: Vec::new(),
+        grading: None,
         seed: 1,
         phases: vec![Phase {
             name: "run".into(),

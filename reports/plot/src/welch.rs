@@ -35,7 +35,10 @@ pub fn ensemble_plots(ensemble: &Ensemble) -> Vec<Plot> {
             "left out: {left_out}; MSER-5 would leave out {}",
             Span(cut.0)
         ),
-        None => format!("left out: {left_out}; MSER-5 sees no steady state"),
+        None if transient.is_judged() => {
+            format!("left out: {left_out}; MSER-5 sees no steady state")
+        }
+        None => format!("left out: {left_out}; MSER-5 has nothing to judge by"),
     };
     let legend = [
         line(

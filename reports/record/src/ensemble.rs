@@ -132,17 +132,18 @@ pub struct Overload {
     pub lasting: bool,
 }
 
-/// The transient of steady-state runs, judged by the copies in the broker at the windows' ends.
+/// The transient of steady-state runs, judged by the copies in the broker, and the records that groups have not settled, at the windows' ends.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Transient {
     /// What each run left out of latencies and rates.
     pub left_out: Vec<Span>,
-    /// What [`mser5`] would leave out of each run; `None` where it sees no steady state, or too few windows.
+    /// What [`mser5`] would leave out of each run; `None` where it sees no steady state or too few windows, or nothing to judge by.
     pub cuts: Vec<Option<Time>>,
     /// Width of a window.
     #[serde(default)]
     pub window: Span,
-    /// Copies in the broker at the windows' ends, in the mean over the runs: what Welch's plot is drawn from.
+    /// Copies in the broker, and records that groups have not settled, at the windows' ends, in the mean over the runs: what Welch's plot is
+    /// drawn from.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inside: Vec<f64>,
 }
@@ -302,6 +303,11 @@ impl Transient {
         cuts.sort_unstable();
         let median = cuts.get(self.cuts.len() / 2)?;
         (*median != Time(u64::MAX)).then_some(*median)
+    }
+
+    /// Whether there is something to judge by: something was unfinished at the end of some window.
+    pub fn is_judged(&self) -> bool {
+        self.inside.iter().any(|&copies| copies > 0.0)
     }
 
     /// Whether most runs left out what they would.
@@ -509,21 +515,27 @@ impl RunRecord {
         }
     }
 
-    /// How long the transient takes, by the copies in the broker at the windows' ends: what [`mser5`] would leave out. `None` where it sees
-    /// no steady state, or too few windows.
+    /// How long the transient takes, by what is unfinished at the windows' ends: what [`mser5`] would leave out. `None` where it sees no
+    /// steady state, or too few windows, or where nothing is unfinished at any of them, which says nothing of what came between.
     pub fn transient(&self) -> Option<Time> {
-        let windows = mser5(&inside(self))? as u64;
+        let inside = inside(self);
+        if inside.iter().all(|&copies| copies == 0.0) {
+            return None;
+        }
+        let windows = mser5(&inside)? as u64;
         Some(Time(windows.saturating_mul(self.window.0)))
     }
 }
 
-/// Copies in the broker at the windows' ends.
+/// What is unfinished at the windows' ends: copies in the broker and, as a stream is never empty, what its groups have not settled, which
+/// includes what their members hold.
 fn inside(run: &RunRecord) -> Vec<f64> {
     let at = |window: usize| {
-        let queues = run.queues.iter().filter(|queue| !queue.stream);
         let of = |series: &[u64]| series.get(window).copied().unwrap_or(0);
+        let queues = run.queues.iter().filter(|queue| !queue.stream);
         let inside = queues.map(|it| of(&it.series.ready) + of(&it.series.in_flight));
-        inside.sum::<u64>() as f64
+        let behind = run.groups.iter().map(|group| of(&group.series.lag));
+        inside.chain(behind).sum::<u64>() as f64
     };
     (0..run.windows()).map(at).collect()
 }

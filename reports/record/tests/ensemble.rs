@@ -285,6 +285,45 @@ fn a_steady_run_has_its_transient_judged() {
     );
 }
 
+/// A stream is never empty: it is judged by what its groups have yet to settle.
+#[test]
+fn the_transient_of_a_stream_is_that_of_its_groups() {
+    let with = |busy_for: usize| {
+        let runs = runs(|_, run| {
+            let streams = fixture::retries_and_streams();
+            let mut group = streams.groups[0].clone();
+            run.warmup = Span::from_secs(100);
+            for queue in &mut run.queues {
+                queue.stream = true;
+                queue.series.ready = (0..180).map(|window| window * 10).collect();
+                queue.series.in_flight = vec![0; 180];
+            }
+            let level = |window: usize| match window {
+                window if window < busy_for => 1_000,
+                window if busy_for > 0 => window as u64 % 3,
+                _ => 0,
+            };
+            group.series.lag = (0..180).map(level).collect();
+            run.groups = vec![group];
+        });
+        ensemble(&runs, "backlog.max", None)
+    };
+    let cut = |seconds| Some(Time::ZERO + Span::from_secs(seconds));
+    assert_eq!(with(20).transient.unwrap().cut(), cut(100));
+    assert_eq!(with(60).transient.unwrap().cut(), cut(300));
+    let idle = with(0);
+    let transient = idle.transient.as_ref().unwrap();
+    assert!(!transient.is_judged());
+    assert_eq!(transient.cut(), None, "nothing to judge by is no cut");
+    assert!(
+        idle.warnings()
+            .iter()
+            .any(|it| it.contains("cannot be judged")),
+        "{:?}",
+        idle.warnings()
+    );
+}
+
 #[test]
 fn runs_that_do_not_belong_together_are_refused() {
     let ask = |runs: &[RunRecord]| Ensemble::of(runs, &[], Precision::default()).unwrap_err();

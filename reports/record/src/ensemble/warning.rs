@@ -60,6 +60,11 @@ impl Ensemble {
             return None;
         }
         let left_out = transient.least();
+        if !transient.is_judged() {
+            return Some(format!(
+                "whether the {left_out} that are left out are enough cannot be judged (MSER-5): no window ended with anything in the broker"
+            ));
+        }
         Some(match transient.cut() {
             Some(cut) => format!(
                 "the transient takes longer than the {left_out} that are left out: steady = {{ warmup = \"{}\" }} would do (MSER-5)",

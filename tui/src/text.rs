@@ -28,12 +28,6 @@ pub(crate) fn factor(value: f64) -> String {
     }
 }
 
-/// `+3,000/s`, `−799/s`
-pub(crate) fn signed_rate(per_second: f64) -> String {
-    let sign = if per_second < 0.0 { '−' } else { '+' };
-    format!("{sign}{}", rate(per_second))
-}
-
 /// An instant in figures that do not dance: `3m04.2s`; to the microsecond where events are followed one by one.
 pub(crate) fn clock(time: Time, exact: bool) -> String {
     let decimals = if exact { 6 } else { 1 };
@@ -65,13 +59,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_have_separators_signs_and_few_decimals() {
+    fn numbers_have_separators_and_few_decimals() {
         assert_eq!(number(0.0), "0");
         assert_eq!(number(0.054), "0.05");
         assert_eq!(number(20.52), "20.5");
         assert_eq!(number(999.6), "1,000");
-        assert_eq!(signed_rate(3000.0), "+3,000/s");
-        assert_eq!(signed_rate(-799.4), "−799/s");
     }
 
     #[test]

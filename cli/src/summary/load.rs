@@ -1,8 +1,8 @@
 //! Offered load against capacity, per phase and queue.
 
-use queuelab_record::{Load, PhaseInfo};
+use queuelab_record::PhaseInfo;
 
-use super::{INDENT, Page, figures};
+use super::{INDENT, Page};
 use crate::layout::{Align, Cell, Style, fits, table};
 
 /// T = Σp − Σc and what it did to latency.
@@ -65,7 +65,7 @@ fn of_phase(page: &Page<'_>, phase: &PhaseInfo) -> Vec<Vec<Cell>> {
             page.record
                 .metric_shown(&name, Some(&queue.name), Some(&phase.name))
         };
-        let [offered, capacity, difference, rho] = figures_of(&load);
+        let [offered, capacity, difference, rho] = load.in_words();
         let figures = [
             offered,
             capacity,
@@ -81,30 +81,6 @@ fn of_phase(page: &Page<'_>, phase: &PhaseInfo) -> Vec<Vec<Cell>> {
             .collect()
     });
     rows.collect()
-}
-
-/// Σp, Σc, T and ρ.
-fn figures_of(load: &Load) -> [String; 4] {
-    let Load {
-        offered, capacity, ..
-    } = *load;
-    let capacity = capacity.unwrap_or(f64::INFINITY);
-    let utilisation = match (offered, capacity) {
-        (offered, _) if offered <= 0.0 => 0.0,
-        (_, capacity) if capacity <= 0.0 => f64::INFINITY,
-        _ => offered / capacity,
-    };
-    let rho = if utilisation.is_finite() {
-        format!("{utilisation:.2}")
-    } else {
-        "∞".into()
-    };
-    [
-        figures::rate(offered),
-        figures::rate(capacity),
-        figures::signed_rate(offered - capacity),
-        rho,
-    ]
 }
 
 const HEADER: [&str; 9] = [

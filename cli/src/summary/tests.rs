@@ -385,20 +385,20 @@ fn a_run_with_all_that_queues_and_streams_can_do() {
               phase    from   queue           Σp      Σc   T = Σp − Σc      ρ   e2e p50       p99
               before   0s     orders       180/s   900/s        −720/s   0.20   17.9 ms    147 ms
                               payments      20/s   500/s        −480/s   0.04   6.03 ms   40.8 ms
-                              events/0    89.9/s     ∞/s          −∞/s   0.00         —         —
-                              events/1    89.9/s     ∞/s          −∞/s   0.00         —         —
+                              events/0    89.9/s       —             —      —         —         —
+                              events/1    89.9/s       —             —      —         —         —
               burst    2m     orders     3,600/s   900/s      +2,700/s   4.00   1m16.5s   2m47.2s
                               payments     400/s   500/s        −100/s   0.80   6.04 ms   41.2 ms
-                              events/0     450/s     ∞/s          −∞/s   0.00         —         —
-                              events/1     450/s     ∞/s          −∞/s   0.00         —         —
+                              events/0     450/s       —             —      —         —         —
+                              events/1     450/s       —             —      —         —         —
               drain    3m     orders       180/s   900/s        −720/s   0.20     1m46s   3m00.1s
                               payments      20/s   500/s        −480/s   0.04   6.44 ms    804 ms
-                              events/0     413/s     ∞/s          −∞/s   0.00         —         —
-                              events/1     413/s     ∞/s          −∞/s   0.00         —         —
+                              events/0     413/s       —             —      —         —         —
+                              events/1     413/s       —             —      —         —         —
               after    7m     orders       180/s   900/s        −720/s   0.20   18.1 ms    7.75 s
                               payments      20/s   500/s        −480/s   0.04   6.11 ms   39.9 ms
-                              events/0    97.4/s     ∞/s          −∞/s   0.00         —         —
-                              events/1    97.4/s     ∞/s          −∞/s   0.00         —         —
+                              events/0    97.4/s       —             —      —         —         —
+                              events/1    97.4/s       —             —      —         —         —
 
               latency (whole run)          p50       p99       max
               confirm                  1.62 ms   96.3 ms      20 s

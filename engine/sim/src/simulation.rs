@@ -440,29 +440,12 @@ fn phases(world: &World) -> Vec<PhaseInfo> {
 fn load(world: &World, queue: usize, phase: usize, from: Time, until: Time) -> Load {
     let now = world.calendar.now();
     let current = world.metrics.phase;
-    world.metrics.queues[queue].load(phase, from, until, now, current, capacity(world, queue))
-}
-
-/// Σc: what the consumers of a queue could serve per second if it were their only one; `None` if a service takes no time.
-/// Partitions share them evenly.
-fn capacity(world: &World, queue: usize) -> Option<f64> {
-    let queue = world.layout.queue_of(queue);
-    let partitions = world.layout.partitions(queue).len() as f64;
-    let groups = world
-        .scenario
-        .consumers
-        .iter()
-        .filter(|group| group.from.contains(&queue));
-    groups
-        .map(|group| {
-            (
-                f64::from(group.count) * f64::from(group.concurrency) / partitions,
-                group.service.mean(),
-            )
-        })
-        .try_fold(0.0, |sum, (servers, mean)| {
-            (mean > 0.0).then_some(sum + servers / mean)
-        })
+    let of = world.layout.queue_of(queue);
+    // Partitions share the consumers evenly.
+    let partitions = world.layout.partitions(of).len() as f64;
+    let capacity = world.scenario.capacity(of, phase);
+    let capacity = capacity.map(|capacity| capacity / partitions);
+    world.metrics.queues[queue].load(phase, from, until, now, current, capacity)
 }
 
 fn queue_record(world: &World, queue: usize) -> QueueRecord {

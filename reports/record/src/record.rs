@@ -138,7 +138,8 @@ pub struct PhaseInfo {
 pub struct Load {
     /// Σp: copies routed there per second, measured by intended send.
     pub offered: f64,
-    /// Σc: capacity of its consumers (count / mean service time); `None` if a service takes no time.
+    /// Σc: capacity of its consumers (members × concurrency / mean service time); `None` if a service takes no time, or if it depends on which
+    /// messages come.
     pub capacity: Option<f64>,
     /// Copies published, per second.
     pub published: f64,

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use queuelab_core::Time;
 
 use crate::{
-    Ensemble, Judgement, Measured, PredictionRecord, RunRecord, Unit, Verdict, grouped, percent,
+    Ensemble, Judgement, Load, Measured, PredictionRecord, RunRecord, Unit, Verdict, grouped,
+    percent, rate, signed_rate,
 };
 
 impl RunRecord {
@@ -27,6 +28,27 @@ impl RunRecord {
     /// What the figures rest on, item by item: durability, costs, events compared, semantics, Little's law in this run and in others.
     pub fn trust_in_words(&self, ensemble: Option<&Ensemble>) -> Vec<String> {
         trust(self, ensemble)
+    }
+}
+
+impl Load {
+    /// Σp, Σc, T = Σp − Σc and ρ = Σp / Σc, as a person reads them; `—` for what rests on a capacity that is not known.
+    pub fn in_words(&self) -> [String; 4] {
+        let Some(capacity) = self.capacity else {
+            let unknown = || "—".to_string();
+            return [rate(self.offered), unknown(), unknown(), unknown()];
+        };
+        let utilisation = match self.offered {
+            offered if offered <= 0.0 => "0.00".into(),
+            _ if capacity <= 0.0 => "∞".into(),
+            offered => format!("{:.2}", offered / capacity),
+        };
+        [
+            rate(self.offered),
+            rate(capacity),
+            signed_rate(self.offered - capacity),
+            utilisation,
+        ]
     }
 }
 

@@ -11,6 +11,7 @@
 //! ```
 
 mod ask;
+mod capacity;
 mod designs;
 mod error;
 mod fault;

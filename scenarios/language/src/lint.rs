@@ -155,7 +155,7 @@ fn check_queue(
         || scenario.until.is_some();
     if let (Some(offered), Some(capacity), false) = (
         offered_at_end(scenario, index),
-        capacity(scenario, index),
+        scenario.capacity(index, scenario.phases.len().saturating_sub(1)),
         bounded,
     ) && flow.consumed[index]
         && offered >= capacity
@@ -457,23 +457,6 @@ impl Scenario {
             }
         }
     }
-}
-
-/// Messages per second that the consumers of `queue` can do; `None` if a service takes no time.
-fn capacity(scenario: &Scenario, queue: usize) -> Option<f64> {
-    let mut capacity = 0.0;
-    for consumer in scenario
-        .consumers
-        .iter()
-        .filter(|consumer| consumer.from.contains(&queue))
-    {
-        let service = consumer.service.mean();
-        if service == 0.0 {
-            return None;
-        }
-        capacity += f64::from(consumer.count) * f64::from(consumer.concurrency) / service;
-    }
-    Some(capacity)
 }
 
 /// Whether messages go on from the exchange to other exchanges.

@@ -86,27 +86,21 @@ impl Load {
             _ => String::new(),
         };
         let load = figures::load(&app.record, app.selected, app.now);
-        let offered = load.map(|load| load.offered);
-        let capacity = load.and_then(|load| load.capacity);
-        let endless = load.is_some() && capacity.is_none();
-        let mut words = Load {
+        let unknown = || [NONE; 4].map(String::from);
+        let [offered, capacity, difference, utilisation] =
+            load.map_or_else(unknown, |load| load.in_words());
+        let over = load.is_some_and(|load| {
+            let full = |capacity| load.offered >= capacity;
+            load.offered > 0.0 && load.capacity.is_some_and(full)
+        });
+        Load {
             place,
-            offered: offered.map_or(NONE.into(), text::rate),
-            capacity: capacity.map_or(if endless { "∞" } else { NONE }.into(), text::rate),
-            difference: if endless { "−∞" } else { NONE }.into(),
-            utilisation: if endless { "0" } else { NONE }.into(),
-            style: Style::new(),
-        };
-        if let (Some(offered), Some(capacity)) = (offered, capacity) {
-            words.difference = text::signed_rate(offered - capacity);
-            if capacity > 0.0 {
-                words.utilisation = format!("{:.2}", offered / capacity);
-            }
-            if offered >= capacity && offered > 0.0 {
-                words.style = theme::FAIL;
-            }
+            offered,
+            capacity,
+            difference,
+            utilisation,
+            style: if over { theme::FAIL } else { Style::new() },
         }
-        words
     }
 }
 

@@ -1,7 +1,7 @@
 //! Load and latency by phase, latencies, queues, consumers, groups, nodes.
 
 use queuelab_core::Span;
-use queuelab_record::{Latencies, Load, RunRecord, grouped, number, percent, rate, signed_rate};
+use queuelab_record::{Latencies, RunRecord, grouped, number, percent, rate};
 
 use super::table::{Cell, NOTHING, Table};
 
@@ -42,12 +42,12 @@ fn phases(record: &RunRecord) -> String {
                 let name = format!("latency.end_to_end.{figure}");
                 record.metric_shown(&name, Some(&queue.name), Some(&phase.name))
             };
-            let [capacity, difference, rho] = against_capacity(load);
+            let [offered, capacity, difference, rho] = load.in_words();
             table.row([
                 phase.name.clone(),
                 phase.from.to_string(),
                 queue.name.clone(),
-                rate(load.offered),
+                offered,
                 capacity,
                 difference,
                 rho,
@@ -61,17 +61,6 @@ fn phases(record: &RunRecord) -> String {
         }
     }
     table.html()
-}
-
-/// Σc, T and ρ.
-fn against_capacity(load: &Load) -> [String; 3] {
-    let capacity = load.capacity.unwrap_or(f64::INFINITY);
-    let rho = match capacity {
-        _ if load.offered <= 0.0 => "0".into(),
-        capacity if capacity <= 0.0 => "∞".into(),
-        capacity => format!("{:.2}", load.offered / capacity),
-    };
-    [rate(capacity), signed_rate(load.offered - capacity), rho]
 }
 
 fn latencies(record: &RunRecord) -> String {

@@ -6,6 +6,7 @@
 mod broker;
 mod confirm;
 mod fluid;
+mod known;
 mod network;
 mod station;
 mod steady;

@@ -250,6 +250,76 @@ fn impatience_is_no_fluid() {
     );
 }
 
+/// What is not a matter of rates and capacities is no fluid, and where that says something of ρ, it is said of what there is.
+#[test]
+fn overload_that_is_no_fluid() {
+    let told = |queue: &str, producer: &str, consumer: &str| {
+        let producer = format!("rate = \"1.5/s\"\n{producer}");
+        let consumer = format!("{EXPONENTIAL}\n{consumer}");
+        told(&format!(
+            "[cluster]\nprofile = \"ideal\"\n{}",
+            one(queue, &producer, &consumer)
+        ))
+    };
+    let headers = "headers = { size = [1, 5] }";
+    for (queue, producer, consumer) in [
+        ("max_bytes = \"3KiB\"", "", ""),
+        ("ack_timeout = \"500ms\"", "", ""),
+        ("", "ttl = \"5s\"", ""),
+        ("", headers, "selector = \"size > 3\""),
+        ("", "", "poison = 0.3"),
+        ("", "", "ack = \"auto\""),
+    ] {
+        let told = told(queue, producer, consumer);
+        assert!(
+            !told.contains("fluid"),
+            "{queue} {producer} {consumer}: {told}"
+        );
+    }
+    // Two of three members would do, one at a time does not.
+    let one_active = told("single_active = true", "", "count = 3");
+    assert!(
+        one_active.contains("backlog.max of q = 4999"),
+        "{one_active}"
+    );
+    assert!(one_active.contains("can do 1/s: ρ = 1.50"), "{one_active}");
+    let slow = told("", "", "count = 2\nslow = { share = 0.5, factor = 4 }");
+    assert!(slow.contains("can do 1.3/s: ρ = 1.20"), "{slow}");
+}
+
+/// How much an exchange that goes by random keys brings is not known, and not taken for nothing.
+#[test]
+fn what_keys_decide_is_not_guessed() {
+    let queue = one(
+        "bind = [ { exchange = \"x\", key = \"k1\" } ]",
+        "rate = \"0.5/s\"",
+        EXPONENTIAL,
+    );
+    let other = "[[exchange]]\nname = \"x\"\ntype = \"direct\"\n[[producer]]\nname = \"other\"\nto = { exchange = \"x\" }\nrate = \"10/s\"\nmessage_key = { dist = \"uniform\", keys = 10 }\n";
+    check(&format!("{queue}{other}"), expect![""]);
+}
+
+/// Publishes that wait outside wait as long, and are not in the queue.
+#[test]
+fn a_queue_that_blocks_is_bounded() {
+    check(
+        &one(
+            "max_length = 4\noverflow = \"block\"",
+            "rate = \"0.8/s\"",
+            EXPONENTIAL,
+        ),
+        expect![[r#"
+            M/M/1 (exact): latency.end_to_end.mean = 5.0000
+            M/M/1 (exact): latency.end_to_end.p50 = 3.4657
+            M/M/1 (exact): latency.end_to_end.p90 = 11.5129
+            M/M/1 (exact): latency.end_to_end.p99 = 23.0259
+            M/M/1 (exact): latency.delivery.mean = 4.0000
+            M/M/1 (exact): backlog.mean of q = 1.8893
+            M/M/1 (exact): utilisation of c = 0.8000
+        "#]],
+    );
+}
+
 /// With costs, an acknowledgement's round trip is part of the service.
 #[test]
 fn costs_are_said() {

@@ -1,12 +1,13 @@
 //! Overload, and what remains of it.
 
-use queuelab_scenario::Overflow;
+use queuelab_scenario::{Ack, Overflow};
 
 use super::station::{Dispatching, Station};
-use super::{Kind, Prediction, metric, per_second};
+use super::{Kind, Prediction, known, metric, per_second};
 use crate::fluid::{Backlog, Stretch, backlog};
 
-/// Peak, drain and longest latency, where more is offered than can be served or a backlog is there from the start; nothing otherwise.
+/// Peak, drain and longest latency, where more is offered than can be served or a backlog is there from the start; nothing otherwise, nor
+/// what chance would decide.
 pub(super) fn predictions(station: &Station<'_>) -> Vec<Prediction> {
     let Some(flow) = Flow::of(station) else {
         return Vec::new();
@@ -16,7 +17,7 @@ pub(super) fn predictions(station: &Station<'_>) -> Vec<Prediction> {
         .stretches
         .iter()
         .any(|stretch| stretch.arrivals.0.max(stretch.arrivals.1) > stretch.capacity);
-    if !overloaded && queue.backlog == 0 {
+    if !overloaded && queue.backlog == 0 || !flow.outgrows_chance(queue.backlog as f64) {
         return Vec::new();
     }
     let told = |name: &str, of: Option<&str>, value: f64, covers: &str| Prediction {
@@ -36,21 +37,30 @@ pub(super) fn predictions(station: &Station<'_>) -> Vec<Prediction> {
     if let Some(gone) = flow.gone_at() {
         all.push(told("drain_time", name, gone - flow.bounded.peak_at, ""));
     }
-    let waits = if flow.waits_outside {
-        &flow.unbounded
-    } else {
-        &flow.bounded
-    };
-    if queue.overflow != Overflow::DropHead || queue.max_length.is_none() {
-        let longest = waits.longest_wait;
+    if flow.in_turn && waits_are_known(station, &flow) {
         all.push(told(
             "latency.end_to_end.max",
             station.of(),
-            longest,
+            flow.whole().longest_wait,
             "waiting for the service to begin",
         ));
     }
     all
+}
+
+/// Whether the one that waits longest waits for those before it, each of whom is served once, and whether there are enough of them to
+/// be alike.
+fn waits_are_known(station: &Station<'_>, flow: &Flow) -> bool {
+    let queue = station.queue;
+    let bounded = queue.max_length.is_some();
+    let lost = bounded && matches!(queue.overflow, Overflow::DropHead | Overflow::DeadLetter);
+    let ranked = queue.policy.max_priority > 0
+        && station
+            .sources
+            .iter()
+            .any(|source| !source.producer.properties.priority.is_empty());
+    let alike = flow.waits_outside || !bounded || flow.bounded.peak >= ALIKE;
+    !lost && !ranked && alike && station.scenario.steady.is_none()
 }
 
 /// Phases with a load of 1 or more.
@@ -58,32 +68,45 @@ pub(super) fn warnings(station: &Station<'_>) -> Vec<String> {
     let phases = &station.scenario.phases;
     let over = |(index, phase): (usize, &queuelab_scenario::Phase)| {
         let (from, to) = station.rates(index)?;
-        let capacity = station.capacity(index)?;
+        // Of members that come later only a part is there in the mean.
+        let present = station.scenario.capacity(station.index, index)?;
+        let capacity = station.capacity(index)?.min(present);
         let offered = (from + to) / 2.0;
-        // With failing services each message comes more than once; what other queues send on is not counted.
-        (offered >= capacity).then(|| {
+        // What other queues send on is not counted.
+        (offered > 0.0 && offered >= capacity).then(|| {
             let during = if phases.len() > 1 {
                 format!(" during {}", phase.name)
             } else {
                 String::new()
             };
+            let load = if capacity > 0.0 {
+                format!("{:.2}", offered / capacity)
+            } else {
+                "∞".into()
+            };
             format!(
-                "the queue `{}` is offered {}{during}, its consumers can do {}: ρ = {:.2}",
+                "the queue `{}` is offered {}{during}, its consumers can do {}: ρ = {load}",
                 station.name(),
                 per_second(offered),
                 per_second(capacity),
-                offered / capacity
             )
         })
     };
     phases.iter().enumerate().filter_map(over).collect()
 }
 
-/// When in the phase the queue is without a backlog for good, as a fluid; `None` if it is not, or if that is not known.
+/// When in the phase the queue is without a backlog for good, as a fluid; `None` if it is not, or if that is not known: what comes before is
+/// far from overload, else chance leaves something.
 pub(super) fn begins_empty(station: &Station<'_>, phase: usize) -> Option<f64> {
     let flow = Flow::of(station)?;
-    let level = *flow.bounded.at.get(phase)?;
-    (level <= 0.0).then(|| station.scenario.phases[phase].from.as_secs_f64())
+    let from = station.scenario.phases[phase].from.as_secs_f64();
+    let begins = |stretch: &Stretch| stretch.from >= from;
+    let first = flow.stretches.iter().position(begins)?;
+    let calm = flow.stretches[..first].last().is_none_or(|before| {
+        let most = before.arrivals.0.max(before.arrivals.1);
+        most <= CALM * before.capacity
+    });
+    (flow.bounded.at[first] <= 0.0 && calm).then_some(from)
 }
 
 /// A station's backlog as a fluid.
@@ -95,68 +118,85 @@ struct Flow {
     unbounded: Backlog,
     /// At the bound publishes wait, rather than being lost.
     waits_outside: bool,
+    /// Messages are served once, by members who are alike.
+    in_turn: bool,
 }
 
 impl Flow {
-    /// `None` if rates or capacities are not known.
+    /// `None` if rates or capacities are not known, or if more than they decides.
     fn of(station: &Station<'_>) -> Option<Flow> {
         let (queue, servers) = (station.queue, station.servers?);
-        if station.fed
-            || queue.partitions != 1
-            || queue.policy.stream.is_some()
-            || station
-                .scenario
-                .producers
-                .iter()
-                .any(|producer| producer.limit.is_some())
-        {
+        if !known::flows(station) {
             return None;
         }
-        if !station.scenario.faults.is_empty()
-            || servers.consumer.from.len() != 1
-            || queue.policy.ttl.is_some()
-        {
-            return None;
-        }
-        // Those who give up and those who are away make it less than what is intended or what could be done.
-        let come_and_go = station
-            .sources
-            .iter()
-            .any(|source| source.producer.patience.is_some() || source.producer.churn.is_some());
         let consumer = servers.consumer;
-        if come_and_go
-            || consumer.churn.is_some()
-            || consumer.patience.is_some()
-            || consumer.rate_cap.is_some()
-            || consumer.pull.is_some()
-        {
+        let stations = Station::all(station.scenario);
+        let busy = |phase| super::broker::load(station.scenario, &stations, phase);
+        let stuck = |phase| busy(phase).is_none_or(|load| load >= 1.0);
+        if (0..station.scenario.phases.len()).any(stuck) {
             return None;
         }
-        let phases = &station.scenario.phases;
-        let stretch = |index: usize| {
-            Some(Stretch {
-                from: phases[index].from.as_secs_f64(),
-                until: phases[index].until.as_secs_f64(),
-                arrivals: station.rates(index)?,
-                capacity: station.capacity(index)?,
-            })
+        // Without acknowledgements, or with a bound that matters to nobody, all messages are at consumers.
+        let immediate = servers.dispatching == Dispatching::Immediate;
+        if immediate && (servers.count > 1 || consumer.prefetch == 0 || consumer.ack == Ack::Auto) {
+            return None;
+        }
+        let active = if queue.policy.single_active {
+            1
+        } else {
+            consumer.count
         };
-        let stretches: Vec<Stretch> = (0..phases.len()).map(stretch).collect::<Option<_>>()?;
-        let held = match servers.dispatching {
-            Dispatching::Immediate if servers.count > 1 || consumer.prefetch == 0 => return None,
-            _ => f64::from(consumer.count) * f64::from(consumer.prefetch),
-        };
+        let held = f64::from(active) * f64::from(consumer.prefetch);
+        let refuses = matches!(
+            consumer.ack,
+            Ack::Manual { nack: Some(nack), .. } if nack.requeue && nack.probability > 0.0
+        );
         let bound = queue
             .max_length
             .map_or(f64::INFINITY, |length| length as f64 + held);
         let start = queue.backlog as f64;
+        let stretches = stretches(station)?;
         Some(Flow {
             bounded: backlog(&stretches, start, bound),
             unbounded: backlog(&stretches, start, f64::INFINITY),
             stretches,
             held,
             waits_outside: queue.overflow == Overflow::Block,
+            in_turn: !refuses && consumer.slow.is_none(),
         })
+    }
+
+    /// Inside and outside.
+    fn whole(&self) -> &Backlog {
+        if self.waits_outside {
+            &self.unbounded
+        } else {
+            &self.bounded
+        }
+    }
+
+    /// Whether the backlog gets so large that chance, which makes it larger or smaller by about the root of what comes and goes meanwhile, is
+    /// no match for it. A `start` that nothing is added to is what it is.
+    fn outgrows_chance(&self, start: f64) -> bool {
+        let peak = &self.unbounded;
+        let before = self.stretches.iter().map(|stretch| {
+            let span = (stretch.until.min(peak.peak_at) - stretch.from).max(0.0);
+            let arrivals = f64::midpoint(stretch.arrivals.0, stretch.arrivals.1);
+            span * (arrivals + stretch.capacity)
+        });
+        let deviation = before.sum::<f64>().sqrt();
+        start > 0.0 && peak.peak <= start || peak.peak - start >= DEVIATIONS * deviation
+    }
+
+    /// At a bound that is small, or with a load that is hardly above 1, chance empties the queue long before the fluid does.
+    fn stays_full(&self) -> bool {
+        let (peak, full) = (self.bounded.peak, self.bounded.peak < self.unbounded.peak);
+        let highest = |stretch: &Stretch| {
+            let most = stretch.arrivals.0.max(stretch.arrivals.1);
+            most / stretch.capacity.max(f64::MIN_POSITIVE)
+        };
+        let load = self.stretches.iter().map(highest).fold(0.0, f64::max);
+        !full || (peak - self.held) * libm::log(load) >= CERTAIN
     }
 
     /// Of so many messages, those that no consumer has.
@@ -164,13 +204,9 @@ impl Flow {
         (total - self.held).max(0.0)
     }
 
-    /// When nothing is ready any more.
+    /// When nothing is ready any more; `None` if that is never, or up to chance.
     fn gone_at(&self) -> Option<f64> {
-        let whole = if self.waits_outside {
-            &self.unbounded
-        } else {
-            &self.bounded
-        };
+        let whole = self.whole();
         let gone = whole.gone_at?;
         if self.ready(whole.peak) <= 0.0 {
             return Some(self.bounded.peak_at);
@@ -182,6 +218,60 @@ impl Flow {
             .rev()
             .find(|stretch| stretch.from <= gone)?;
         let spare = last.capacity - last.arrivals.1;
+        let noise = last.capacity + last.arrivals.1;
+        let steep = spare * whole.peak >= DEVIATIONS * DEVIATIONS * noise;
+        if !steep || !self.stays_full() {
+            return None;
+        }
         Some((gone - self.held / spare.max(f64::MIN_POSITIVE)).max(self.bounded.peak_at))
     }
 }
+
+/// The run in parts in which rates change linearly and capacities do not: phases, cut where clients start.
+fn stretches(station: &Station<'_>) -> Option<Vec<Stretch>> {
+    let consumer = station.servers?.consumer;
+    let starts = station.sources.iter().map(|it| it.producer.start.mean());
+    let mut cuts: Vec<f64> = starts.chain([consumer.start.mean()]).collect();
+    cuts.sort_by(f64::total_cmp);
+    let mut all = Vec::new();
+    for (index, phase) in station.scenario.phases.iter().enumerate() {
+        let (begin, end) = (phase.from.as_secs_f64(), phase.until.as_secs_f64());
+        let inside = cuts.iter().filter(|&&cut| begin < cut && cut < end);
+        let mut edges: Vec<f64> = [begin].into_iter().chain(inside.copied()).collect();
+        edges.push(end);
+        edges.dedup();
+        let capacity = station.capacity(index)?;
+        for edge in edges.windows(2) {
+            let (from, until) = (edge[0], edge[1]);
+            let there = consumer.start.mean() <= from;
+            let mut arrivals = (0.0, 0.0);
+            for source in &station.sources {
+                let (first, last) = super::station::rates(source.producer, index)?;
+                let at = |now: f64| first + (last - first) * (now - begin) / (end - begin);
+                if source.producer.start.mean() <= from {
+                    arrivals.0 += at(from) * source.share;
+                    arrivals.1 += at(until) * source.share;
+                }
+            }
+            all.push(Stretch {
+                from,
+                until,
+                arrivals,
+                capacity: if there { capacity } else { 0.0 },
+            });
+        }
+    }
+    Some(all)
+}
+
+/// A backlog that is so many standard deviations of chance large is predicted: to a fifth, most of the time.
+const DEVIATIONS: f64 = 5.0;
+
+/// A queue at its bound is not emptied by chance if that is less likely than one in e to this, for each time it is touched.
+const CERTAIN: f64 = 12.0;
+
+/// Up to this load a queue forgets soon what was before.
+const CALM: f64 = 0.9;
+
+/// Of so many messages, the longest wait is within some 15 % of the mean one.
+const ALIKE: f64 = 400.0;

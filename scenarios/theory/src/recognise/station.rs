@@ -5,11 +5,14 @@ use queuelab_scenario::{
     Keys, Producer, Profile, Queue, Scenario, Span, Target,
 };
 
+use super::known;
 use crate::general::{GroupCommit, Moments};
 
 /// A queue with what comes to it and who serves it.
 pub(super) struct Station<'a> {
     pub(super) scenario: &'a Scenario,
+    /// Of the queue, in [`Scenario::queues`].
+    pub(super) index: usize,
     pub(super) queue: &'a Queue,
     /// What comes from outside.
     pub(super) sources: Vec<Source<'a>>,
@@ -18,6 +21,8 @@ pub(super) struct Station<'a> {
     pub(super) servers: Option<Servers<'a>>,
     /// Keys that change how much comes are taken as evenly spread.
     pub(super) hashed: bool,
+    /// How much comes depends on keys or headers.
+    unknown: bool,
 }
 
 /// A producer's share of a queue's arrivals.
@@ -88,15 +93,20 @@ impl<'a> Station<'a> {
     }
 
     fn new(scenario: &'a Scenario, index: usize) -> Station<'a> {
-        let mut hashed = false;
+        let (mut hashed, mut unknown) = (false, false);
         let mut sources = Vec::new();
         for producer in &scenario.producers {
             let total: f64 = producer.to.iter().map(|(_, weight)| weight).sum();
             let mut share = 0.0;
             for (target, weight) in &producer.to {
+                if !scenario.reached_by(target).contains(&index) {
+                    continue;
+                }
                 let part = scenario.share(producer, target, index).unwrap_or_else(|| {
-                    hashed = true;
-                    even_share(scenario, target, index)
+                    let even = even_share(scenario, target, index);
+                    hashed |= even.is_some();
+                    unknown |= even.is_none();
+                    even.unwrap_or(0.0)
                 });
                 share += part * weight / total;
             }
@@ -124,11 +134,13 @@ impl<'a> Station<'a> {
                 .any(|target| scenario.reached_by(target).contains(&index));
         Station {
             scenario,
+            index,
             queue: &scenario.queues[index],
             sources,
             fed,
             servers: servers(scenario, index),
             hashed,
+            unknown,
         }
     }
 
@@ -144,6 +156,9 @@ impl<'a> Station<'a> {
 
     /// Messages per second at the beginning and the end of a phase; `None` if that is not given.
     pub(super) fn rates(&self, phase: usize) -> Option<(f64, f64)> {
+        if self.unknown {
+            return None;
+        }
         let mut sum = (0.0, 0.0);
         for source in &self.sources {
             let (from, to) = rates(source.producer, phase)?;
@@ -160,21 +175,17 @@ impl<'a> Station<'a> {
         (rate == end && phases.all(same)).then_some(rate)
     }
 
-    /// Messages per second that the servers can do: with a prefetch of 1 the way of an acknowledgement is part of the service. `None` if a
-    /// service takes no time, or nobody serves.
+    /// Messages per second that the servers can do once all are there: with a prefetch of 1 the way of an acknowledgement is part of the
+    /// service. `None` if that is not known, or nobody serves.
     pub(super) fn capacity(&self, phase: usize) -> Option<f64> {
-        let servers = self.servers?;
-        let consumer = servers.consumer;
-        let service = consumer
-            .service_by_phase
-            .get(phase)
-            .unwrap_or(&consumer.service);
-        let mut busy = service.mean();
-        if servers.dispatching == Dispatching::Central {
-            let costs = self.costs();
-            busy += costs.out.mean + costs.back.mean;
-        }
-        (busy > 0.0).then(|| f64::from(servers.count) / busy)
+        let overhead = match self.servers?.dispatching {
+            Dispatching::Central => {
+                let costs = self.costs();
+                costs.out.mean + costs.back.mean
+            }
+            _ => 0.0,
+        };
+        self.scenario.full_capacity(self.index, phase, overhead)
     }
 
     /// How all sources together arrive.
@@ -261,43 +272,22 @@ impl<'a> Station<'a> {
     /// at itself.
     pub(super) fn is_plain(&self) -> bool {
         let policy = &self.queue.policy;
-        let queue = self.queue.partitions == 1
-            && !self.queue.brokerless
-            && self.queue.max_bytes.is_none()
-            && policy.stream.is_none()
-            && policy.expires.is_none()
-            && policy.delivery_limit.is_none()
-            && policy.retry_delay.is_none()
-            && policy.ack_timeout.is_none()
-            && !policy.single_active
-            && !policy.groups
-            && policy.deduplicate.is_none();
+        let queue =
+            known::queue(self.queue) && policy.delivery_limit.is_none() && !policy.single_active;
         let producer = |source: &Source<'_>| {
             let producer = source.producer;
-            producer.limit.is_none()
-                && producer.properties.delay.is_none()
-                && producer.transaction.is_none()
-                && producer.patience.is_none()
-                && producer.churn.is_none()
-                && producer.start.mean() == 0.0
+            known::producer(producer, self.queue) && producer.start.mean() == 0.0
         };
         let consumer = |servers: Servers<'_>| {
             let consumer = servers.consumer;
-            consumer.from.len() == 1
+            known::consumer(consumer)
                 && consumer
                     .service_by_phase
-                    .windows(2)
-                    .all(|pair| pair[0] == pair[1])
-                && consumer.channel_prefetch.is_none()
-                && consumer.selector.is_none()
-                && consumer.pull.is_none()
-                && consumer.group.is_none()
-                && consumer.poison == 0.0
-                && consumer.rate_cap.is_none()
+                    .iter()
+                    .all(|service| *service == consumer.service)
                 && consumer.slow.is_none()
-                && consumer.patience.is_none()
                 && consumer.start.mean() == 0.0
-                && matches!(consumer.ack, Ack::Auto | Ack::Manual { every: 1, .. })
+                && known::acks_singly(consumer.ack)
         };
         let even = !self.hashed
             || self
@@ -306,6 +296,7 @@ impl<'a> Station<'a> {
                 .all(|source| keys_are_even(source.producer));
         queue
             && even
+            && !self.unknown
             && self.sources.iter().all(producer)
             && self.servers.is_some_and(consumer)
             && self.scenario.faults.is_empty()
@@ -398,16 +389,16 @@ fn servers(scenario: &Scenario, queue: usize) -> Option<Servers<'_>> {
     })
 }
 
-/// The share of an exchange's messages that a queue gets if keys are many and alike.
-fn even_share(scenario: &Scenario, target: &Target, queue: usize) -> f64 {
+/// The share of a consistent-hash exchange's messages that a queue gets if keys are many and alike.
+fn even_share(scenario: &Scenario, target: &Target, queue: usize) -> Option<f64> {
     let Target::Exchange { exchange, .. } = target else {
-        return 0.0;
+        return None;
     };
     if !matches!(
         scenario.exchanges[*exchange].kind,
         ExchangeType::ConsistentHash(_)
     ) {
-        return 0.0;
+        return None;
     }
     let weight = |queue: &Queue| -> f64 {
         let own = queue
@@ -417,11 +408,7 @@ fn even_share(scenario: &Scenario, target: &Target, queue: usize) -> f64 {
         own.map(|binding| f64::from(binding.weight)).sum()
     };
     let total: f64 = scenario.queues.iter().map(weight).sum();
-    if total > 0.0 {
-        weight(&scenario.queues[queue]) / total
-    } else {
-        0.0
-    }
+    (total > 0.0).then(|| weight(&scenario.queues[queue]) / total)
 }
 
 /// Whether the producer's keys make some queues busier than others.

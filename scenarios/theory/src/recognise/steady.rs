@@ -184,16 +184,24 @@ impl<'a> Steady<'a> {
 
     /// The bound matters and turns messages away.
     fn lossy(&self) -> bool {
-        let queue = self.station.queue;
-        let Some(length) = queue
-            .max_length
-            .filter(|_| queue.overflow != Overflow::Block)
-        else {
-            return false;
-        };
-        // Below a load of 1 a long queue is never full: ρ^K of nothing.
+        self.bound()
+            .is_some_and(|_| self.station.queue.overflow != Overflow::Block)
+    }
+
+    /// The bound matters and lets publishes wait outside: no longer than they would inside, but not as part of the backlog, and in the order
+    /// in which they came.
+    fn blocked(&self) -> Option<u64> {
+        self.bound()
+            .filter(|_| self.station.queue.overflow == Overflow::Block)
+    }
+
+    /// The bound, if it matters.
+    fn bound(&self) -> Option<u64> {
+        let length = self.station.queue.max_length?;
+        // Below a load of 1 a long queue is never full: ρ^K of nothing. What clients have under way is not known to be less.
         let load = self.load();
-        load >= 1.0 || length as f64 * -libm::log(load.max(1e-9)) < 25.0
+        let never = load > 0.0 && load < 1.0 && length as f64 * -libm::log(load.max(1e-9)) >= 25.0;
+        (!never).then_some(length)
     }
 
     /// An answer as predictions of metrics.
@@ -262,9 +270,9 @@ impl<'a> Steady<'a> {
                 &parts(""),
             ));
         }
-        let waiting = answer
-            .wait
-            .filter(|_| self.servers.dispatching == Dispatching::Central);
+        let waiting = answer.wait.filter(|_| {
+            self.servers.dispatching == Dispatching::Central && self.blocked().is_none()
+        });
         let ready = answer.ready.or(waiting.map(|wait| wait * self.arrivals));
         if let Some(ready) = ready {
             all.push(told(
@@ -275,7 +283,10 @@ impl<'a> Steady<'a> {
                 "",
             ));
         }
-        let busy = self.arrivals * service / self.count();
+        // Where the prefetch is smaller, places stay empty.
+        let places = f64::from(self.servers.consumer.count)
+            * f64::from(self.servers.consumer.concurrency.max(1));
+        let busy = self.arrivals * service / places;
         // Without losses the load is known whatever the model is.
         let known = if self.station.hashed {
             Kind::Approximation
@@ -284,7 +295,7 @@ impl<'a> Steady<'a> {
         };
         let utilisation = answer
             .utilisation
-            .map(|busy| (busy, kind))
+            .map(|busy| (busy * self.count() / places, kind))
             .or((self.arrivals > 0.0).then_some((busy, known)));
         if let Some((busy, kind)) = utilisation.filter(|(busy, _)| *busy <= 1.0) {
             all.push(told(
@@ -328,7 +339,7 @@ fn closed(steady: &Steady<'_>) -> Option<Answer> {
         model: format!("M/M/{}//{clients}", steady.servers.count),
         source: "machine repair: Gross & Harris 2.9",
         wait: Some(means.wait),
-        ready: Some(means.waiting),
+        ready: Some(means.waiting).filter(|_| steady.blocked().is_none()),
         utilisation: Some(means.utilisation),
         others: vec![("rate.acked", means.throughput)],
         ..Answer::default()
@@ -476,6 +487,7 @@ fn prioritised(steady: &Steady<'_>) -> Option<Answer> {
     let known = steady.ranks()
         && !steady.expires()
         && !steady.lossy()
+        && steady.blocked().is_none()
         && !returns(steady)
         && steady.central()
         && poisson_arrivals(steady)
@@ -573,7 +585,7 @@ fn feedback(steady: &Steady<'_>) -> Option<Answer> {
         && poisson_arrivals(steady)
         && policy.ttl.is_none()
         && policy.max_priority == 0
-        && !steady.lossy();
+        && steady.bound().is_none();
     if !known {
         return None;
     }
@@ -617,7 +629,7 @@ fn breaking_down(steady: &Steady<'_>) -> Option<Answer> {
         && steady.exponential()
         && poisson_arrivals(steady)
         && steady.station.queue.policy.ttl.is_none()
-        && !steady.lossy();
+        && steady.bound().is_none();
     if !known {
         return None;
     }
@@ -820,9 +832,18 @@ fn poisson(steady: &Steady<'_>) -> Option<Answer> {
                 1 => mg1_wait(steady.arrivals, steady.hold),
                 _ => Some(means.wait),
             },
-            quantiles: QUANTILES
-                .map(|(name, p)| (name, queue.sojourn_quantile(p)))
-                .to_vec(),
+            // With several producers those whose connections stand still come in another order.
+            quantiles: match steady.blocked() {
+                Some(_) if !one_connection(steady) => Vec::new(),
+                _ => QUANTILES
+                    .map(|(name, p)| (name, queue.sojourn_quantile(p)))
+                    .to_vec(),
+            },
+            // More than K wait with a probability that is smaller by ρ^K; of those only K are inside.
+            ready: steady
+                .blocked()
+                .filter(|_| steady.servers.dispatching == Dispatching::Central)
+                .map(|length| means.waiting * (1.0 - libm::pow(steady.load(), length as f64))),
             ..Answer::default()
         });
     }
@@ -836,7 +857,8 @@ fn poisson(steady: &Steady<'_>) -> Option<Answer> {
             )
         };
         // The table of a queue that is hardly ever empty would be long.
-        let short = count == 1 && steady.load() <= 0.98;
+        let in_order = steady.blocked().is_none() || one_connection(steady);
+        let short = count == 1 && steady.load() <= 0.98 && in_order;
         return Some(Answer {
             model: format!("M/D/{count}"),
             source: if count == 1 {
@@ -910,6 +932,11 @@ fn anything(steady: &Steady<'_>) -> Option<Answer> {
         wait: Some(wait),
         ..Answer::default()
     })
+}
+
+/// All messages come by one connection.
+fn one_connection(steady: &Steady<'_>) -> bool {
+    matches!(steady.station.sources.as_slice(), [source] if source.producer.count == 1)
 }
 
 /// Poisson arrivals of single messages, from one or many.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use queuelab_core::Span;
-pub(super) use queuelab_record::{number as count_f64, rate};
+pub(super) use queuelab_record::number as count_f64;
 use unicode_width::UnicodeWidthStr;
 
 /// Columns that a text takes.

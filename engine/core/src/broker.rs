@@ -39,6 +39,7 @@ use crate::interface::{
     BodiesView, Event, GroupView, Input, LogFailure, Output, QueueView, Recovered, Request,
     Response,
 };
+use crate::producers::Producers;
 use crate::queue::Queue;
 use crate::route::Router;
 use crate::slab::Slab;
@@ -64,6 +65,7 @@ pub struct Broker {
     /// Commits of clients' transactions that wait for the log.
     commits: Vec<Committed>,
     timers: Timers,
+    producers: Producers,
     /// Dead letters that wait for room in their targets.
     stalled: Stalled,
     rng: Rng,
@@ -109,7 +111,9 @@ impl Broker {
         let last = recovered.last;
         let mut groups = streams::open(&mut queues, config.groups, first_serial);
         let budget = config.limits.bodies;
-        let recovered = recover::recover(&mut queues, &mut groups, recovered, budget);
+        let mut producers = Producers::default();
+        let recovered =
+            recover::recover(&mut queues, &mut groups, &mut producers, recovered, budget);
         for (id, queue) in (0..).map(QueueId).zip(&queues) {
             if !queue.exists {
                 router.remove_queue(id);
@@ -141,6 +145,7 @@ impl Broker {
             transaction: Transaction::default(),
             commits: Vec::new(),
             timers: Timers::default(),
+            producers,
             stalled: Stalled::default(),
             rng: Rng::seed_from_u64(seed),
             epochs: 0,

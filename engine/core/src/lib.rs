@@ -22,6 +22,7 @@ mod interface;
 mod ledger;
 pub mod log;
 mod message;
+mod producers;
 mod queue;
 mod roster;
 mod route;

@@ -3,10 +3,12 @@
 use super::Broker;
 use super::commit::{Effect, Origin};
 use super::publish::Arrival;
+use crate::config::Durability;
 use crate::id::{ChannelId, MessageCopy, QueueId};
 use crate::interface::{Event, Output};
 use crate::message::{Message, Properties};
-use crate::seen::{Undo, Verdict};
+use crate::producers::{self, Verdict};
+use crate::seen::Undo;
 
 impl Message {
     /// What queues may know it again by.
@@ -18,26 +20,55 @@ impl Message {
 }
 
 impl Broker {
-    /// Takes the queues that have seen a message out of its targets. An error is a queue where it is out of order.
+    /// Takes the queues that have seen a message out of its targets. An error, with the first target, says that it is out of order.
     pub(super) fn split_seen(
         &mut self,
         properties: &Properties,
         targets: &mut Vec<QueueId>,
-    ) -> Result<Vec<QueueId>, QueueId> {
+    ) -> Result<Vec<QueueId>, Option<QueueId>> {
         let (restarted, now) = (self.incarnation > 0, self.timers.now);
+        let judge = |place| self.producers.judge(place, restarted, now);
+        match properties.producer.map_or(Verdict::New, judge) {
+            Verdict::New => {}
+            Verdict::OutOfOrder => return Err(targets.first().copied()),
+            Verdict::Repeated(slowest) => {
+                // Where it goes today is not always where it went.
+                let answers = self.slowest_of(targets).map(|(how, _)| how);
+                let slowest = slowest.filter(|(how, _)| Some(*how) > answers);
+                targets.extend(slowest.map(|(_, queue)| queue));
+                return Ok(std::mem::take(targets));
+            }
+        }
         let mut seen = Vec::new();
         for target in targets.iter() {
             let queue = &mut self.queues[target.index()];
             let window = queue.config.policy.deduplicate.as_ref();
             let memory = queue.seen.get_or_insert_default();
-            match memory.judge(window, properties, restarted, now) {
-                Verdict::New => {}
-                Verdict::Repeated => seen.push(*target),
-                Verdict::OutOfOrder => return Err(*target),
+            if memory.knows(window, properties, now) {
+                seen.push(*target);
             }
         }
         targets.retain(|target| !seen.contains(target));
         Ok(seen)
+    }
+
+    /// The first of the most durable of some queues, if one of them waits for the disk at all.
+    fn slowest_of(&self, queues: &[QueueId]) -> Option<(Durability, QueueId)> {
+        let durability = |queue: &QueueId| self.queues[queue.index()].config.durability;
+        let durable = queues.iter().map(|queue| (durability(queue), *queue));
+        let durable = durable.filter(|(how, _)| *how > Durability::None);
+        durable.rev().max_by_key(|(how, _)| *how)
+    }
+
+    /// Notes that a message was taken, by these queues.
+    pub(super) fn remember_producer(
+        &mut self,
+        properties: &Properties,
+        queues: &[QueueId],
+    ) -> Option<producers::Undo> {
+        let place = properties.producer?;
+        let slowest = self.slowest_of(queues);
+        Some(self.producers.remember(place, slowest, self.timers.now))
     }
 
     /// Notes that a queue takes a message, or has it already.

@@ -56,7 +56,12 @@ impl Broker {
             match self.split_seen(properties, &mut targets) {
                 Ok(split) => seen = split,
                 Err(queue) => {
-                    self.refuse(id, queue, message.tag, out);
+                    let tag = message.tag;
+                    let refused = queue.map(|queue| Event::Refused { tag, queue });
+                    if let Some(refused) = refused {
+                        self.observe(refused, out);
+                    }
+                    self.refuse_publish(id, out);
                     targets.clear();
                     return self.target_lists.push(targets);
                 }
@@ -97,6 +102,7 @@ impl Broker {
         out: &mut Vec<Output>,
     ) {
         if let Some(properties) = message.identity() {
+            self.remember_producer(properties, targets);
             for queue in targets.iter().chain(seen) {
                 self.remember(*queue, properties);
             }
@@ -197,6 +203,10 @@ impl Broker {
     #[inline(never)]
     fn refuse(&mut self, id: ChannelId, queue: QueueId, tag: u64, out: &mut Vec<Output>) {
         self.observe(Event::Refused { tag, queue }, out);
+        self.refuse_publish(id, out);
+    }
+
+    fn refuse_publish(&mut self, id: ChannelId, out: &mut Vec<Output>) {
         let confirms = self
             .connections
             .channel_mut(id)

@@ -8,6 +8,7 @@ use crate::group::Group;
 use crate::id::{LogPosition, MessageCopy, QueueId};
 use crate::interface::{Command, Recovered, Times};
 use crate::message::Message;
+use crate::producers::Producers;
 use crate::queue::{Body, Queue, Slot, State, Timing};
 use crate::stream::Trace;
 use crate::time::Time;
@@ -29,6 +30,7 @@ struct Survivor {
 pub(super) fn recover(
     queues: &mut [Queue],
     groups: &mut [Group],
+    producers: &mut Producers,
     recovered: Recovered,
     budget: Option<u64>,
 ) -> Vec<(u64, MessageCopy)> {
@@ -55,7 +57,7 @@ pub(super) fn recover(
                 }
             }
             if let Command::Enqueue { message, .. } = command {
-                remember(queue, message);
+                remember(queue, copy.queue, producers, message);
             }
             if queue.stream.is_some() {
                 traces[copy.queue.index()].replay(position, command);
@@ -174,11 +176,15 @@ impl Survivor {
 }
 
 /// What was published, and not moved, is known again; it counts as seen at the restart.
-fn remember(queue: &mut Queue, message: &Message) {
+fn remember(queue: &mut Queue, id: QueueId, producers: &mut Producers, message: &Message) {
     let properties = message.identity();
     if let Some(properties) = properties.filter(|properties| properties.deaths.is_empty()) {
         let window = queue.config.policy.deduplicate.as_ref();
         let memory = queue.seen.get_or_insert_default();
         memory.remember(window, properties, Time::ZERO);
+        if let Some(place) = properties.producer {
+            let slowest = (queue.config.durability, id);
+            producers.remember(place, Some(slowest), Time::ZERO);
+        }
     }
 }

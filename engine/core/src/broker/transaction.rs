@@ -10,7 +10,7 @@ use crate::config::{Durability, Overflow};
 use crate::id::{ChannelId, ExchangeId, LogPosition, QueueId};
 use crate::interface::{Event, Output, Request, Response};
 use crate::message::Message;
-use crate::seen::Undo;
+use crate::{producers, seen};
 
 /// What a channel has gathered since its last commit.
 #[derive(Clone, Debug, Default)]
@@ -35,12 +35,19 @@ pub(super) struct Committed {
     needs_sync: bool,
 }
 
+/// What was remembered of the publishes of a transaction, in order.
+#[derive(Default)]
+struct Known {
+    ids: Vec<(QueueId, seen::Undo)>,
+    producers: Vec<producers::Undo>,
+}
+
 /// Where the publishes of a transaction go.
 #[derive(Default)]
 struct Plan {
     /// By publish: the queues that take it, and those that have seen it.
     routes: Vec<(Vec<QueueId>, Vec<QueueId>)>,
-    undo: Vec<(QueueId, Undo)>,
+    known: Known,
     /// By queue: messages and bytes, and the tag of the first.
     demand: BTreeMap<QueueId, (u64, u64, u64)>,
 }
@@ -109,15 +116,18 @@ impl Broker {
         if refusing.is_none()
             && let Some(queue) = self.full_block_of(&plan, resumed)
         {
-            self.forget(plan.undo);
+            self.forget(plan.known);
             if let Some(channel) = self.connections.channel_mut(id) {
                 channel.transaction = Some(gathered);
             }
             return self.park(id, queue, Request::Commit, plan.demand[&queue], out);
         }
-        if let Some((tag, queue)) = refusing.or_else(|| self.refusing_of(&plan)) {
-            self.forget(plan.undo);
-            self.observe(Event::Refused { tag, queue }, out);
+        let refused = refusing.or_else(|| self.refusing_of(&plan));
+        if let Some((tag, queue)) = refused {
+            self.forget(plan.known);
+            if let Some(queue) = queue {
+                self.observe(Event::Refused { tag, queue }, out);
+            }
             return self.respond(id, Response::TransactionFailed, out);
         }
         self.carry_out(id, *gathered, plan, out);
@@ -132,8 +142,8 @@ impl Broker {
         Some(std::mem::take(gathered))
     }
 
-    /// Routes all publishes. The result is one that is out of order, with the queue where it is.
-    fn plan(&mut self, gathered: &Gathered, plan: &mut Plan) -> Option<(u64, QueueId)> {
+    /// Routes all publishes. The result is one that is out of order, with its first target.
+    fn plan(&mut self, gathered: &Gathered, plan: &mut Plan) -> Option<(u64, Option<QueueId>)> {
         for (message, _) in &gathered.publishes {
             let (mut targets, mut seen) = (Vec::new(), Vec::new());
             let queues = &self.queues;
@@ -145,9 +155,11 @@ impl Broker {
                     Ok(split) => seen = split,
                     Err(queue) => return Some((message.tag, queue)),
                 }
+                let producer = self.remember_producer(properties, &targets);
+                plan.known.producers.extend(producer);
                 for queue in targets.iter().chain(&seen).copied() {
                     let undo = self.remember(queue, properties);
-                    plan.undo.push((queue, undo));
+                    plan.known.ids.push((queue, undo));
                 }
             }
             for queue in &targets {
@@ -160,11 +172,14 @@ impl Broker {
         None
     }
 
-    fn forget(&mut self, undo: Vec<(QueueId, Undo)>) {
-        for (queue, undo) in undo.into_iter().rev() {
+    fn forget(&mut self, known: Known) {
+        for (queue, undo) in known.ids.into_iter().rev() {
             if let Some(seen) = &mut self.queues[queue.index()].seen {
                 seen.undo(undo);
             }
+        }
+        for undo in known.producers.into_iter().rev() {
+            self.producers.undo(undo);
         }
     }
 
@@ -182,13 +197,13 @@ impl Broker {
     }
 
     /// The first queue that says no, with the first message for it.
-    fn refusing_of(&self, plan: &Plan) -> Option<(u64, QueueId)> {
+    fn refusing_of(&self, plan: &Plan) -> Option<(u64, Option<QueueId>)> {
         let mut demand = plan.demand.iter();
         let full = demand.find(|(id, (count, bytes, _))| {
             let queue = &self.queues[id.index()];
             queue.refuses() && !queue.has_room_for(*count, *bytes)
         });
-        full.map(|(id, (.., tag))| (*tag, *id))
+        full.map(|(id, (.., tag))| (*tag, Some(*id)))
     }
 
     /// All of it becomes one entry.

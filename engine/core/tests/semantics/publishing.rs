@@ -522,7 +522,7 @@ fn deduplication_waits_for_the_disk() {
     .assert_eq(&run(config, script));
 }
 
-/// Row 27: the last five of an idempotent producer are known again, gaps and fenced epochs are refused, and a new epoch begins at 0.
+/// Row 27: what an idempotent producer has sent is known again, gaps and fenced epochs are refused, and a new epoch begins at 0.
 #[test]
 fn idempotent_producer() {
     let config = topology(&["q"]);
@@ -545,7 +545,7 @@ fn idempotent_producer() {
         > 1 publish q 5 producer=7/0/2; 1 publish q 6 producer=7/0/3; 1 publish q 7 producer=7/0/4; 1 publish q 8 producer=7/0/5
           1 confirm ..8
         > 1 publish q 9 producer=7/0/0
-          1 refuse 9
+          1 confirm 9
         > 1 publish q 10 producer=7/0/1
           1 confirm 10
         > 1 publish q 11 producer=7/0/7
@@ -600,6 +600,66 @@ fn idempotent_producer_after_a_restart() {
           1 confirm ..4
         q: 4 ready, 0 in flight
     "#]].assert_eq(&run(config, script));
+}
+
+/// Row 27: a producer's numbers are judged over all queues that it publishes to, in turn, at once, or none.
+#[test]
+fn idempotent_producer_of_several_queues() {
+    let config = BrokerConfig {
+        queues: vec![
+            durable("a", Durability::Os),
+            durable("b", Durability::Fsync),
+        ],
+        observe: true,
+        ..Default::default()
+    };
+    let script = "1 confirm
+         1 publish a 1 producer=7/0/0; 1 publish b 2 producer=7/0/1; 1 publish a 3 producer=7/0/2
+         1 publish b 4 producer=7/0/4; 1 publish nowhere 5 producer=7/0/3
+         1 publish a 2 producer=7/0/1
+         1 publish nowhere 6 producer=7/0/5; 1 publish b 4 producer=7/0/4
+         written
+         synced";
+    expect![[r#"
+        > 1 confirm
+        > 1 publish a 1 producer=7/0/0; 1 publish b 2 producer=7/0/1; 1 publish a 3 producer=7/0/2
+          * m1 routed, 1 copies
+          * m1 proposed a/0
+          log 1: enqueue a/0 m1
+          * m2 routed, 1 copies
+          * m2 proposed b/0
+          log 2: enqueue b/0 m2
+          * m3 routed, 1 copies
+          * m3 proposed a/1
+          log 3: enqueue a/1 m3
+          sync 3
+        > 1 publish b 4 producer=7/0/4; 1 publish nowhere 5 producer=7/0/3
+          * m4 refused by 1
+          1 refuse 4
+          * m5 routed, 0 copies
+          1 confirm 5
+        > 1 publish a 2 producer=7/0/1
+          * Deduplicated { tag: 2, queue: QueueId(0) }
+          * Deduplicated { tag: 2, queue: QueueId(1) }
+        > 1 publish nowhere 6 producer=7/0/5; 1 publish b 4 producer=7/0/4
+          1 refuse 7
+          * m4 routed, 1 copies
+          * m4 proposed b/1
+          log 4: enqueue b/1 m4
+          sync 4
+        > written
+          * enqueued a/0
+          * enqueued a/1
+          1 confirm 1
+          1 confirm 3
+        > synced
+          * enqueued b/0
+          * enqueued b/1
+          1 confirm ..8
+        a: 2 ready, 0 in flight
+        b: 2 ready, 0 in flight
+    "#]]
+    .assert_eq(&run(config, script));
 }
 
 /// Row 28: publishes to several queues and acknowledgements are one entry; it is answered when that is as durable as the queues ask.

@@ -51,6 +51,7 @@ pub(crate) struct Model {
     leases: Vec<time::Lease>,
     /// Dead letters that wait, with the target that has no room for them.
     stalled: Vec<(QueueId, MessageCopy, Removal)>,
+    producers: publishing::Producers,
     births: u64,
     configured: Vec<Binding>,
     /// Whose turn it is in partition exchanges.
@@ -231,6 +232,8 @@ impl Model {
             }
             queues.push(state);
         }
+        let mut producers = publishing::Producers::default();
+        producers.replay(&config, log);
         // A binding that exists already stays one.
         let mut bindings: Vec<Binding> = Vec::new();
         for binding in &config.bindings {
@@ -264,6 +267,7 @@ impl Model {
             clock: time::Clock::default(),
             leases: Vec::new(),
             stalled: Vec::new(),
+            producers,
             births: 0,
             turns: BTreeMap::new(),
             disk_free: u64::MAX,
@@ -667,15 +671,12 @@ impl Model {
         let (tag, size) = (message.tag, message.size());
         let mut targets = self.route(&message);
         let properties = message.properties.clone().unwrap_or_default();
-        let mut seen = Vec::new();
-        for queue in targets.iter().copied() {
-            match self.has_seen(queue, &properties) {
-                Ok(true) => seen.push(queue),
-                Ok(false) => {}
-                Err(()) => return self.refuse(id, queue, tag),
-            }
-        }
-        targets.retain(|queue| !seen.contains(queue));
+        let seen;
+        (targets, seen) = match self.split_seen(targets, &properties) {
+            Ok(split) => split,
+            Err(Some(queue)) => return self.refuse(id, queue, tag),
+            Err(None) => return self.refuse_publish(id),
+        };
         for queue in targets.iter().copied() {
             let waits_its_turn =
                 !self.queues[queue.index()].parked.is_empty() && resumed != Some(queue);
@@ -697,9 +698,7 @@ impl Model {
         if let Some(queue) = refusing {
             return self.refuse(id, queue, tag);
         }
-        for queue in targets.iter().chain(&seen) {
-            self.remember(*queue, &properties);
-        }
+        self.remember(&targets, &seen, &properties);
         let all = targets.len() + seen.len();
         self.announce(id, &message, mandatory, &targets, &seen);
         let channel = self.channel(id);
@@ -751,6 +750,10 @@ impl Model {
 
     fn refuse(&mut self, id: ChannelId, queue: QueueId, tag: u64) {
         self.observe(Event::Refused { tag, queue });
+        self.refuse_publish(id);
+    }
+
+    fn refuse_publish(&mut self, id: ChannelId) {
         if let Some(publishes) = &mut self.channel(id).publishes {
             publishes.push(Publish::Answered);
             let sequence = publishes.len() as u64;

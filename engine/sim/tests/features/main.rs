@@ -4,6 +4,7 @@ mod bodies;
 mod brokerless;
 mod clients;
 mod crashes;
+mod exactly_once;
 mod memory;
 mod routing;
 mod streams;

@@ -307,17 +307,59 @@ fn headers_match(binding: &Binding, message: &Message) -> bool {
     }
 }
 
-/// What a queue knows again: identities with their instants, and producers with epoch, first and last sequence.
+/// What a queue knows again: identities with their instants.
 #[derive(Clone, Default)]
 pub(super) struct Seen {
     ids: Vec<(Time, Bytes)>,
-    producers: BTreeMap<u64, (u32, u64, u64)>,
 }
+
+/// What is known of a producer: epoch, first and last sequence, and the most durable queue that took something in that epoch.
+#[derive(Clone, Copy)]
+pub(super) struct Progress {
+    epoch: u32,
+    first: u64,
+    last: u64,
+    slowest: Option<(Durability, QueueId)>,
+}
+
+#[derive(Clone, Default)]
+pub(super) struct Producers(BTreeMap<u64, Progress>);
 
 /// Repetitions.
 impl Model {
-    /// Whether a queue has seen a message; an error if it is out of order.
-    pub(super) fn has_seen(&mut self, queue: QueueId, properties: &Properties) -> Result<bool, ()> {
+    /// Splits targets into those that take a message and those that have seen it; an error, with the first target, if it is out of order.
+    pub(super) fn split_seen(
+        &mut self,
+        mut targets: Vec<QueueId>,
+        properties: &Properties,
+    ) -> Result<(Vec<QueueId>, Vec<QueueId>), Option<QueueId>> {
+        if let Some(place) = properties.producer {
+            let fresh = match self.producers.0.get(&place.id) {
+                None => place.sequence == 0 || self.config.incarnation > 0,
+                Some(known) if known.epoch < place.epoch => place.sequence == 0,
+                Some(known) if known.epoch > place.epoch => false,
+                Some(known) if place.sequence <= known.last => {
+                    if place.sequence < known.first {
+                        return Err(targets.first().copied());
+                    }
+                    let strongest = targets.iter().map(|queue| self.durability(queue.index()));
+                    let strongest = strongest.max().unwrap_or_default();
+                    let slowest = known.slowest.filter(|(how, _)| *how > strongest);
+                    targets.extend(slowest.map(|(_, queue)| queue));
+                    return Ok((Vec::new(), targets));
+                }
+                Some(known) => place.sequence == known.last + 1,
+            };
+            if !fresh {
+                return Err(targets.first().copied());
+            }
+        }
+        let seen = |queue: &QueueId| self.has_seen(*queue, properties);
+        let (seen, new) = targets.into_iter().partition(seen);
+        Ok((new, seen))
+    }
+
+    fn has_seen(&mut self, queue: QueueId, properties: &Properties) -> bool {
         let now = self.clock.now;
         let window = self.config.queues[queue.index()].policy.deduplicate;
         let seen = &mut self.queues[queue.index()].seen;
@@ -326,31 +368,26 @@ impl Model {
             let surplus = seen.ids.len().saturating_sub(window.capacity as usize);
             seen.ids.drain(..surplus);
         }
-        if let Some(place) = properties.producer {
-            let fresh = match seen.producers.get(&place.id) {
-                None => place.sequence == 0 || self.config.incarnation > 0,
-                Some((epoch, ..)) if *epoch < place.epoch => place.sequence == 0,
-                Some((epoch, ..)) if *epoch > place.epoch => return Err(()),
-                Some((_, first, last)) if place.sequence <= *last => {
-                    let known = place.sequence >= *first && place.sequence + 5 > *last;
-                    return if known { Ok(true) } else { Err(()) };
-                }
-                Some((.., last)) => place.sequence == last + 1,
-            };
-            if !fresh {
-                return Err(());
-            }
-        }
         let known = |id| seen.ids.iter().any(|(_, other)| other == id);
-        Ok(window.is_some() && properties.id.as_ref().is_some_and(known))
+        window.is_some() && properties.id.as_ref().is_some_and(known)
     }
 
-    pub(super) fn remember(&mut self, queue: QueueId, properties: &Properties) {
-        let window = self.config.queues[queue.index()].policy.deduplicate;
+    pub(super) fn remember(
+        &mut self,
+        targets: &[QueueId],
+        seen: &[QueueId],
+        properties: &Properties,
+    ) {
         let now = self.clock.now;
-        self.queues[queue.index()]
-            .seen
-            .add(properties, window.is_some(), now);
+        for queue in targets.iter().chain(seen) {
+            let window = self.config.queues[queue.index()].policy.deduplicate;
+            let seen = &mut self.queues[queue.index()].seen;
+            seen.add(properties, window.is_some(), now);
+        }
+        let queues = targets.iter();
+        let queues = queues.map(|queue| (self.durability(queue.index()), *queue));
+        let queues: Vec<_> = queues.collect();
+        self.producers.add(properties, &queues);
     }
 }
 
@@ -361,17 +398,51 @@ impl Seen {
         {
             self.ids.push((now, id.clone()));
         }
-        if let Some(place) = properties.producer {
-            let known = self.producers.get(&place.id);
-            let begin = (place.epoch, place.sequence, place.sequence);
-            let progress = match known {
-                Some((epoch, first, last)) if *epoch == place.epoch => {
-                    (*epoch, *first, place.sequence.max(*last))
-                }
-                Some((epoch, ..)) if *epoch > place.epoch => return,
-                _ => begin,
+    }
+}
+
+impl Producers {
+    /// Knows what the log shows.
+    pub(super) fn replay(&mut self, config: &BrokerConfig, log: &[(LogPosition, Entry)]) {
+        let commands = log.iter().flat_map(|(_, entry)| entry.commands());
+        for command in commands {
+            let Command::Enqueue { copy, message, .. } = command else {
+                continue;
             };
-            self.producers.insert(place.id, progress);
+            let how = config.queues[copy.queue.index()].durability;
+            let properties = message.properties.as_deref();
+            let published = properties.filter(|it| it.deaths.is_empty());
+            if let Some(properties) = published.filter(|_| how > Durability::None) {
+                self.add(properties, &[(how, copy.queue)]);
+            }
         }
+    }
+
+    /// A message was taken by queues of these durabilities.
+    pub(super) fn add(&mut self, properties: &Properties, queues: &[(Durability, QueueId)]) {
+        let Some(place) = properties.producer else {
+            return;
+        };
+        let mut begin = Progress {
+            epoch: place.epoch,
+            first: place.sequence,
+            last: place.sequence,
+            slowest: None,
+        };
+        match self.0.get(&place.id) {
+            Some(known) if known.epoch > place.epoch => return,
+            Some(known) if known.epoch == place.epoch => {
+                begin.first = known.first;
+                begin.last = known.last.max(place.sequence);
+                begin.slowest = known.slowest;
+            }
+            _ => {}
+        }
+        for (how, queue) in queues {
+            if *how > begin.slowest.map_or(Durability::None, |(how, _)| how) {
+                begin.slowest = Some((*how, *queue));
+            }
+        }
+        self.0.insert(place.id, begin);
     }
 }

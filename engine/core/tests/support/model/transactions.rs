@@ -69,8 +69,9 @@ impl Model {
         let Some(gathered) = self.channel(id).transaction.clone() else {
             return self.fail(id, 406, "the channel has no transaction");
         };
-        let known: Vec<publishing::Seen> =
+        let seen: Vec<publishing::Seen> =
             self.queues.iter().map(|queue| queue.seen.clone()).collect();
+        let known = (seen, self.producers.clone());
         let planned = self.plan(&gathered);
         let refused = match &planned {
             Err(refused) => Some(*refused),
@@ -94,41 +95,36 @@ impl Model {
                 let refusing = demand.iter().find(|(queue, (count, bytes, _))| {
                     self.refuses(**queue) && !self.has_room_for(**queue, *count, *bytes)
                 });
-                refusing.map(|(queue, (.., tag))| (*tag, *queue))
+                refusing.map(|(queue, (.., tag))| (*tag, Some(*queue)))
             }
         };
         self.channel(id).transaction = Some(Gathered::default());
         if let Some((tag, queue)) = refused {
             self.know(known);
-            self.observe(Event::Refused { tag, queue });
+            if let Some(queue) = queue {
+                self.observe(Event::Refused { tag, queue });
+            }
             return self.respond(id, Response::TransactionFailed);
         }
         self.carry_out(id, gathered, planned.unwrap());
     }
 
-    fn know(&mut self, known: Vec<publishing::Seen>) {
-        for (queue, seen) in self.queues.iter_mut().zip(known) {
+    fn know(&mut self, known: (Vec<publishing::Seen>, publishing::Producers)) {
+        self.producers = known.1;
+        for (queue, seen) in self.queues.iter_mut().zip(known.0) {
             queue.seen = seen;
         }
     }
 
     /// Routes all publishes; an error is one that is out of order.
-    fn plan(&mut self, gathered: &Gathered) -> Result<Routes, (u64, QueueId)> {
+    fn plan(&mut self, gathered: &Gathered) -> Result<Routes, (u64, Option<QueueId>)> {
         let mut routes = Vec::new();
         for (message, _) in &gathered.publishes {
             let targets = self.route(message);
             let properties = message.properties.clone().unwrap_or_default();
-            let mut split = (Vec::new(), Vec::new());
-            for queue in targets {
-                match self.has_seen(queue, &properties) {
-                    Ok(true) => split.1.push(queue),
-                    Ok(false) => split.0.push(queue),
-                    Err(()) => return Err((message.tag, queue)),
-                }
-            }
-            for queue in split.0.iter().chain(&split.1) {
-                self.remember(*queue, &properties);
-            }
+            let split = self.split_seen(targets, &properties);
+            let split = split.map_err(|queue| (message.tag, queue))?;
+            self.remember(&split.0, &split.1, &properties);
             routes.push(split);
         }
         Ok(routes)

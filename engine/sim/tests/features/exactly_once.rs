@@ -1,0 +1,47 @@
+//! Messages that are numbered, and what happens together or not at all.
+
+use super::run;
+
+/// As many as were offered, each confirmed and taken once.
+fn each_once(scenario: &str, offered: u64) {
+    let record = run(scenario);
+    let outcomes = record.outcomes;
+    assert_eq!(
+        (outcomes.offered, outcomes.confirmed),
+        (offered, offered),
+        "{scenario}"
+    );
+    let taken: u64 = record.queues.iter().map(|queue| queue.enqueued).sum();
+    assert_eq!(taken, offered, "{scenario}");
+}
+
+#[test]
+fn an_idempotent_producer_may_reach_several_queues() {
+    let to = |targets: &str, queues: &str, from: &str| {
+        format!(
+            r#"
+duration = "20s"
+{queues}
+[[producer]]
+name = "p"
+to = {targets}
+rate = "100/s"
+limit = 1_000
+message_key = ["a.1", "b.1", "c.1"]
+idempotent = true
+[[consumer]]
+name = "c"
+from = {from}
+service = "1ms"
+"#
+        )
+    };
+    let two = "[[queue]]\nname = 'a'\n[[queue]]\nname = 'b'\n";
+    each_once(&to("['a', 'b']", two, "['a', 'b']"), 1_000);
+    let partitions = "[[queue]]\nname = 'a'\ndesign = 'kafka'\npartitions = 3\n";
+    each_once(&to("'a'", partitions, "'a'"), 1_000);
+    let topic = "[[exchange]]\nname = 'x'\ntype = 'topic'\n\
+                 [[queue]]\nname = 'a'\nbind = [{ exchange = 'x', key = 'a.#' }, { exchange = 'x', key = 'c.#' }]\n\
+                 [[queue]]\nname = 'b'\nbind = [{ exchange = 'x', key = 'b.#' }]\n";
+    each_once(&to("'x'", topic, "['a', 'b']"), 1_000);
+}

@@ -716,6 +716,9 @@ impl World {
             self.opens_with(id, 1, Request::ChannelPrefetch { limit });
         }
         if let Some(of) = spec.group {
+            if transactional == Some(true) {
+                self.opens_with(id, 1, Request::TransactionSelect);
+            }
             let request = Request::Join {
                 group: GroupId(of as u32),
                 consumer: ConsumerId(0),

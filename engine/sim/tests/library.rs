@@ -141,7 +141,7 @@ library! {
     batch_linger: "batch-linger", expect!["9f283d38e32f9fad"];
     bursts: "bursts", expect!["2adaacf4ca0feebd"];
     credit_flow: "credit-flow", expect!["344b06e1f1a3a55a"];
-    idempotent_producer: "idempotent-producer", expect!["a1e793b717f9e722"];
+    idempotent_producer: "idempotent-producer", expect!["bee9ae06caee0bf5"];
     retention: "retention", expect!["825efd295800eda6"];
     temporary_queue: "temporary-queue", expect!["61a29c4150afdb34"];
     visibility_timeout: "visibility-timeout", expect!["d625c63c89f46a3c"];
@@ -162,6 +162,7 @@ library! {
     selectors: "selectors", expect!["54b5cd99181bdc97"];
     shifting_hot_spot: "shifting-hot-spot", expect!["0b3c797ca7d07a32"];
     broker_crash: "broker-crash", expect!["2492fe4f6df67f39"];
+    read_process_write: "read-process-write", expect!["160b302639a3f2cb"];
     consumer_group: "consumer-group", expect!["74624f77b10cd86f"];
     crash_churn: "crash-churn", expect!["b4c0a88f32d93168"];
     deduplication: "deduplication", expect!["63e135e5ca357970"];

@@ -151,3 +151,48 @@ service = "20ms"
     assert!(stream.ready_end < 300, "{}", stream.ready_end);
     assert!(record.consumers[0].served < 600, "it fell off the end");
 }
+
+/// Kafka's read-process-write: a member publishes on and acknowledges in one transaction, whether its group deals out partitions or records.
+#[test]
+fn members_of_groups_may_have_transactions() {
+    for kind in ["partitioned", "shared"] {
+        let record = run(&format!(
+            r#"
+duration = "30s"
+[[queue]]
+name = "in"
+kind = "stream"
+partitions = 4
+[[queue]]
+name = "out"
+[[group]]
+name = "g"
+streams = "in"
+start = "first"
+kind = "{kind}"
+[[producer]]
+name = "p"
+to = "in"
+rate = "20/s"
+limit = 300
+message_key = {{ dist = "uniform", keys = 50 }}
+[[consumer]]
+name = "c"
+from = "in"
+group = "g"
+count = 2
+service = "10ms"
+then = {{ to = "out", transaction = true }}
+[[consumer]]
+name = "o"
+from = "out"
+service = "1ms"
+"#
+        ));
+        assert_eq!(
+            record.queues.last().map(|queue| queue.acked),
+            Some(300),
+            "{kind}"
+        );
+    }
+}

@@ -633,6 +633,60 @@ fn a_stream_that_moves_is_read_from_the_committed_offset_and_stale_acks_are_igno
     );
 }
 
+/// Rows 28 and 35: a transaction that was to settle records which are somebody else's by now does nothing.
+#[test]
+fn a_transaction_fails_when_its_stream_has_moved_before_the_commit() {
+    let mut config = grouped(streams(&["s", "t"], ALL), partitioned(Assignment::Range, 0));
+    config.queues.push(support::queue("out"));
+    check(
+        observed(config),
+        "1 publish t 0; 1 publish t 1
+         2 tx; 2 join 0
+         2 publish out 2; 2 ack 1; 2 commit
+         2 publish out 3; 2 ack 2; 3 join 0; 2 commit
+         2 publish out 4; 2 commit",
+        expect![[r#"
+            > 1 publish t 0; 1 publish t 1
+              * m0 routed, 1 copies
+              * m0 proposed t/0
+              * enqueued t/0
+              * m1 routed, 1 copies
+              * m1 proposed t/1
+              * enqueued t/1
+            > 2 tx; 2 join 0
+              2 done
+              * group 0 rebalanced, generation 1, 1 members
+              2 assigned [0, 1] to 0, generation 1
+              2 deliver m0 as 1 to 0
+              * delivered t/0 to group 0
+              2 deliver m1 as 2 to 0
+              * delivered t/1 to group 0
+            > 2 publish out 2; 2 ack 1; 2 commit
+              * m2 routed, 1 copies
+              * m2 proposed out/0
+              * enqueued out/0
+              * acked t/0 for group 0
+              2 done
+            > 2 publish out 3; 2 ack 2; 3 join 0; 2 commit
+              * group 0 rebalanced, generation 2, 2 members
+              2 assigned [0] to 0, generation 2
+              3 assigned [1] to 0, generation 2
+              3 deliver m1 as 1 to 0, redelivered
+              * delivered t/1 to group 0
+              2 transaction failed
+            > 2 publish out 4; 2 commit
+              * m4 routed, 1 copies
+              * m4 proposed out/1
+              * enqueued out/1
+              2 done
+            s: 0 ready, 0 in flight
+            t: 2 ready, 0 in flight
+            out: 2 ready, 0 in flight
+            group 0: lag 1, 1 in flight
+        "#]],
+    );
+}
+
 /// Row 35.
 #[test]
 fn the_committed_offset_is_the_contiguous_part_of_what_is_acked() {

@@ -10,6 +10,7 @@ use crate::config::{Durability, Overflow};
 use crate::id::{ChannelId, ExchangeId, LogPosition, QueueId};
 use crate::interface::{Event, Output, Request, Response};
 use crate::message::Message;
+use crate::queue::State;
 use crate::{producers, seen};
 
 /// What a channel has gathered since its last commit.
@@ -18,6 +19,8 @@ pub(crate) struct Gathered {
     publishes: Vec<(Message, bool)>,
     /// By delivery tag.
     settlements: BTreeMap<u64, Settlement>,
+    /// A delivery was to be settled that had been taken back before.
+    late: bool,
 }
 
 impl Gathered {
@@ -89,8 +92,10 @@ impl Broker {
         let Some(last) = last.filter(|_| !gathered.settlements.contains_key(&delivery)) else {
             return self.fail_channel(id, 406, "unknown delivery tag", out);
         };
+        let outstanding = channel.unacked.get(delivery).is_some();
+        gathered.late |= delivery > 0 && !outstanding;
         if !multiple {
-            if channel.unacked.get(last).is_some() {
+            if outstanding {
                 gathered.settlements.insert(last, settlement);
             }
             return;
@@ -101,7 +106,8 @@ impl Broker {
         }
     }
 
-    /// Carries out what was gathered, unless a queue refuses (then nothing happens), or makes it wait for room.
+    /// Carries out what was gathered, unless a queue refuses or a delivery was taken back meanwhile (then nothing happens), or makes it wait
+    /// for room.
     pub(super) fn commit_transaction(
         &mut self,
         id: ChannelId,
@@ -111,6 +117,9 @@ impl Broker {
         let Some(gathered) = self.take_gathered(id, out) else {
             return;
         };
+        if !self.still_holds(id, &gathered) {
+            return self.respond(id, Response::TransactionFailed, out);
+        }
         let mut plan = Plan::default();
         let refusing = self.plan(&gathered, &mut plan);
         if refusing.is_none()
@@ -140,6 +149,27 @@ impl Broker {
             return None;
         };
         Some(std::mem::take(gathered))
+    }
+
+    /// Whether all deliveries that are to be settled are still with the channel: none was taken back, and with none its queue has gone.
+    fn still_holds(&mut self, id: ChannelId, gathered: &Gathered) -> bool {
+        let Some(channel) = self.connections.channel_mut(id) else {
+            return false;
+        };
+        let (queues, leases) = (&self.queues, &self.streams.leases);
+        let holds = |delivery: &u64| {
+            let unacked = channel.unacked.get(*delivery);
+            unacked.is_some_and(|unacked| {
+                let queue = &queues[unacked.queue.index()];
+                if queue.stream.is_some() {
+                    // Without a group there is no lease.
+                    return unacked.serial == 0 || leases.get(unacked.serial).is_some();
+                }
+                let slot = queue.slot(unacked.serial);
+                slot.is_some_and(|slot| slot.state == State::InFlight)
+            })
+        };
+        !gathered.late && gathered.settlements.keys().all(holds)
     }
 
     /// Routes all publishes. The result is one that is out of order, with its first target.

@@ -57,6 +57,72 @@ fn ack_timeout_takes_a_message_back_from_a_slow_consumer() {
     );
 }
 
+/// Rows 10 and 28: a transaction that was to settle what has been taken back meanwhile does nothing, whether the acknowledgement came before or
+/// after.
+#[test]
+fn a_transaction_fails_when_a_lease_has_ended_before_the_commit() {
+    check_observed(
+        vec![
+            QueueConfig {
+                policy: QueuePolicy {
+                    ack_timeout: Some(AckTimeout {
+                        after: Span::from_secs(30),
+                        closes_channel: false,
+                    }),
+                    ..Default::default()
+                },
+                ..queue("q")
+            },
+            queue("out"),
+        ],
+        "1 publish q 1; 2 tx; 2 consume q 0 1; 3 consume q 0 1
+         2 publish out 2; 2 ack 1; pass 30s; 2 commit
+         3 ack 1
+         1 publish q 3; 1 publish q 4; pass 30s; 2 publish out 5; 2 ack 2; 2 commit
+         2 publish out 6; 2 commit",
+        expect![[r#"
+            > 1 publish q 1; 2 tx; 2 consume q 0 1; 3 consume q 0 1
+              * m1 routed, 1 copies
+              * m1 proposed q/0
+              * enqueued q/0
+              2 done
+              2 deliver m1 as 1 to 0
+            > 2 publish out 2; 2 ack 1; pass 30s; 2 commit
+              at 30 s:
+              * lease of q/0 expired
+              * returned q/0 after 1
+              3 deliver m1 as 1 to 0, redelivered
+              2 transaction failed
+            > 3 ack 1
+              * removed q/0: Acked
+            > 1 publish q 3; 1 publish q 4; pass 30s; 2 publish out 5; 2 ack 2; 2 commit
+              * m3 routed, 1 copies
+              * m3 proposed q/1
+              * enqueued q/1
+              2 deliver m3 as 2 to 0
+              * m4 routed, 1 copies
+              * m4 proposed q/2
+              * enqueued q/2
+              3 deliver m4 as 2 to 0
+              at 1m:
+              * lease of q/1 expired
+              * returned q/1 after 1
+              * lease of q/2 expired
+              * returned q/2 after 1
+              2 deliver m3 as 3 to 0, redelivered
+              3 deliver m4 as 3 to 0, redelivered
+              2 transaction failed
+            > 2 publish out 6; 2 commit
+              * m6 routed, 1 copies
+              * m6 proposed out/0
+              * enqueued out/0
+              2 done
+            q: 0 ready, 2 in flight
+            out: 1 ready, 0 in flight
+        "#]],
+    );
+}
+
 /// Row 10: as RabbitMQ does it.
 #[test]
 fn ack_timeout_may_close_the_channel_with_all_that_it_held() {

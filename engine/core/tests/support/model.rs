@@ -781,7 +781,8 @@ impl Model {
         if channel.transaction.is_some() {
             let all = channel.unacked.iter().map(|(tag, ..)| *tag);
             let named: Vec<u64> = all.filter(|tag| named(*tag)).collect();
-            return self.gather(id, delivery, &named, requeue);
+            let late = delivery > 0 && !known;
+            return self.gather(id, delivery, &named, late, requeue);
         }
         let (settled, kept) = channel.unacked.iter().partition(|(tag, ..)| named(*tag));
         channel.unacked = kept;

@@ -45,3 +45,38 @@ service = "1ms"
                  [[queue]]\nname = 'b'\nbind = [{ exchange = 'x', key = 'b.#' }]\n";
     each_once(&to("'x'", topic, "['a', 'b']"), 1_000);
 }
+
+/// A service that outlasts its lease never commits: nobody else has published on for it either.
+#[test]
+fn a_transaction_whose_lease_has_ended_publishes_nothing() {
+    let record = run(r#"
+duration = "60s"
+[[queue]]
+name = "work"
+ack_timeout = "1s"
+[[queue]]
+name = "out"
+[[producer]]
+name = "p"
+to = "work"
+rate = "1/s"
+limit = 10
+arrivals = "constant"
+[[consumer]]
+name = "c"
+from = "work"
+count = 2
+prefetch = 1
+service = "1500ms"
+then = { to = "out", transaction = true }
+[[consumer]]
+name = "o"
+from = "out"
+service = "1ms"
+"#);
+    let [work, out] = &record.queues[..] else {
+        panic!("two queues");
+    };
+    assert_eq!((work.acked, out.enqueued), (0, 0));
+    assert!(work.redelivered > 10);
+}

@@ -8,6 +8,8 @@ pub(super) struct Gathered {
     pub(super) publishes: Vec<(Message, bool)>,
     /// By delivery tag: `None` for an ack, else whether the message is to be requeued.
     settlements: BTreeMap<u64, Option<bool>>,
+    /// A delivery was to be settled that had been taken back before.
+    late: bool,
 }
 
 /// A commit that waits for the log.
@@ -54,12 +56,14 @@ impl Model {
         id: ChannelId,
         delivery: u64,
         named: &[u64],
+        late: bool,
         requeue: Option<bool>,
     ) {
         let gathered = self.channel(id).transaction.as_mut().unwrap();
         if gathered.settlements.contains_key(&delivery) {
             return self.fail(id, 406, "unknown delivery tag");
         }
+        gathered.late |= late;
         for delivery in named {
             gathered.settlements.entry(*delivery).or_insert(requeue);
         }
@@ -69,6 +73,10 @@ impl Model {
         let Some(gathered) = self.channel(id).transaction.clone() else {
             return self.fail(id, 406, "the channel has no transaction");
         };
+        if gathered.late || !gathered.settlements.keys().all(|it| self.holds(id, *it)) {
+            self.channel(id).transaction = Some(Gathered::default());
+            return self.respond(id, Response::TransactionFailed);
+        }
         let seen: Vec<publishing::Seen> =
             self.queues.iter().map(|queue| queue.seen.clone()).collect();
         let known = (seen, self.producers.clone());
@@ -107,6 +115,16 @@ impl Model {
             return self.respond(id, Response::TransactionFailed);
         }
         self.carry_out(id, gathered, planned.unwrap());
+    }
+
+    /// Whether a delivery can still be settled.
+    fn holds(&mut self, id: ChannelId, delivery: u64) -> bool {
+        let mut unacked = self.channel(id).unacked.iter();
+        let Some((_, name, _)) = unacked.find(|(tag, ..)| *tag == delivery).copied() else {
+            return false;
+        };
+        let copy = self.find(name);
+        copy.is_some_and(|copy| copy.state == State::InFlight)
     }
 
     fn know(&mut self, known: (Vec<publishing::Seen>, publishing::Producers)) {

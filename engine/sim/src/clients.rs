@@ -278,7 +278,11 @@ impl World {
         let (target, _) = &spec.to[publish.target as usize];
         let tag = Tag::new(producer as usize, publish.sequence);
         let (exchange, own_key) = self.layout.exchange_of(target);
-        let properties = plan.properties(slot.machine.member(), publish);
+        let mut properties = plan.properties(slot.machine.member(), publish);
+        if spec.idempotent {
+            let number = slot.machine.number(publish.sequence);
+            properties.get_or_insert_default().producer = number;
+        }
         self.check
             .sent(tag, publish.key, properties.as_ref(), publish.attempt > 0);
         let message = queuelab_core::Message {

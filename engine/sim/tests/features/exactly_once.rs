@@ -46,6 +46,54 @@ service = "1ms"
     each_once(&to("'x'", topic, "['a', 'b']"), 1_000);
 }
 
+/// What it drops or loses patience with has no number yet; one that is refused for good makes a new epoch.
+#[test]
+fn an_idempotent_producer_goes_on_after_a_message_that_is_given_up() {
+    for (bound, gives_up) in [
+        ("", "confirm = { window = 1 }\npatience = '30ms'"),
+        (
+            "",
+            "confirm = { window = 1 }\nwhen_full = 'drop'\nbuffer = 3",
+        ),
+        (
+            "max_length = 10\noverflow = 'reject-publish'",
+            "confirm = { window = 10, timeout = '500ms' }\n\
+             retry = { policy = 'fixed', base = '50ms', attempts = 3, jitter = 'none' }",
+        ),
+    ] {
+        let record = run(&format!(
+            r#"
+duration = "30s"
+[[queue]]
+name = "q"
+{bound}
+[[producer]]
+name = "p"
+to = "q"
+rate = "100/s"
+idempotent = true
+{gives_up}
+[[consumer]]
+name = "c"
+from = "q"
+prefetch = 1
+service = {{ dist = "exponential", mean = "8ms" }}
+[[fault]]
+kind = "stall-disk"
+at = "5s"
+for = "200ms"
+"#
+        ));
+        let outcomes = record.outcomes;
+        let given_up = outcomes.offered - outcomes.confirmed - outcomes.pending;
+        assert!(given_up > 0, "{gives_up}: {outcomes:?}");
+        assert!(
+            outcomes.confirmed > outcomes.offered / 2,
+            "{gives_up}: {outcomes:?}"
+        );
+    }
+}
+
 /// A service that outlasts its lease never commits: nobody else has published on for it either.
 #[test]
 fn a_transaction_whose_lease_has_ended_publishes_nothing() {

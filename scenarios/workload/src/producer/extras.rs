@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use queuelab_core::Time;
+use queuelab_core::{ProducerSequence, Time};
 use queuelab_scenario::{Batch, Producer as Spec, Retry};
 
+use super::numbers::Numbers;
 use super::retry::{Breaker, Bucket, Repeat, Repeats, backoff};
 use super::{Outcome, Producer, ProducerAction, ProducerPlan, Unconfirmed};
 use crate::departures::{ChurnPlan, Departures};
@@ -19,23 +20,27 @@ pub(super) struct ExtrasPlan {
     transaction: bool,
     patience: Option<Sampler>,
     churn: Option<ChurnPlan>,
+    /// The number of the group's first member among all idempotent producers.
+    idempotent: Option<u64>,
 }
 
 impl ExtrasPlan {
-    /// `None` for a plain producer.
-    pub(super) fn new(spec: &Spec, is_max: bool) -> Option<Box<ExtrasPlan>> {
+    /// Of the group number `group`; `None` for a plain producer.
+    pub(super) fn new(spec: &Spec, group: usize, is_max: bool) -> Option<Box<ExtrasPlan>> {
         let plan = ExtrasPlan {
             retry: spec.retry.clone(),
             batch: spec.batch.filter(|batch| batch.size > 1),
             transaction: spec.transaction.is_some(),
             patience: spec.patience.as_ref().map(Sampler::new),
             churn: spec.churn.as_ref().map(ChurnPlan::new),
+            idempotent: spec.idempotent.then_some((group as u64) << 32),
         };
         let plain = plan.retry.is_none()
             && plan.batch.is_none()
             && !plan.transaction
             && plan.patience.is_none()
             && plan.churn.is_none()
+            && plan.idempotent.is_none()
             && !is_max;
         (!plain).then(|| Box::new(plan))
     }
@@ -68,6 +73,7 @@ pub(super) struct Extras {
     departures: Option<Departures>,
     /// It sends whenever it can.
     eager: bool,
+    numbers: Option<Numbers>,
 }
 
 impl Extras {
@@ -96,6 +102,9 @@ impl Extras {
             expiries: BTreeMap::new(),
             departures,
             eager: false,
+            numbers: plan
+                .idempotent
+                .map(|first| Numbers::new(first + u64::from(member))),
         })
     }
 
@@ -120,6 +129,19 @@ impl Extras {
 
     pub(super) fn reset(&mut self) {
         self.committing = false;
+    }
+
+    pub(super) fn number(&self, sequence: u64) -> Option<ProducerSequence> {
+        self.numbers.as_ref()?.of(sequence)
+    }
+
+    /// Only some messages may be sent, for the sake of their numbers.
+    fn is_broken(&self) -> bool {
+        (self.numbers.as_ref()).is_some_and(Numbers::is_broken)
+    }
+
+    fn admits(&self, sequence: u64) -> bool {
+        (self.numbers.as_ref()).is_none_or(|numbers| numbers.admits(sequence))
     }
 
     /// A commit's answer has come; true if one is awaited.
@@ -200,7 +222,7 @@ impl Producer {
                 .map(|repeat| repeat.intended)
                 .or_else(|| self.waiting.remove(sequence));
             if let Some(intended) = intended {
-                self.finish(now, sequence, intended, Outcome::Abandoned, out);
+                self.finish_extras(now, sequence, intended, Outcome::Abandoned, out);
             }
         }
     }
@@ -239,6 +261,12 @@ impl Producer {
     /// Sends what can be sent: what is sent again before what is sent for the first time.
     #[cold]
     pub(super) fn send_extras(&mut self, now: Time, out: &mut Vec<ProducerAction>) {
+        if self.unconfirmed.is_empty()
+            && let Some(extras) = self.extras.as_deref_mut()
+            && let Some(numbers) = &mut extras.numbers
+        {
+            numbers.renew();
+        }
         while self.can_send_extras()
             && let Some((sequence, repeat)) = self.next_to_send(now)
         {
@@ -252,8 +280,14 @@ impl Producer {
         let Some(extras) = self.extras.as_deref() else {
             return false;
         };
-        let under_way = self.unconfirmed.len() + extras.batch.len();
-        let admits = |breaker: &Breaker| breaker.admits(!extras.batch.is_empty());
+        // What waits for new numbers holds nobody up.
+        let batch = if extras.is_broken() {
+            0
+        } else {
+            extras.batch.len()
+        };
+        let under_way = self.unconfirmed.len() + batch;
+        let admits = |breaker: &Breaker| breaker.admits(batch > 0);
         self.connected
             && self.writable
             && !extras.committing
@@ -265,9 +299,14 @@ impl Producer {
         let plan = self.plan.clone();
         let extras_plan = plan.extras.as_deref()?;
         let extras = self.extras.as_deref_mut()?;
-        if let Some((sequence, repeat)) = extras.repeats.pop() {
+        let numbers = extras.numbers.as_ref();
+        let admits = |sequence| numbers.is_none_or(|numbers| numbers.admits(sequence));
+        if let Some((sequence, repeat)) = extras.repeats.pop(admits) {
             extras.keep(extras_plan, sequence, repeat.intended);
             return Some((sequence, repeat));
+        }
+        if extras.is_broken() {
+            return None;
         }
         if let Some((sequence, intended)) = self.pop_waiting() {
             let extras = self.extras.as_deref_mut()?;
@@ -298,7 +337,9 @@ impl Producer {
         out: &mut Vec<ProducerAction>,
     ) {
         let batch = self.plan.extras.as_ref().and_then(|plan| plan.batch);
-        let (Some(batch), Some(extras)) = (batch, self.extras.as_deref_mut()) else {
+        let extras = self.extras.as_deref_mut();
+        let extras = extras.filter(|extras| !extras.is_broken());
+        let (Some(batch), Some(extras)) = (batch, extras) else {
             self.send(now, sequence, repeat, out);
             return;
         };
@@ -323,15 +364,24 @@ impl Producer {
         if !extras.overdue || shut || !self.connected || !self.writable {
             return;
         }
-        extras.overdue = false;
         extras.linger = None;
-        for (sequence, repeat) in std::mem::take(&mut extras.batch) {
+        let batch = std::mem::take(&mut extras.batch);
+        let (batch, kept) = batch
+            .into_iter()
+            .partition(|(sequence, _)| extras.admits(*sequence));
+        extras.batch = kept;
+        extras.overdue = !extras.batch.is_empty();
+        let batch: VecDeque<(u64, Repeat)> = batch;
+        for (sequence, repeat) in batch {
             self.send(now, sequence, repeat, out);
         }
     }
 
     fn send(&mut self, now: Time, sequence: u64, repeat: Repeat, out: &mut Vec<ProducerAction>) {
         if let Some(extras) = self.extras.as_deref_mut() {
+            if let Some(numbers) = &mut extras.numbers {
+                numbers.sent(sequence);
+            }
             if let Some(breaker) = &mut extras.breaker {
                 breaker.sent(sequence);
             }
@@ -380,10 +430,29 @@ impl Producer {
         let Unconfirmed {
             sequence, intended, ..
         } = settled;
-        let outcome = match self.retry(now, sequence, intended, outcome) {
-            Some(outcome) => outcome,
-            None => return,
-        };
+        match self.retry(now, sequence, intended, outcome) {
+            Some(outcome) => self.finish_extras(now, sequence, intended, outcome, out),
+            None => {
+                let extras = self.extras.as_deref_mut();
+                if let Some(numbers) = extras.and_then(|extras| extras.numbers.as_mut()) {
+                    numbers.failed(sequence, outcome == Outcome::Unknown);
+                }
+            }
+        }
+    }
+
+    fn finish_extras(
+        &mut self,
+        now: Time,
+        sequence: u64,
+        intended: Time,
+        outcome: Outcome,
+        out: &mut Vec<ProducerAction>,
+    ) {
+        let extras = self.extras.as_deref_mut();
+        if let Some(numbers) = extras.and_then(|extras| extras.numbers.as_mut()) {
+            numbers.ended(sequence, outcome == Outcome::Confirmed);
+        }
         self.finish(now, sequence, intended, outcome, out);
     }
 

@@ -1,7 +1,7 @@
 //! What messages carry besides key and body.
 
 use bytes::Bytes;
-use queuelab_core::{ProducerSequence, Properties, Value};
+use queuelab_core::{Properties, Value};
 use queuelab_scenario::Producer;
 
 use super::Publish;
@@ -23,8 +23,6 @@ pub(super) struct Mix {
     id: bool,
     duplicates: f64,
     repeats: Stream,
-    /// The number of its first member among all idempotent producers.
-    idempotent: Option<u64>,
 }
 
 /// A choice by weight.
@@ -42,9 +40,9 @@ struct Time {
 }
 
 impl Mix {
-    /// Of the group number `group`; `None` if its messages carry nothing.
-    pub(super) fn new(spec: &Producer, group: usize, seed: u64) -> Option<Box<Mix>> {
-        if spec.properties.is_empty() && !spec.idempotent {
+    /// `None` if a group's messages carry nothing.
+    pub(super) fn new(spec: &Producer, seed: u64) -> Option<Box<Mix>> {
+        if spec.properties.is_empty() {
             return None;
         }
         let stream =
@@ -81,7 +79,6 @@ impl Mix {
             id: mix.id || mix.duplicates > 0.0,
             duplicates: mix.duplicates,
             repeats: stream("duplicates"),
-            idempotent: spec.idempotent.then_some((group as u64) << 32),
         }))
     }
 
@@ -114,11 +111,7 @@ impl Mix {
                 let number = self.identity(member, sequence);
                 Bytes::from(format!("{}-{member}-{number}", self.name))
             }),
-            producer: self.idempotent.map(|first| ProducerSequence {
-                id: first + u64::from(member),
-                epoch: 0,
-                sequence,
-            }),
+            producer: None,
             reply_to: None,
             headers: headers.collect(),
             deaths: Vec::new(),

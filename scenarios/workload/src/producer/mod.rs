@@ -5,13 +5,14 @@
 
 mod extras;
 mod mix;
+mod numbers;
 mod plan;
 mod retry;
 mod waiting;
 
 use std::sync::Arc;
 
-use queuelab_core::{Ledger, Time};
+use queuelab_core::{Ledger, ProducerSequence, Time};
 
 pub use plan::ProducerPlan;
 
@@ -314,6 +315,12 @@ impl Producer {
     /// How many messages are sent and not confirmed, or committed.
     pub fn unconfirmed(&self) -> u64 {
         self.unconfirmed.len() as u64
+    }
+
+    /// The place of a message that is under way in the output of an idempotent producer.
+    #[inline]
+    pub fn number(&self, sequence: u64) -> Option<ProducerSequence> {
+        self.extras.as_ref()?.number(sequence)
     }
 
     /// Its number in the group.

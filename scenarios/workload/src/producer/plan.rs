@@ -67,8 +67,8 @@ impl ProducerPlan {
         ProducerPlan {
             start: Sampler::new(&spec.start),
             ramp,
-            mix: Mix::new(spec, group, seed),
-            extras: ExtrasPlan::new(spec, schedule.is_max()),
+            mix: Mix::new(spec, seed),
+            extras: ExtrasPlan::new(spec, group, schedule.is_max()),
             name: spec.name.clone(),
             seed,
             count: spec.count,
@@ -103,7 +103,7 @@ impl ProducerPlan {
         }
     }
 
-    /// What a message carries besides key and body; nothing, for most producers. The same for each attempt.
+    /// What a message carries besides key, body and [number](super::Producer::number); nothing, for most producers. The same for each attempt.
     #[inline]
     pub fn properties(&self, member: u32, publish: &Publish) -> Option<Properties> {
         let mix = self.mix.as_ref()?;

@@ -73,8 +73,14 @@ impl Repeats {
         }
     }
 
-    pub(super) fn pop(&mut self) -> Option<(u64, Repeat)> {
-        self.ready.pop_first()
+    /// Takes the oldest whose wait is over, of those that may go.
+    pub(super) fn pop(&mut self, may_go: impl Fn(u64) -> bool) -> Option<(u64, Repeat)> {
+        let first = self
+            .ready
+            .keys()
+            .copied()
+            .find(|sequence| may_go(*sequence))?;
+        self.ready.remove_entry(&first)
     }
 
     /// Takes one out that was pushed with this `due`.

@@ -42,10 +42,14 @@ impl Bench {
                         0 => String::new(),
                         _ => format!(" again ({attempt})"),
                     };
+                    let number = match self.producer.number(sequence) {
+                        None => String::new(),
+                        Some(place) => format!(" as {}/{}", place.epoch, place.sequence),
+                    };
                     if late == 0 {
-                        format!("publish {sequence}{again}")
+                        format!("publish {sequence}{again}{number}")
                     } else {
-                        format!("publish {sequence}{again}, {late} ms late")
+                        format!("publish {sequence}{again}{number}, {late} ms late")
                     }
                 }
                 ProducerAction::Finished {

@@ -639,6 +639,61 @@ fn contradictions() {
     "#]],
     );
     check(
+        &[
+            ("max_length = 100", "max_length = 5"),
+            ("rate = \"200/s\"", "rate = \"200/s\"\ntransaction = 10"),
+        ],
+        expect![[r#"
+            error: a transaction of 10 messages never fits into the queue `orders`: it would be refused each time
+              --> bad.toml:25:15
+               |
+            25 | transaction = 10
+               |               ^^
+               |
+               = help: write a smaller `transaction`, a larger bound, or another `overflow`
+        "#]],
+    );
+    check(
+        &[
+            ("max_length = 100", "max_bytes = \"500B\""),
+            ("rate = \"200/s\"", "rate = \"200/s\"\ntransaction = 10"),
+        ],
+        expect![[r#"
+            error: a transaction of 10 messages never fits into the queue `orders`: it would be refused each time
+              --> bad.toml:25:15
+               |
+            25 | transaction = 10
+               |               ^^
+               |
+               = help: write a smaller `transaction`, a larger bound, or another `overflow`
+        "#]],
+    );
+    check(
+        &[
+            (
+                "overflow = \"block\"",
+                "dead_letter = { queue = \"dead\", at_least_once = true }\noverflow = \"block\"",
+            ),
+            (
+                "name = \"dead\"",
+                "name = \"dead\"\nmax_bytes = \"1KiB\"\noverflow = \"reject-publish\"",
+            ),
+            (
+                "rate = \"200/s\"",
+                "rate = \"200/s\"\nsize = { dist = \"bimodal\", small = \"100B\", large = \"2KiB\", share = 0.02 }",
+            ),
+        ],
+        expect![[r#"
+            error: bodies of 2048 bytes never fit into the queue `dead`: as dead letters of `orders` they would wait for it forever, and others behind them
+              --> bad.toml:28:8
+               |
+            28 | size = { dist = "bimodal", small = "100B", large = "2KiB", share = 0.02 }
+               |        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+               |
+               = help: write a larger `max_bytes`, another `overflow`, or leave `at_least_once` out
+        "#]],
+    );
+    check(
         &[("max_length = 100", "max_bytes = \"10B\"")],
         expect![[r#"
         error: bodies of 100 bytes never fit into the queue `orders`: its producers would block forever

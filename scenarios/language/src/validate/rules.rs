@@ -6,7 +6,7 @@ use super::{Check, grouped};
 use crate::error::Problem;
 use crate::raw::RawScenario;
 use crate::scenario::{
-    Ack, Arrivals, Consumer, Distribution, ExchangeType, Scenario, Size, Target,
+    Ack, Arrivals, Consumer, Distribution, ExchangeType, Producer, Queue, Scenario, Size, Target,
 };
 use crate::units::short;
 
@@ -14,6 +14,7 @@ pub(super) fn check(check: &mut Check<'_>, raw: &RawScenario, scenario: &Scenari
     dead_letters_into_blocking_queues(check, raw, scenario);
     dead_letter_cycles(check, raw, scenario);
     bodies_that_never_fit(check, raw, scenario);
+    transactions_that_never_fit(check, raw, scenario);
     exchanges_in_a_circle(check, raw, scenario);
     nobody_else(check, raw, scenario);
     renewals(check, raw, scenario);
@@ -155,14 +156,21 @@ fn dead_letter_cycles(check: &mut Check<'_>, raw: &RawScenario, scenario: &Scena
     }
 }
 
-/// A body above `max_bytes` would block its connection forever.
+/// The size that no body of a producer exceeds, if there is one.
+fn largest_body(producer: &Producer) -> Option<u64> {
+    match &producer.size {
+        Size::Fixed(largest) | Size::Uniform(_, largest) => Some(*largest),
+        Size::Bimodal { small, large, .. } => Some(*small.max(large)),
+        Size::Empirical(values) => values.iter().map(|(size, _)| *size).max(),
+        Size::Lognormal { .. } => None,
+    }
+}
+
+/// A body above `max_bytes` would block its connection forever, or as a dead letter wait forever for its target.
 fn bodies_that_never_fit(check: &mut Check<'_>, raw: &RawScenario, scenario: &Scenario) {
     for (producer, raw) in scenario.producers.iter().zip(&raw.producer) {
-        let largest = match &producer.size {
-            Size::Fixed(largest) | Size::Uniform(_, largest) => *largest,
-            Size::Bimodal { small, large, .. } => *small.max(large),
-            Size::Empirical(values) => values.iter().map(|(size, _)| *size).max().unwrap_or(0),
-            Size::Lognormal { .. } => continue,
+        let Some(largest) = largest_body(producer) else {
+            continue;
         };
         for index in producer
             .to
@@ -188,6 +196,59 @@ fn bodies_that_never_fit(check: &mut Check<'_>, raw: &RawScenario, scenario: &Sc
                 );
                 break;
             }
+            let dead = (queue.dead_letter.as_ref())
+                .filter(|_| queue.policy.dead_letter_at_least_once)
+                .map_or(Vec::new(), |target| scenario.reached_by(target));
+            let too_small = dead
+                .into_iter()
+                .map(|dead| &scenario.queues[dead])
+                .find(|dead| {
+                    dead.overflow == Overflow::RejectPublish
+                        && dead.max_bytes.is_some_and(|most| most < largest)
+                });
+            if let Some(dead) = too_small {
+                let span = raw.value.size.as_ref().map(|size| &size.span);
+                let message = format!(
+                    "bodies of {largest} bytes never fit into the queue `{}`: as dead letters of `{}` they would wait for it forever, and others behind them",
+                    short(&dead.name),
+                    short(&queue.name)
+                );
+                let problem = Problem::new(span.unwrap_or(&raw.span).clone(), message);
+                check.push(problem.help(
+                    "write a larger `max_bytes`, another `overflow`, or leave `at_least_once` out",
+                ));
+                break;
+            }
+        }
+    }
+}
+
+/// Its messages enter together: more than a queue can hold would neither enter nor wait, but be refused each time.
+fn transactions_that_never_fit(check: &mut Check<'_>, raw: &RawScenario, scenario: &Scenario) {
+    for (producer, raw) in scenario.producers.iter().zip(&raw.producer) {
+        let (Some(transaction), Some(given)) = (producer.transaction, &raw.value.transaction)
+        else {
+            continue;
+        };
+        let count = u64::from(transaction);
+        let bytes = largest_body(producer).map_or(0, |largest| largest.saturating_mul(count));
+        let too_small = |queue: &&Queue| {
+            queue.overflow == Overflow::Block
+                && (queue.max_length.is_some_and(|most| most < count)
+                    || queue.max_bytes.is_some_and(|most| most < bytes))
+        };
+        let targets = producer.to.iter();
+        let reached = targets.flat_map(|(target, _)| scenario.reached_by(target));
+        if let Some(queue) = reached.map(|queue| &scenario.queues[queue]).find(too_small) {
+            let message = format!(
+                "a transaction of {} messages never fits into the queue `{}`: it would be refused each time",
+                grouped(count),
+                short(&queue.name)
+            );
+            check.push(
+                Problem::new(given.span.clone(), message)
+                    .help("write a smaller `transaction`, a larger bound, or another `overflow`"),
+            );
         }
     }
 }

@@ -24,6 +24,18 @@ fn nothing_to_say() {
 }
 
 #[test]
+fn a_bound_that_gives_up_the_highest_priority() {
+    let queue = "queue = [{ name = 'q', max_priority = 9, max_length = 10 }]\n";
+    let consumer = "consumer = [{ name = 'c', from = 'q', prefetch = 1, service = '10ms' }]\n";
+    check(
+        &[queue, PRODUCER, consumer].concat(),
+        expect![[r#"
+        at its bound the queue `q` gives up what would be served next, the highest priority first; write another `overflow`, or a queue for each priority
+    "#]],
+    );
+}
+
+#[test]
 fn a_budget_without_a_log() {
     let memory = "queue = [{ name = 'q', kind = 'memory' }]\n";
     let budget = "cluster = { limits = { bodies = '1MiB' } }\n";

@@ -272,6 +272,44 @@ fn message_priority_is_strict_and_fifo_within() {
     );
 }
 
+/// Rows 18 and 21: the head of the queue is the message that would be served next, the oldest of the highest priority (as in RabbitMQ).
+#[test]
+fn drop_head_takes_what_would_be_served_next_whatever_its_priority() {
+    check_observed(
+        vec![QueueConfig {
+            max_length: Some(3),
+            policy: QueuePolicy {
+                max_priority: 5,
+                ..Default::default()
+            },
+            ..queue("q")
+        }],
+        "1 publish q 1; 1 publish q 2 priority=5; 1 publish q 3 priority=5; 1 publish q 4
+         2 consume q",
+        expect![[r#"
+            > 1 publish q 1; 1 publish q 2 priority=5; 1 publish q 3 priority=5; 1 publish q 4
+              * m1 routed, 1 copies
+              * m1 proposed q/0
+              * enqueued q/0
+              * m2 routed, 1 copies
+              * m2 proposed q/1
+              * enqueued q/1
+              * m3 routed, 1 copies
+              * m3 proposed q/2
+              * enqueued q/2
+              * m4 routed, 1 copies
+              * m4 proposed q/3
+              * removed q/1: Dropped
+              * enqueued q/3
+            > 2 consume q
+              2 deliver m3 as 1 to 0
+              2 deliver m1 as 2 to 0
+              2 deliver m4 as 3 to 0
+            q: 0 ready, 3 in flight
+        "#]],
+    );
+}
+
 /// Row 19: an expired message leaves on time, out of the middle of the queue, too.
 #[test]
 fn ttl_is_the_smaller_of_queue_and_message() {

@@ -1,6 +1,6 @@
 //! Features that do not do what they seem to together.
 
-use queuelab_core::{Durability, GroupKind, Span};
+use queuelab_core::{Durability, GroupKind, Overflow, Span};
 
 use super::Warnings;
 use crate::scenario::{Ack, Consumer, Distribution, Producer, Queue, Scenario};
@@ -17,6 +17,9 @@ pub(super) fn check(scenario: &Scenario, warnings: &mut Warnings) {
             waits_too_short(queue, consumer, warnings);
             hoarded_priorities(queue, consumer, warnings);
         }
+    }
+    for queue in &scenario.queues {
+        displaced_priorities(queue, warnings);
     }
     for consumer in &scenario.consumers {
         locks_too_short(scenario, consumer, warnings);
@@ -84,6 +87,22 @@ fn hoarded_priorities(queue: &Queue, consumer: &Consumer, warnings: &mut Warning
         warnings.push(
             format!("a member of `{}` holds {held} messages of `{}`: priorities sort only what waits in the queue", consumer.name, queue.name),
             "write a small `prefetch`",
+        );
+    }
+}
+
+/// The head of a queue is what would be served next.
+fn displaced_priorities(queue: &Queue, warnings: &mut Warnings) {
+    let bounded = queue.max_length.is_some() || queue.max_bytes.is_some();
+    let displaces = matches!(queue.overflow, Overflow::DropHead | Overflow::DeadLetter);
+    if queue.policy.max_priority > 0 && bounded && displaces {
+        let message = format!(
+            "at its bound the queue `{}` gives up what would be served next, the highest priority first",
+            queue.name
+        );
+        warnings.push(
+            message,
+            "write another `overflow`, or a queue for each priority",
         );
     }
 }

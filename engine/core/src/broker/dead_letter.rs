@@ -10,7 +10,7 @@ use crate::config::Overflow;
 use crate::id::{MessageCopy, QueueId};
 use crate::interface::{Command, Event, Output, Removal};
 use crate::message::{Death, DeathRecord, Message};
-use crate::queue::{Body, Slot};
+use crate::queue::{Body, Slot, State};
 use crate::time::WallTime;
 
 /// Most dead-letter moves that one publish or rejection sets off in a row: queues may dead-letter in a circle.
@@ -47,6 +47,8 @@ pub(super) struct Departure {
     pub(super) hops: u32,
     /// What becomes of it if there is no target.
     pub(super) otherwise: Removal,
+    /// It has waited for room in this target, and it is its turn.
+    pub(super) waited_for: Option<QueueId>,
 }
 
 impl Departure {
@@ -61,6 +63,7 @@ impl Departure {
             origin: Origin::Unconfirmed,
             hops: 0,
             otherwise,
+            waited_for: None,
         }
     }
 
@@ -143,8 +146,11 @@ impl Broker {
             let queue = &self.queues[target.index()];
             queue.refuses() && !queue.has_room(message.size())
         };
+        let behind = |target: &QueueId| {
+            at_least_once && departure.waited_for != Some(*target) && self.is_waited_for(*target)
+        };
         let hindrance = match allowed {
-            true => targets.iter().copied().find(full),
+            true => (targets.iter().copied()).find(|target| full(target) || behind(target)),
             false => targets.first().copied(),
         };
         if let Some(target) = hindrance.filter(|_| at_least_once) {
@@ -180,6 +186,16 @@ impl Broker {
         }
         targets.clear();
         self.target_lists.push(targets);
+    }
+
+    /// Whether dead letters wait for room in a queue. Others don't overtake them.
+    fn is_waited_for(&self, target: QueueId) -> bool {
+        let mut waiting = self.stalled.get(&target).into_iter().flatten();
+        waiting.any(|(copy, _)| {
+            // What is gone with its queue waits no longer.
+            let slot = self.queues[copy.queue.index()].slot(copy.serial);
+            slot.is_some_and(|slot| slot.state == State::Stalled)
+        })
     }
 
     /// Where a dead letter goes, its last death recorded. One that would go round without anybody having rejected it goes nowhere.
@@ -260,7 +276,10 @@ impl Broker {
             }
             self.stalled.entry(target).or_default().pop_front();
             if let Some(slot) = self.queues[source.queue.index()].resume_stalled(source.serial) {
-                let departure = Departure::new(source, slot, otherwise);
+                let departure = Departure {
+                    waited_for: Some(target),
+                    ..Departure::new(source, slot, otherwise)
+                };
                 self.dead_letter(departure, out);
                 self.commit(out);
             }

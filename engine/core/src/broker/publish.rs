@@ -291,6 +291,7 @@ impl Broker {
                     origin,
                     hops,
                     otherwise: Removal::Dropped,
+                    waited_for: None,
                 };
                 return self.overflow(departure, out);
             }

@@ -159,6 +159,63 @@ fn a_dead_letter_neither_expires_nor_waits_again() {
     );
 }
 
+/// Row 23: who waits for room is not overtaken by smaller ones.
+#[test]
+fn at_least_once_dead_letters_wait_in_order() {
+    check_observed(
+        vec![
+            QueueConfig {
+                dead_letter: dead_letter_to("dead"),
+                policy: QueuePolicy {
+                    dead_letter_at_least_once: true,
+                    ..Default::default()
+                },
+                ..queue("q")
+            },
+            QueueConfig {
+                max_bytes: Some(10),
+                overflow: Overflow::RejectPublish,
+                ..queue("dead")
+            },
+        ],
+        "1 publish q 1 6; 1 publish q 2 6; 1 publish q 3 3; 2 consume q; 2 reject 1; 2 reject 2; 2 reject 3
+         3 get dead; 3 ack 1
+         3 get dead; 3 ack 2",
+        expect![[r#"
+            > 1 publish q 1 6; 1 publish q 2 6; 1 publish q 3 3; 2 consume q; 2 reject 1; 2 reject 2; 2 reject 3
+              * m1 routed, 1 copies
+              * m1 proposed q/0
+              * enqueued q/0
+              * m2 routed, 1 copies
+              * m2 proposed q/1
+              * enqueued q/1
+              * m3 routed, 1 copies
+              * m3 proposed q/2
+              * enqueued q/2
+              2 deliver m1 as 1 to 0
+              2 deliver m2 as 2 to 0
+              2 deliver m3 as 3 to 0
+              * m1 proposed dead/0 from q/0
+              * enqueued dead/0
+              * removed q/0: DeadLettered(Rejected)
+            > 3 get dead; 3 ack 1
+              3 deliver m1 as 1 to get, rejected in q at 0s
+              * m2 proposed dead/1 from q/1
+              * enqueued dead/1
+              * removed q/1: DeadLettered(Rejected)
+              * m3 proposed dead/2 from q/2
+              * enqueued dead/2
+              * removed q/2: DeadLettered(Rejected)
+              * removed dead/0: Acked
+            > 3 get dead; 3 ack 2
+              3 deliver m2 as 2 to get, rejected in q at 0s
+              * removed dead/1: Acked
+            q: 0 ready, 0 in flight
+            dead: 1 ready, 0 in flight
+        "#]],
+    );
+}
+
 /// Row 23: kept, and not ready, until the target has room.
 #[test]
 fn at_least_once_dead_letters_wait_for_room() {

@@ -51,6 +51,8 @@ pub(crate) struct Model {
     leases: Vec<time::Lease>,
     /// Dead letters that wait, with the target that has no room for them.
     stalled: Vec<(QueueId, MessageCopy, Removal)>,
+    /// The target that the next dead letter has waited for.
+    resuming: Option<QueueId>,
     producers: publishing::Producers,
     births: u64,
     configured: Vec<Binding>,
@@ -267,6 +269,7 @@ impl Model {
             clock: time::Clock::default(),
             leases: Vec::new(),
             stalled: Vec::new(),
+            resuming: None,
             producers,
             births: 0,
             turns: BTreeMap::new(),
@@ -975,6 +978,7 @@ impl Model {
         otherwise: Removal,
     ) {
         let tag = message.tag;
+        let waited_for = self.resuming.take();
         let config = &self.config.queues[source.queue.index()];
         let at_least_once = config.policy.dead_letter_at_least_once && entered;
         let Some(to) = config.dead_letter.clone() else {
@@ -994,10 +998,13 @@ impl Model {
         targets.retain(|target| !lifecycle::goes_round(&message, *target));
         let full =
             |target: &QueueId| self.refuses(*target) && !self.has_room(*target, message.size());
+        let behind = |target: &QueueId| {
+            at_least_once && waited_for != Some(*target) && self.is_waited_for(*target)
+        };
         let hindrance = targets
             .iter()
             .copied()
-            .find(|target| !allowed || full(target));
+            .find(|target| !allowed || full(target) || behind(target));
         if let Some(target) = hindrance.filter(|_| at_least_once) {
             self.stalled.push((target, source, otherwise));
             self.copy(source).state = State::Stalled;

@@ -233,6 +233,16 @@ impl Model {
         firsts.into_values().map(|(source, _)| source).collect()
     }
 
+    /// Whether dead letters wait for room in a queue.
+    pub(super) fn is_waited_for(&self, queue: QueueId) -> bool {
+        let waits = |source: &MessageCopy| {
+            let mut copies = self.queues[source.queue.index()].copies.iter();
+            copies.any(|copy| copy.serial == source.serial && copy.state == State::Stalled)
+        };
+        let mut stalled = self.stalled.iter();
+        stalled.any(|(target, source, _)| *target == queue && waits(source))
+    }
+
     /// A dead letter that has waited goes on: the one that the outputs mention first.
     pub(super) fn resume_stalled(&mut self, outputs: &[Output]) {
         let resumable = self.resumable();
@@ -260,7 +270,8 @@ impl Model {
             panic!("nothing asked for {:?}", outputs[0]);
         };
         let at = self.stalled.iter().position(|(_, copy, _)| *copy == source);
-        let (_, _, otherwise) = self.stalled.remove(at.unwrap());
+        let (target, _, otherwise) = self.stalled.remove(at.unwrap());
+        self.resuming = Some(target);
         let copy = self.copy(source);
         copy.state = State::Leaving;
         let (message, logged) = (copy.message.clone(), copy.logged);

@@ -573,6 +573,10 @@ impl Broker {
             self.observe(Event::Recovered { tag, copy }, out);
             self.watch_copy(copy, out);
         }
+        let now = self.timers.now;
+        let memories = self.queues.iter_mut().filter_map(|it| it.seen.as_mut());
+        memories.for_each(|memory| memory.starts(now));
+        self.producers.starts(now);
         for queue in 0..self.queues.len() {
             self.note_use(QueueId(queue as u32));
         }

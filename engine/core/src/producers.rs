@@ -154,6 +154,16 @@ impl Producers {
         }
     }
 
+    /// A restart knows what the log has, and not since when: all of it counts as used now.
+    pub(crate) fn starts(&mut self, now: Time) {
+        for progress in self.known.values_mut() {
+            progress.used = now;
+        }
+        for (since, _) in &mut self.line {
+            *since = now;
+        }
+    }
+
     /// Takes back what was remembered last.
     pub(crate) fn undo(&mut self, undo: Undo) {
         let Undo { producer, before } = undo;

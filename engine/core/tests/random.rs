@@ -780,6 +780,7 @@ fn restart(rig: &mut Rig, model: &mut Model, durability: Durability) {
     rig.tally.operations += 1;
     rig.restart(last);
     *model = Model::recovered(rig.config.clone(), &rig.log, last);
+    model.starts(rig.now);
     for (queue, promised) in promised {
         let kept = model.committed(queue);
         assert!(

@@ -125,9 +125,9 @@ pub fn bugs() -> Vec<Planted> {
             },
             seen_by: "no-duplicate",
             workload: workload!(
-                "deduplicate = \"1m\"",
+                "deduplicate = \"1500ms\"",
                 "id = true\nretry = { policy = \"fixed\", base = \"50ms\", attempts = 20 }",
-                "service = \"1s\"\nprefetch = 1",
+                "service = \"1ms\"",
                 "[[fault]]\nkind = \"crash\"\nat = \"2s\"\nfor = \"300ms\"\n[[fault]]\nkind = \"crash\"\nat = \"4s\"\nfor = \"300ms\""
             ),
         },

@@ -24,6 +24,7 @@ use durable::{Awaited, Durable};
 pub use liveness::Bound;
 use losses::Lost;
 use returns::Back;
+use routing::{Home, Memory};
 use rules::Rules;
 use stall::Stall;
 
@@ -125,6 +126,8 @@ pub struct Check {
     back: Vec<Back>,
     /// The group of each producer all of whose messages go to queues by their keys.
     group_of: Vec<Option<u32>>,
+    /// What each queue has taken in.
+    memories: Vec<Memory>,
     /// The partition of each key: by queue of the scenario, producer group and key.
     homes: BTreeMap<(u32, u32, u32), u32>,
     stalls: Vec<Stall>,
@@ -161,8 +164,10 @@ struct Message {
     refused_by: Option<u32>,
     /// How far the log has to be before it may be confirmed.
     awaited: Awaited,
-    /// The queue that knows it again, and since when.
-    home: Option<(u32, Time)>,
+    /// It says who it is, so that queues can know it again.
+    identified: bool,
+    /// Where it is known again.
+    home: Option<Home>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -269,6 +274,7 @@ impl Check {
             durable: Durable::new(producers),
             back: vec![Back::default(); queues],
             group_of: Vec::new(),
+            memories: vec![Memory::default(); queues],
             homes: BTreeMap::new(),
             stalls: vec![Stall::default(); queues],
             lost: Lost::new(producers),
@@ -315,6 +321,7 @@ impl Check {
                 .and_then(|properties| properties.delay)
                 .unwrap_or_default(),
             ttl: properties.and_then(|properties| properties.ttl),
+            identified: properties.is_some_and(|properties| properties.id.is_some()),
             ..Message::default()
         };
         self.messages[tag.producer()].push(tag.sequence(), message);

@@ -354,6 +354,7 @@ impl World {
         if self.node.disk.take_altered() {
             self.lose_copies(None);
         }
+        self.check.log_found(recovered.last);
         self.node.boot(&scenario, &self.layout, now, recovered);
         self.settle_node();
         self.say(format!(

@@ -245,6 +245,7 @@ impl World {
                 group.rebalances += 1;
                 group.members = members;
             }
+            BrokerEvent::QueueDeleted { queue } => self.check.deleted(now, queue.index()),
             BrokerEvent::Alarm { resource, on } => self.alarm(now, resource, on),
             // What they are about is told by other events.
             _ => {}

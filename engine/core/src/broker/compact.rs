@@ -57,9 +57,10 @@ impl Broker {
     /// The log's first place that is needed.
     pub(super) fn oldest_position(&mut self) -> Option<LogPosition> {
         let marks = self.oldest_mark();
+        let identities = self.oldest_identity();
         let copied = self.compaction.oldest(&self.queues);
         let queues = self.queues.iter_mut().filter_map(Queue::oldest_position);
-        queues.chain(marks).chain(copied).min()
+        queues.chain(marks).chain(identities).chain(copied).min()
     }
 
     /// Logs messages at the head again, if that lets go of much more than it costs: with at most a quarter of the log needed, the first half
@@ -72,7 +73,7 @@ impl Broker {
             return;
         };
         let span = self.log.next().0 - oldest.0;
-        let needed: u64 = self.queues.iter().map(Queue::held).sum();
+        let needed = self.queues.iter().map(Queue::held).sum::<u64>() + self.identities();
         if span < SPARSE_ENTRIES || span / 4 < needed {
             return;
         }

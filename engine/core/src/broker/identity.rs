@@ -4,7 +4,7 @@ use super::Broker;
 use super::commit::{Effect, Origin};
 use super::publish::Arrival;
 use crate::config::Durability;
-use crate::id::{ChannelId, MessageCopy, QueueId};
+use crate::id::{ChannelId, LogPosition, MessageCopy, QueueId};
 use crate::interface::{Event, Output};
 use crate::message::{Message, Properties};
 use crate::producers::{self, Verdict};
@@ -76,7 +76,25 @@ impl Broker {
         let queue = &mut self.queues[queue.index()];
         let window = queue.config.policy.deduplicate.as_ref();
         let memory = queue.seen.get_or_insert_default();
-        memory.remember(window, properties, self.timers.now)
+        memory.remember(window, properties, self.log.next(), self.timers.now)
+    }
+
+    /// The log's first place that a restart needs to know messages again: as long as their window is open, whatever became of them.
+    pub(super) fn oldest_identity(&mut self) -> Option<LogPosition> {
+        let now = self.timers.now;
+        let durable = self.queues.iter_mut().filter(|queue| queue.durable());
+        let oldest = durable.filter_map(|queue| {
+            let window = queue.config.policy.deduplicate.as_ref()?;
+            queue.seen.as_mut()?.oldest_position(window, now)
+        });
+        oldest.min()
+    }
+
+    /// How many identities the log is needed for.
+    pub(super) fn identities(&self) -> u64 {
+        let durable = self.queues.iter().filter(|queue| queue.durable());
+        let memories = durable.filter_map(|queue| queue.seen.as_ref());
+        memories.map(|memory| memory.identities()).sum()
     }
 
     /// Accepts a publish that some of its targets have seen. It is confirmed once they have committed what they saw.

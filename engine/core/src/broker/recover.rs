@@ -57,7 +57,7 @@ pub(super) fn recover(
                 }
             }
             if let Command::Enqueue { message, .. } = command {
-                remember(queue, copy.queue, producers, message);
+                remember(queue, copy.queue, producers, message, position);
             }
             if queue.stream.is_some() {
                 traces[copy.queue.index()].replay(position, command);
@@ -175,13 +175,19 @@ impl Survivor {
     }
 }
 
-/// What was published, and not moved, is known again; it counts as seen at the restart.
-fn remember(queue: &mut Queue, id: QueueId, producers: &mut Producers, message: &Message) {
+/// What was published, and not moved, is known again. Since when says the first call.
+fn remember(
+    queue: &mut Queue,
+    id: QueueId,
+    producers: &mut Producers,
+    message: &Message,
+    position: LogPosition,
+) {
     let properties = message.identity();
     if let Some(properties) = properties.filter(|properties| properties.deaths.is_empty()) {
         let window = queue.config.policy.deduplicate.as_ref();
         let memory = queue.seen.get_or_insert_default();
-        memory.remember(window, properties, Time::ZERO);
+        memory.remember(window, properties, position, Time::ZERO);
         if let Some(place) = properties.producer {
             let slowest = (queue.config.durability, id);
             producers.remember(place, Some(slowest), Time::ZERO);

@@ -11,6 +11,8 @@ pub struct Durable {
     channels: Vec<Channel>,
     /// How many of the node's lives are over: with each, places after what its disk kept were given away anew.
     life: u32,
+    /// By life: the last place that the disk had when it began.
+    found: Vec<(u32, LogPosition)>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -38,7 +40,21 @@ impl Durable {
         Durable {
             channels: vec![Channel::default(); connections],
             life: 0,
+            found: Vec::new(),
         }
+    }
+
+    /// Which of the node's lives it is.
+    pub fn life(&self) -> u32 {
+        self.life
+    }
+
+    /// Whether every restart since an entry of this life was logged has found it.
+    pub fn keeps(&self, entry: Awaited, life: u32) -> bool {
+        let mut later = self.found.iter().filter(|(of, _)| *of > life);
+        entry.life == life
+            && entry.written > LogPosition(0)
+            && later.all(|(_, last)| entry.written <= *last)
     }
 }
 
@@ -73,6 +89,11 @@ impl Check {
     /// The node is down: its log may have lost its end, whose places mean something else from now on.
     pub fn log_ended(&mut self) {
         self.durable.life += 1;
+    }
+
+    /// A restart has found the log up to here.
+    pub fn log_found(&mut self, last: LogPosition) {
+        self.durable.found.push((self.durable.life, last));
     }
 
     /// An entry is on its way to the log.

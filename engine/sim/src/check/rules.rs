@@ -28,8 +28,8 @@ pub struct Rules {
     pub vanishes: bool,
     /// The queue of the scenario, and which of its partitions this is, if it has several.
     pub partition: Option<(u32, u32)>,
-    /// For how long it knows messages again.
-    pub deduplicates: Option<Span>,
+    /// For how long it knows messages again, and how many.
+    pub deduplicates: Option<(Span, u32)>,
 }
 
 impl Rules {
@@ -74,10 +74,8 @@ impl Rules {
             vanishes,
             partition: (partitions.len() > 1)
                 .then_some((of as u32, (queue - partitions.start) as u32)),
-            // A small memory forgets before its time.
             deduplicates: (policy.deduplicate.as_ref())
-                .filter(|memory| memory.capacity >= LARGE)
-                .map(|memory| memory.window),
+                .map(|memory| (memory.window, memory.capacity)),
         }
     }
 }
@@ -133,6 +131,3 @@ fn asks_how_many_break_it(scenario: &Scenario, name: &str) -> bool {
     let mut answered = answer.iter();
     expected || answered.any(|part| matches!(part, AnswerPart::Hole(metric) if asked(metric)))
 }
-
-/// A memory of so many messages holds all that a run sends within its window, more likely than not.
-const LARGE: u32 = 10_000;

@@ -78,6 +78,13 @@ impl Queue {
 }
 
 impl Model {
+    /// What the log told of identities counts as seen now.
+    pub(crate) fn starts(&mut self, now: Time) {
+        for queue in &mut self.queues {
+            queue.seen.starts(now);
+        }
+    }
+
     pub(super) fn exists(&self, queue: QueueId) -> bool {
         self.queues
             .get(queue.index())

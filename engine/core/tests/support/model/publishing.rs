@@ -392,6 +392,12 @@ impl Model {
 }
 
 impl Seen {
+    pub(super) fn starts(&mut self, now: Time) {
+        for (since, _) in &mut self.ids {
+            *since = now;
+        }
+    }
+
     pub(super) fn add(&mut self, properties: &Properties, window: bool, now: Time) {
         if let Some(id) = properties.id.as_ref().filter(|_| window)
             && self.ids.iter().all(|(_, other)| other != id)

@@ -264,7 +264,7 @@ impl World {
         let now = self.calendar.now();
         let troubled = self.producers[producer as usize].trouble.is_some();
         let distorted;
-        let publish = match troubled {
+        let publish = match troubled || publish.attempt > 0 && !self.hot.is_empty() {
             true => {
                 distorted = self.distorted(producer, publish);
                 &distorted
@@ -307,9 +307,12 @@ impl World {
         let outcomes = &mut self.metrics.producers[group].outcomes;
         if publish.attempt == 0 {
             outcomes.sent += 1;
+            if spec.retry.is_some() {
+                self.retried.insert(tag.0, Retried::default());
+            }
         } else {
             outcomes.retried += 1;
-            self.retried.entry(tag.0).or_default();
+            self.retried.entry(tag.0).or_default().again = true;
         }
         self.trace.digest(tag.0, publish.intended.0);
         self.tell_sent(tag, publish);
@@ -368,11 +371,11 @@ impl World {
             // The broker says nothing of the single messages of a transaction that fails.
             self.vanished(tag.0);
         }
-        if let Some(retried) = self.retried.get_mut(&tag.0) {
-            retried.known = true;
-            if !self.relays.is_open(tag.0) {
-                self.retried.remove(&tag.0);
-            }
+        if !self.retried.is_empty() {
+            self.sent_for_the_last_time(tag.0);
+        }
+        if !self.hot.is_empty() {
+            self.hot.remove(&tag.0);
         }
         if self.producers[producer as usize].closed
             && matches!(
@@ -381,6 +384,24 @@ impl World {
             )
         {
             self.consumed(tag.0);
+        }
+    }
+
+    /// A message will not be sent again. If it was, its copies may be served later.
+    fn sent_for_the_last_time(&mut self, tag: u64) {
+        let Some(retried) = self.retried.get_mut(&tag) else {
+            return;
+        };
+        retried.known = true;
+        if retried.again {
+            self.repeated.push_back(tag);
+            if self.repeated.len() > REPEATED
+                && let Some(first) = self.repeated.pop_front()
+            {
+                self.retried.remove(&first);
+            }
+        } else if !self.relays.is_open(tag) {
+            self.retried.remove(&tag);
         }
     }
 
@@ -765,6 +786,9 @@ impl World {
         }
     }
 }
+
+/// Messages that were sent again, and are remembered so that their further services count as duplicates.
+const REPEATED: usize = 1 << 16;
 
 /// Its place in `queuelab_record::PART_NAMES`.
 const EARLIER_ATTEMPTS: usize = 5;

@@ -445,7 +445,8 @@ impl World {
                 ..
             } = *message;
             open.remove(&origin.tag);
-            if self.retried.get(&origin.tag).is_some_and(|it| it.known) {
+            let retried = self.retried.get(&origin.tag);
+            if retried.is_some_and(|it| it.known && !it.again) {
                 self.retried.remove(&origin.tag);
             }
             if let Some(served) = served {

@@ -3,7 +3,7 @@
 //! Everything here is `Clone`, so that a run can be forked. Chance comes from counter-based streams (see
 //! `queuelab_workload::Stream`), so that watching a run or leaving a fault out shifts nothing else.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use queuelab_core::{Durability, Span, Time};
@@ -96,8 +96,12 @@ pub struct World {
     pub parked: BTreeMap<u64, (Publishing, Time)>,
     pub relays: Relays,
     pub brokerless: Brokerless,
-    /// Messages that were sent more than once, and are unfinished.
+    /// Messages of producers that send again, while they may, and those that were sent again.
     pub retried: BTreeMap<u64, Retried>,
+    /// Those that were sent again and will not be any more: copies may still be under way. As many as are remembered.
+    pub repeated: VecDeque<u64>,
+    /// Messages that were sent with a hot key, and may be sent again.
+    pub hot: BTreeSet<u64>,
     /// The last alarm of each resource may still be on: until the end of time.
     pub alarms: Vec<AlarmRecord>,
     /// The run is over once nothing is left to do.
@@ -174,9 +178,11 @@ pub struct ConsumerSlot {
     pub weight: Option<u32>,
 }
 
-/// A message that was sent more than once, until its producer knows its outcome and no copy of it is left.
+/// A message that may be sent more than once, or was.
 #[derive(Clone, Debug, Default)]
 pub struct Retried {
+    /// It was.
+    pub again: bool,
     /// The queues in which it was served.
     pub served_in: Vec<u32>,
     /// The producer knows its outcome.
@@ -309,6 +315,8 @@ impl World {
             brokerless,
             relays: Relays::new(&scenario, producers.len() as u32, consumers.len()),
             retried: BTreeMap::new(),
+            repeated: VecDeque::new(),
+            hot: BTreeSet::new(),
             alarms: Vec::new(),
             ends_when_empty: scenario.until == Some(Until::Empty),
             active_at: Time::ZERO,

@@ -194,16 +194,21 @@ impl World {
         lost
     }
 
-    /// What a producer in trouble publishes instead.
+    /// What a producer in trouble, or that was, publishes instead.
     #[cold]
     #[inline(never)]
     pub fn distorted(&mut self, producer: u32, publish: &Publish) -> Publish {
         let mut publish = *publish;
+        let tag = Tag::new(producer as usize, publish.sequence).0;
         if let Some(trouble) = &self.producers[producer as usize].trouble {
             publish.size = trouble.size.unwrap_or(publish.size);
-            if trouble.hot_key {
-                publish.key = 0;
+            if trouble.hot_key && publish.attempt == 0 {
+                self.hot.insert(tag);
             }
+        }
+        // A message keeps its key however often it is sent.
+        if self.hot.contains(&tag) {
+            publish.key = 0;
         }
         publish
     }

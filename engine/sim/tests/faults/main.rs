@@ -2,6 +2,7 @@
 
 mod kinds;
 mod races;
+mod resends;
 mod strikes;
 mod swarm;
 

@@ -460,3 +460,52 @@ fn a_cut_log_with_copies_says_what_it_would_say_with_all_originals() {
         );
     }
 }
+
+/// An acknowledged message may be sent again: its identity holds the log until its window is over, bounded by what comes meanwhile.
+#[test]
+fn identities_hold_the_log_until_their_window_is_over() {
+    let mut config = config(Durability::Os);
+    config.queues[0].policy.deduplicate = Some(Deduplicate {
+        window: Span::from_secs(10),
+        capacity: 100,
+    });
+    let mut rig = Rig::new(config.clone());
+    connect(&mut rig);
+    let send = |rig: &mut Rig| {
+        let message = Message {
+            tag: 7,
+            exchange: ExchangeId::DEFAULT,
+            persistent: true,
+            routing_key: config.queues[0].name.clone(),
+            body: Bytes::new(),
+            properties: Some(std::sync::Arc::new(Properties {
+                id: Some(Bytes::from_static(b"seven")),
+                ..Properties::default()
+            })),
+        };
+        request(
+            rig,
+            Request::Publish {
+                exchange: ExchangeId::DEFAULT,
+                mandatory: false,
+                message,
+            },
+        );
+        settle(rig);
+    };
+    send(&mut rig);
+    assert_eq!(take(&mut rig, STUCK, ack), Some((7, false)));
+    settle(&mut rig);
+    pass(&mut rig, 5_000);
+    assert_eq!(rig.log.first().map(|(position, _)| position.0), Some(1));
+    let last = rig.last;
+    rig.restart(last);
+    connect(&mut rig);
+    send(&mut rig);
+    assert_eq!(take(&mut rig, STUCK, ack), None, "it is known");
+    rig.now = rig.now + Span::from_secs(10);
+    pass(&mut rig, 5_000);
+    assert!(rig.log.len() < 3_000, "{}", rig.log.len());
+    send(&mut rig);
+    assert_eq!(take(&mut rig, STUCK, ack), Some((7, false)));
+}

@@ -522,6 +522,39 @@ fn deduplication_waits_for_the_disk() {
     .assert_eq(&run(config, script));
 }
 
+/// Row 26: a window outlives restarts, whenever they are and whatever became of the message; it begins anew with them.
+#[test]
+fn deduplication_outlives_restarts() {
+    let config = BrokerConfig {
+        queues: vec![deduplicating(Durability::Fsync, 9)],
+        ..Default::default()
+    };
+    let script = "at 60000; 1 confirm; 2 consume q
+         1 publish q 1 id=a; synced; 2 ack 1; synced
+         at 65000; crash; at 66000; 1 confirm; 1 publish q 2 id=a
+         at 75999; 1 publish q 3 id=a
+         at 76000; 1 publish q 4 id=a; synced";
+    expect![[r#"
+        > at 60000; 1 confirm; 2 consume q
+        > 1 publish q 1 id=a; synced; 2 ack 1; synced
+          log 1: enqueue q/0 m1
+          2 deliver m1 as 1 to 0
+          log 2: remove q/0
+          sync 2
+          1 confirm 1
+        > at 65000; crash; at 66000; 1 confirm; 1 publish q 2 id=a
+          1 confirm 1
+        > at 75999; 1 publish q 3 id=a
+          1 confirm 2
+        > at 76000; 1 publish q 4 id=a; synced
+          log 3: enqueue q/1:0 m4
+          sync 3
+          1 confirm 3
+        q: 1 ready, 0 in flight
+    "#]]
+    .assert_eq(&run(config, script));
+}
+
 /// Row 27: what an idempotent producer has sent is known again, gaps and fenced epochs are refused, and a new epoch begins at 0.
 #[test]
 fn idempotent_producer() {

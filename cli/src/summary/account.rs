@@ -236,13 +236,23 @@ fn messages(record: &RunRecord) -> Vec<String> {
             record.total(|queue| match queue.stream {
                 // A stream is meant to keep what it has.
                 true => 0,
-                false => queue.ready_end + queue.in_flight_end + queue.delayed_end,
+                false => {
+                    queue.ready_end
+                        + queue.in_flight_end
+                        + queue.delayed_end
+                        + queue.stalled_end
+                        + queue.leaving_end
+                }
             }),
             "left in queues",
         ),
     ];
     let sometimes = [
         (record.total(|queue| queue.delayed_end), "of them delayed"),
+        (
+            record.total(|queue| queue.stalled_end),
+            "of them dead letters that wait for room",
+        ),
         (delayed_max(record), "delayed at once"),
         (record.total(|queue| queue.redelivered), "redelivered"),
         (dropped_by_producer, "dropped by producers"),

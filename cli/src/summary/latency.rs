@@ -131,7 +131,13 @@ fn by_producer(record: &RunRecord) -> Vec<[String; 5]> {
 fn at_least(record: &RunRecord) -> String {
     let unsettled = record.total(|queue| match queue.stream {
         true => 0,
-        false => queue.ready_end + queue.in_flight_end + queue.delayed_end,
+        false => {
+            queue.ready_end
+                + queue.in_flight_end
+                + queue.delayed_end
+                + queue.stalled_end
+                + queue.leaving_end
+        }
     });
     let oldest = record
         .queues

@@ -569,6 +569,20 @@ pub enum Event {
         /// The copy.
         copy: MessageCopy,
     },
+    /// A copy that waited — ready, delayed or stalled — waits no longer: that it leaves is not committed. `Removed` follows, or `Stalled`.
+    Leaving {
+        /// The message.
+        tag: u64,
+        /// The copy.
+        copy: MessageCopy,
+    },
+    /// A dead letter waits in its source, for room in its target or for its body; `Leaving` follows.
+    Stalled {
+        /// The message.
+        tag: u64,
+        /// The copy.
+        copy: MessageCopy,
+    },
     /// A consumer held a copy for too long: `Returned` (or `Removed`) follows.
     LeaseExpired {
         /// The copy.
@@ -681,6 +695,8 @@ pub struct QueueView {
     pub in_flight: u64,
     /// In the queue and not ready before some instant.
     pub delayed: u64,
+    /// Dead letters that wait: for room in their targets, or for their bodies.
+    pub stalled: u64,
     /// Bytes of the ready ones.
     pub ready_bytes: u64,
     /// Publishes that wait for room.

@@ -193,7 +193,8 @@ impl Queue {
             name: self.config.name.clone(),
             ready: self.ready,
             in_flight: self.in_flight,
-            delayed: self.delayed + self.stalled,
+            delayed: self.delayed,
+            stalled: self.stalled,
             ready_bytes: bytes,
             parked: self.parked.len() as u64,
             consumers: consumers as u32,
@@ -238,7 +239,7 @@ impl Queue {
         serial
     }
 
-    /// Commits an enqueue at `now`; the result is the message's tag, and whether it has instants to watch.
+    /// Commits an enqueue at `now`; the result is the message's tag, and whether it has instants to watch, or leaves at once.
     #[inline]
     pub(crate) fn enqueue(&mut self, serial: u64, now: WallTime) -> (u64, bool) {
         let slot = self.slots.get_mut(serial).expect("a proposed slot is live");
@@ -255,7 +256,8 @@ impl Queue {
             if self.lanes.is_some() {
                 self.join_group(serial);
             }
-            self.wait(serial, now);
+            let leaves = self.wait(serial, now);
+            return (tag, timed || leaves);
         }
         (tag, timed)
     }
@@ -293,16 +295,16 @@ impl Queue {
         Some(slot)
     }
 
-    /// Commits a return at `now`; the result is the message's tag, and whether it has instants to watch.
+    /// Commits a return at `now`; the result is the message's tag, and whether it has instants to watch, or leaves at once.
     pub(crate) fn give_back(&mut self, serial: u64, deliveries: u32, now: WallTime) -> (u64, bool) {
         let slot = self.slots.get_mut(serial).expect("a settling slot is live");
         assert_eq!(slot.state, State::Settling);
         slot.deliveries = deliveries;
         slot.redelivered = true;
-        let known = (slot.message.tag, slot.timing.is_some());
+        let (tag, timed) = (slot.message.tag, slot.timing.is_some());
         self.in_flight -= 1;
-        self.wait(serial, now);
-        known
+        let leaves = self.wait(serial, now);
+        (tag, timed || leaves)
     }
 
     /// Commits a removal; the result is the message's tag, and whether it is in the log. `None` if the queue was deleted meanwhile.
@@ -334,13 +336,13 @@ impl Queue {
         self.slots.get(serial)
     }
 
-    /// A dead letter waits for its target.
-    pub(crate) fn stall(&mut self, serial: u64) {
-        if let Some(slot) = self.slots.get_mut(serial) {
-            self.in_flight -= u64::from(slot.state == State::Settling);
-            slot.state = State::Stalled;
-            self.stalled += 1;
-        }
+    /// A dead letter waits for its target; the result is its tag. `None` if it has no place here.
+    pub(crate) fn stall(&mut self, serial: u64) -> Option<u64> {
+        let slot = self.slots.get_mut(serial)?;
+        self.in_flight -= u64::from(slot.state == State::Settling);
+        slot.state = State::Stalled;
+        self.stalled += 1;
+        Some(slot.message.tag)
     }
 
     /// A dead letter that has waited leaves; `None` if the queue was deleted meanwhile.
@@ -360,8 +362,13 @@ impl Queue {
         slots.map(|(serial, _)| serial).collect()
     }
 
-    /// Lets go of all messages, as the queue is deleted. They are gone once that is committed.
-    pub(crate) fn abandon(&mut self) {
+    /// Lets go of all messages, as the queue is deleted. They are gone once that is committed. The result are those that waited: serials and tags.
+    pub(crate) fn abandon(&mut self) -> Vec<(u64, u64)> {
+        let waits = |slot: &Slot| slot.waits() || slot.state == State::Stalled;
+        let waiting = self.slots.iter().filter(|(_, slot)| waits(slot));
+        let waiting = waiting
+            .map(|(serial, slot)| (serial, slot.message.tag))
+            .collect();
         for serial in self.waiting() {
             self.take(serial, State::Leaving);
         }
@@ -380,6 +387,7 @@ impl Queue {
         self.seen = None;
         self.floor = self.next_serial;
         self.plain = false;
+        waiting
     }
 
     /// Commits the deletion of all serials before this one; the result are their messages' tags.

@@ -529,7 +529,7 @@ fn a_dead_letter_waits_for_its_body_and_for_those_before_it() {
     assert_eq!(play(&mut rig, "1 publish q 4"), ["read 2"]);
     assert_eq!(play(&mut rig, "1 publish q 5"), ["read 3"]);
     let view = rig.broker.queue(QueueId(0));
-    assert_eq!((view.ready, view.delayed), (2, 2));
+    assert_eq!((view.ready, view.stalled), (2, 2));
     let out = rig.answer_read(1);
     assert!(
         out.iter()

@@ -12,7 +12,7 @@ mod routing;
 mod rules;
 mod stall;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use queuelab_core::{GroupKind, Ledger, MessageCopy, Properties, QueueId, Span, Time};
 use queuelab_record::{InvariantRecord, Verdict};
@@ -23,7 +23,6 @@ use crate::topology::Layout;
 use durable::{Awaited, Durable};
 pub use liveness::Bound;
 use losses::Lost;
-use returns::Back;
 use routing::{Home, Memory};
 use rules::Rules;
 use stall::Stall;
@@ -123,7 +122,7 @@ pub struct Check {
     broken: usize,
     durable: Durable,
     /// By queue: copies that came back and are ready.
-    back: Vec<Back>,
+    back: Vec<BTreeSet<u64>>,
     /// The group of each producer all of whose messages go to queues by their keys.
     group_of: Vec<Option<u32>>,
     /// What each queue has taken in.
@@ -272,7 +271,7 @@ impl Check {
             tallies: std::array::from_fn(|_| tally.clone()),
             broken: 0,
             durable: Durable::new(producers),
-            back: vec![Back::default(); queues],
+            back: vec![BTreeSet::new(); queues],
             group_of: Vec::new(),
             memories: vec![Memory::default(); queues],
             homes: BTreeMap::new(),

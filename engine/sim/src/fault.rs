@@ -280,6 +280,9 @@ impl World {
                 let copy = copy(*serial);
                 if let Some(journey) = self.journeys.get_mut(copy) {
                     journey.in_vain = log.in_vain.get(&copy).copied().unwrap_or_default();
+                    if journey.state == State::Stalled {
+                        journey.state = State::Leaving;
+                    }
                 }
             }
             // What was delayed waits on, as the disk has it.
@@ -291,6 +294,7 @@ impl World {
             let kept = kept.len() as u64 + self.resurrect(queue, &log, certain);
             let metrics = &mut self.metrics.queues[queue];
             metrics.delayed.set(now, phase, delayed);
+            metrics.stalled = 0;
             metrics.set_ready(now, phase, kept - delayed);
         }
         total

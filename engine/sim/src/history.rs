@@ -160,6 +160,10 @@ impl World {
                 let text = format!("is back in {queue}, after {deliveries} deliveries in vain");
                 (tag, text)
             }
+            BrokerEvent::Stalled { tag, copy } => {
+                let text = format!("waits in {} for room among the dead letters", of(copy));
+                (tag, text)
+            }
             BrokerEvent::Removed { tag, copy, reason } => {
                 let reason = format!("{reason:?}").to_lowercase();
                 (tag, format!("has left {}: {reason}", of(copy)))

@@ -73,6 +73,10 @@ pub enum State {
     Delayed,
     /// Delivered.
     InFlight,
+    /// A dead letter that waits for room in its target.
+    Stalled,
+    /// Waits no longer: what takes it out of its queue is not committed.
+    Leaving,
     /// Has left its queue; a consumer still works on it (automatic acknowledgement).
     Removed,
 }
@@ -176,6 +180,11 @@ impl Journeys {
         for (serial, journey) in all {
             self.queues[queue].push(serial, journey);
         }
+    }
+
+    /// How many copies of one queue are not finished.
+    pub fn len(&self, queue: usize) -> usize {
+        self.queues[queue].len()
     }
 
     /// The copies of one queue, oldest first.

@@ -2,6 +2,7 @@
 //!
 //! It knows no wall clock, thread or file. A run is a pure function of scenario and seed.
 
+mod account;
 mod body;
 mod brokerless;
 pub mod check;

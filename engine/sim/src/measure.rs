@@ -36,6 +36,7 @@ impl World {
         }
         if self.check.enabled() {
             self.look_for_stalls();
+            self.account_often();
         }
         let window = self.window.0 as f64;
         let share = |until: Span, before: &mut Span| {

@@ -56,6 +56,8 @@ pub struct QueueMetrics {
     pub relayed: Vec<Latencies>,
     /// Not ready before some instant.
     pub delayed: Level,
+    /// Dead letters that wait for room in their targets.
+    pub stalled: u64,
     /// By priority, in a queue that has priorities.
     pub priorities: Vec<PriorityMetrics>,
     /// Services of copies that had been served before.
@@ -208,6 +210,7 @@ impl Metrics {
             end_to_end: vec![Latencies::default(); cells],
             relayed: vec![Latencies::default(); cells],
             delayed: Level::new(phases),
+            stalled: 0,
             priorities: Vec::new(),
             duplicates: 0,
             begun: 0,

@@ -40,7 +40,10 @@ impl World {
         }
         let mut held = false;
         if let Some(journey) = self.journeys.get_mut(copy) {
-            held = !matches!(journey.state, State::Proposed | State::Removed);
+            held = matches!(
+                journey.state,
+                State::Ready | State::Delayed | State::InFlight
+            );
             self.check.dispatched(now, copy, journey);
             self.check.flagged(now, copy, journey, redelivered);
             self.check.in_turn(now, Tag(journey.tag), copy);
@@ -168,6 +171,8 @@ impl World {
                         let delayed = &mut self.metrics.queues[copy.queue.index()].delayed;
                         delayed.set(now, self.metrics.phase, delayed.value - 1);
                     }
+                    let stalled = &mut self.metrics.queues[copy.queue.index()].stalled;
+                    *stalled -= u64::from(journey.state == State::Stalled);
                     journey.state = State::Ready;
                     journey.ready = now;
                     journey.holder = NOBODY;
@@ -213,6 +218,16 @@ impl World {
                     queue.delayed.set(now, phase, queue.delayed.value - 1);
                 }
             }
+            BrokerEvent::Leaving { copy, .. } => self.leaves(now, copy),
+            BrokerEvent::Stalled { copy, .. } => {
+                self.touch(copy.queue);
+                if let Some(journey) = self.journeys.get_mut(copy)
+                    && journey.state != State::Stalled
+                {
+                    journey.state = State::Stalled;
+                    self.metrics.queues[copy.queue.index()].stalled += 1;
+                }
+            }
             BrokerEvent::LeaseExpired { copy } => {
                 self.metrics.queues[copy.queue.index()].lease_expired += 1;
                 self.lease_expired(copy);
@@ -250,6 +265,28 @@ impl World {
             // What they are about is told by other events.
             _ => {}
         }
+    }
+
+    /// A copy that waited waits no longer.
+    fn leaves(&mut self, now: Time, copy: MessageCopy) {
+        self.touch(copy.queue);
+        self.check.no_longer_back(copy);
+        let phase = self.metrics.phase;
+        let queue = &mut self.metrics.queues[copy.queue.index()];
+        let Some(journey) = self.journeys.get_mut(copy) else {
+            return;
+        };
+        match journey.state {
+            State::Ready => {
+                queue.came_back -= u64::from(std::mem::take(&mut journey.came_back));
+                queue.aged(phase, now - journey.committed);
+                queue.count_priority(journey.priority, false);
+            }
+            State::Delayed => queue.delayed.set(now, phase, queue.delayed.value - 1),
+            State::Stalled => queue.stalled -= 1,
+            State::Proposed | State::InFlight | State::Leaving | State::Removed => {}
+        }
+        journey.state = State::Leaving;
     }
 
     /// A consumer's delivery is void: its queue does not count it any more.
@@ -417,7 +454,7 @@ impl World {
             queue.delayed.set(now, phase, queue.delayed.value - 1);
         }
         if journey.state == State::Ready {
-            // It was displaced.
+            // A stream keeps it no longer.
             queue.came_back -= u64::from(std::mem::take(&mut journey.came_back));
             queue.aged(phase, now - journey.committed);
             queue.count_priority(journey.priority, false);

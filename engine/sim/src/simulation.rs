@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use queuelab_core::{Durability, QueueId, Span, Time};
+use queuelab_core::{QueueId, Span, Time};
 use queuelab_record::{
     AlarmRecord, BodiesRecord, ConsumerRecord, EventTrace, GroupRecord, Latencies, LittlesLaw,
     Load, NodeRecord, Outcomes, PhaseInfo, PriorityRecord, ProducerRecord, QueueRecord, RunRecord,
@@ -11,7 +11,6 @@ use queuelab_record::{
 use queuelab_scenario::{Fault, Profile, Scenario};
 
 use crate::history::{History, Line};
-use crate::journey::State;
 use crate::metrics::QueueMetrics;
 use crate::outcome::{Broken, Violation, is_expected};
 use crate::plan::{Operation, Plan};
@@ -212,86 +211,7 @@ impl Simulation {
         world.calendar.advance(world.end);
         let now = world.end;
         for queue in 0..world.layout.len() {
-            let [mut proposed, mut ready, mut in_flight, mut delayed] = [0; 4];
-            for (_, journey) in world.journeys.of_queue(queue) {
-                match journey.state {
-                    State::Proposed => proposed += 1,
-                    State::Ready => ready += 1,
-                    State::InFlight => in_flight += 1,
-                    State::Delayed => delayed += 1,
-                    State::Removed => {}
-                }
-            }
-            let metrics = &world.metrics.queues[queue];
-            let left = metrics.counts.acked
-                + metrics.dead_lettered()
-                + metrics.dropped
-                + metrics.rejected
-                + metrics.expired
-                + metrics.exhausted
-                + metrics.purged
-                + metrics.retired
-                + metrics.lost;
-            let stream = world.journeys.is_stream(queue);
-            // What groups acknowledge stays in the stream.
-            let left = if stream {
-                left - metrics.counts.acked
-            } else {
-                left
-            };
-            world.check.balance(
-                now,
-                queue,
-                (metrics.begun + metrics.resurrected, "copies came"),
-                (
-                    left + proposed + ready + in_flight + delayed,
-                    "left or are there",
-                ),
-            );
-            if let Some((waiting, taken)) = world.brokerless.depths(queue) {
-                let check = &mut world.check;
-                check.balance(now, queue, (waiting, "wait"), (ready, "should"));
-                check.balance(
-                    now,
-                    queue,
-                    (taken, "are in flight"),
-                    (in_flight, "should be"),
-                );
-                continue;
-            }
-            let Some(broker) = &world.node.broker else {
-                continue;
-            };
-            let id = QueueId(queue as u32);
-            // A displaced copy leaves the broker's ready ones at once, and the queue when the log has that.
-            let displaced = world.scenario.queues[world.layout.queue_of(queue)].durability
-                != Durability::None
-                && broker.ready(id) < ready;
-            if !displaced {
-                world.check.balance(
-                    now,
-                    queue,
-                    (broker.ready(id), "are ready"),
-                    (ready, "should be"),
-                );
-            }
-            if stream {
-                continue;
-            }
-            let (held, waiting) = (broker.in_flight(id), broker.queue(id).delayed);
-            // A dead letter that waits for its body counts as delayed meanwhile.
-            if broker.queue(id).absent > 0 && waiting > delayed {
-                continue;
-            }
-            world.check.balance(
-                now,
-                queue,
-                (held, "are in flight"),
-                (in_flight, "should be"),
-            );
-            world
-                .check
-                .balance(now, queue, (waiting, "are delayed"), (delayed, "should be"));
+            world.account(now, queue);
         }
     }
 }
@@ -498,6 +418,8 @@ fn queue_record(world: &World, queue: usize) -> QueueRecord {
         ready_end: metrics.ready,
         in_flight_end: direct.map_or(in_broker, |(_, in_flight)| in_flight),
         delayed_end: metrics.delayed.value,
+        stalled_end: metrics.stalled,
+        leaving_end: world.leaving(queue),
         ready_max: metrics.peak,
         drain_time: metrics.drained.map(|drained| drained - metrics.peak.1),
         delivery: by_phase(world, &[&metrics.delivery]),

@@ -108,7 +108,11 @@ fn assert_accounted(record: &RunRecord) {
         let left = queue.acked + queue.dead_lettered + queue.rejected + queue.lost;
         let unasked =
             queue.dropped + queue.expired + queue.exhausted + queue.purged + queue.retired;
-        let inside = queue.ready_end + queue.in_flight_end + queue.delayed_end;
+        let inside = queue.ready_end
+            + queue.in_flight_end
+            + queue.delayed_end
+            + queue.stalled_end
+            + queue.leaving_end;
         assert!(
             queue.enqueued <= left + unasked + inside,
             "{}: more went in than came out",
@@ -144,6 +148,7 @@ library! {
     idempotent_producer: "idempotent-producer", expect!["bee9ae06caee0bf5"];
     retention: "retention", expect!["825efd295800eda6"];
     temporary_queue: "temporary-queue", expect!["61a29c4150afdb34"];
+    waiting_dead_letters: "waiting-dead-letters", expect!["6ccb8f55ef2a929d"];
     visibility_timeout: "visibility-timeout", expect!["d625c63c89f46a3c"];
     closed_users: "closed-users", expect!["01ae9c691497c6e0"];
     diurnal: "diurnal", expect!["d19bb0512ad6e189"];

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Every metric; `pN` stands for a percentile such as `p50` or `p99.9`.
-pub const METRICS: [&str; 59] = [
+pub const METRICS: [&str; 60] = [
     "backlog.max",
     "backlog.mean",
     "backlog.end",
@@ -22,6 +22,7 @@ pub const METRICS: [&str; 59] = [
     "delayed.max",
     "delayed.mean",
     "delayed.end",
+    "stalled.end",
     "lag.max",
     "lag.mean",
     "lag.end",
@@ -669,6 +670,7 @@ impl Metric {
             "delayed.max" => Metric::Delayed(Level::Max),
             "delayed.mean" => Metric::Delayed(Level::Mean),
             "delayed.end" => Metric::Delayed(Level::End),
+            "stalled.end" => Metric::Queue(|it| it.stalled_end),
             "lag.max" => Metric::Lag(Level::Max),
             "lag.mean" => Metric::Lag(Level::Mean),
             "lag.end" => Metric::Lag(Level::End),

@@ -476,6 +476,13 @@ const FAMILIES: &[Family] = &[
     ),
     family(
         Kind::Gauge,
+        "queuelab_queue_stalled_messages",
+        "messages",
+        "Dead letters that waited for room in their targets at the end.",
+        |record| of_queues(record, |queue| queue.stalled_end),
+    ),
+    family(
+        Kind::Gauge,
         "queuelab_queue_oldest_age_peak_seconds",
         "seconds",
         "Age of the oldest ready message, at most.",

@@ -245,6 +245,12 @@ pub struct QueueRecord {
     /// Not ready before some instant at the end.
     #[serde(default)]
     pub delayed_end: u64,
+    /// Dead letters that waited for room in their targets at the end.
+    #[serde(default)]
+    pub stalled_end: u64,
+    /// Those that waited no longer at the end, and whose way out was not committed.
+    #[serde(default)]
+    pub leaving_end: u64,
     /// Largest number of ready messages, and when first.
     pub ready_max: (u64, Time),
     /// Time from the peak until nothing was ready; `None`: never.

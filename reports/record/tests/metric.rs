@@ -45,6 +45,7 @@ fn every_metric_has_an_answer_in_the_whole_run() {
             delayed.max: 0
             delayed.mean: 0
             delayed.end: 0
+            stalled.end: 0
             lag.max: no samples
             lag.mean: no samples
             lag.end: no samples

@@ -120,6 +120,13 @@ pub const METRICS: &[Metric] = &[
         "messages that are not ready yet at the end",
     ),
     metric(
+        "stalled.end",
+        Count,
+        Queue,
+        false,
+        "dead letters that wait for room in their targets at the end",
+    ),
+    metric(
         "lag.max",
         Count,
         Group,
@@ -422,11 +429,11 @@ pub const INVARIANTS: &[Invariant] = &[
     },
     Invariant {
         name: "depth-bound",
-        about: "no queue holds more than its bound",
+        about: "no queue holds more messages or bytes than its bound, but for what came back",
     },
     Invariant {
         name: "conservation",
-        about: "copies in equal copies ready, delayed, in flight and gone, at every moment",
+        about: "copies in equal copies ready, delayed, in flight, stalled and gone",
     },
     Invariant {
         name: "order-per-key",
@@ -474,7 +481,7 @@ pub const INVARIANTS: &[Invariant] = &[
     },
     Invariant {
         name: "no-duplicate",
-        about: "a queue that deduplicates does not take a message again whose first copy is still there",
+        about: "a queue that deduplicates does not take a message again within its window",
     },
     Invariant {
         name: "key-partition",

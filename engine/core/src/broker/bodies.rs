@@ -293,7 +293,7 @@ impl Broker {
         }
         let departing = flow.bodies.departing.entry(source.queue).or_default();
         departing.push_back((source, departure.otherwise, departure.hops));
-        self.queues[source.queue.index()].stall(source.serial);
+        self.stall(source, out);
         self.body_is_here(source, out);
         true
     }
@@ -318,6 +318,7 @@ impl Broker {
                     hops,
                     ..Departure::new(source, slot, otherwise)
                 };
+                self.leaves(&departure, out);
                 self.dead_letter_now(departure, out);
                 self.commit(out);
             }

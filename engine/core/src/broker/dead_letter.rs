@@ -92,8 +92,22 @@ impl Broker {
             hops,
             ..Departure::new(source, slot, Removal::Dropped)
         };
+        self.leaves(&departure, out);
         self.overflow(departure, out);
         true
+    }
+
+    /// Tells that a copy waits no longer, and is about to leave.
+    pub(super) fn leaves(&self, departure: &Departure, out: &mut Vec<Output>) {
+        let (tag, copy) = (departure.message.tag, departure.source);
+        self.observe(Event::Leaving { tag, copy }, out);
+    }
+
+    /// A dead letter waits where it is.
+    pub(super) fn stall(&mut self, copy: MessageCopy, out: &mut Vec<Output>) {
+        if let Some(tag) = self.queues[copy.queue.index()].stall(copy.serial) {
+            self.observe(Event::Stalled { tag, copy }, out);
+        }
     }
 
     pub(super) fn overflow(&mut self, departure: Departure, out: &mut Vec<Output>) {
@@ -157,7 +171,7 @@ impl Broker {
             let Departure {
                 source, otherwise, ..
             } = departure;
-            self.queues[source.queue.index()].stall(source.serial);
+            self.stall(source, out);
             let waiting = self.stalled.entry(target).or_default();
             waiting.push_back((source, otherwise));
             if !allowed {
@@ -280,6 +294,7 @@ impl Broker {
                     waited_for: Some(target),
                     ..Departure::new(source, slot, otherwise)
                 };
+                self.leaves(&departure, out);
                 self.dead_letter(departure, out);
                 self.commit(out);
             }

@@ -61,6 +61,7 @@ impl Broker {
             };
             let departure = Departure::new(copy, slot, Removal::Purged);
             state.take(serial, State::Leaving);
+            self.leaves(&departure, out);
             self.discard(departure, out);
         }
         self.commit(out);
@@ -97,8 +98,13 @@ impl Broker {
     pub(super) fn delete(&mut self, queue: QueueId, out: &mut Vec<Output>) {
         self.cancel_consumers(queue, out);
         let state = &mut self.queues[queue.index()];
-        state.abandon();
+        let waited = state.abandon();
         self.router.remove_queue(queue);
+        for (serial, tag) in waited {
+            let copy = MessageCopy { queue, serial };
+            self.observe(Event::Leaving { tag, copy }, out);
+        }
+        let state = &mut self.queues[queue.index()];
         let copy = MessageCopy {
             queue,
             serial: state.next_serial(),

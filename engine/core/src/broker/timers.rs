@@ -158,15 +158,17 @@ impl Broker {
         }
     }
 
-    /// Watches a message that waits, and tells if it is delayed.
+    /// Watches a message that waits, and tells if it is delayed, or leaves at once.
     #[cold]
     pub(super) fn watch_copy(&mut self, copy: MessageCopy, out: &mut Vec<Output>) {
         let Some(slot) = self.queues[copy.queue.index()].slot(copy.serial) else {
             return;
         };
         let (tag, state, alarm) = (slot.message.tag, slot.state, slot.alarm());
-        if state == State::Delayed {
-            self.observe(Event::Delayed { tag, copy }, out);
+        match state {
+            State::Delayed => self.observe(Event::Delayed { tag, copy }, out),
+            State::Leaving => self.observe(Event::Leaving { tag, copy }, out),
+            _ => {}
         }
         if let Some(at) = alarm {
             if self.timers.copies.len() >= self.timers.weed_at {
@@ -195,6 +197,7 @@ impl Broker {
         let departure = Departure::new(copy, slot, Removal::Expired);
         queue.take(copy.serial, State::Leaving);
         self.touch(copy.queue);
+        self.leaves(&departure, out);
         self.dead_letter(departure, out);
         self.commit(out);
     }

@@ -75,8 +75,8 @@ impl Queue {
         }
     }
 
-    /// Lets a message wait: until it is due, or for a consumer.
-    pub(super) fn wait(&mut self, serial: u64, now: WallTime) {
+    /// Lets a message wait: until it is due, or for a consumer. True if it does not: its queue was deleted meanwhile.
+    pub(super) fn wait(&mut self, serial: u64, now: WallTime) -> bool {
         let slot = self.slots.get_mut(serial).expect("a slot to wait is live");
         let due = slot
             .timing
@@ -85,6 +85,7 @@ impl Queue {
         let size = slot.size;
         if serial < self.floor {
             slot.state = State::Leaving;
+            return true;
         } else if due > now {
             slot.state = State::Delayed;
             self.delayed += 1;
@@ -112,6 +113,7 @@ impl Queue {
                 self.enter_lanes(serial);
             }
         }
+        false
     }
 
     /// A delayed message is ready. One that was never delivered comes behind those that are there.

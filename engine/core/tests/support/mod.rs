@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use queuelab_core::*;
 
+pub(crate) mod follow;
 pub(crate) mod model;
 pub(crate) mod tally;
 pub(crate) mod topology;
@@ -76,6 +77,8 @@ pub(crate) struct Rig {
     pub(crate) held_reads: Option<Vec<(u64, LogPosition)>>,
     /// What was done so far.
     pub(crate) tally: tally::Tally,
+    /// Where the events say that copies are.
+    followed: follow::Follower,
 }
 
 impl Rig {
@@ -93,6 +96,7 @@ impl Rig {
             open: Vec::new(),
             held_reads: None,
             tally: tally::Tally::default(),
+            followed: follow::Follower::default(),
         }
     }
 
@@ -162,6 +166,7 @@ impl Rig {
             last,
         };
         self.broker = Broker::new(self.config.clone(), recovered, 7);
+        self.followed = follow::Follower::default();
         (self.last, self.written, self.synced) = (last, last, last);
         self.open.clear();
         self.held_reads.iter_mut().for_each(Vec::clear);
@@ -183,12 +188,17 @@ impl Rig {
                     .handle(self.now, Input::Read { token, result }, out);
             }
         }
+        if self.config.observe {
+            self.followed.compare(&self.config, &self.broker);
+        }
+        out.retain(|output| !follow::is_about_leaving(output));
     }
 
     fn carry_out(&mut self, out: &[Output]) -> Vec<(u64, LogPosition)> {
         self.tally.note(out);
         let mut reads = Vec::new();
         for output in out {
+            self.followed.note(output);
             match output {
                 Output::Read { token, position } => {
                     assert!(*position <= self.written, "only what is written is read");
@@ -254,6 +264,9 @@ pub(crate) fn run(config: BrokerConfig, script: &str) -> String {
         .unwrap();
         if view.delayed > 0 {
             write!(text, ", {} delayed", view.delayed).unwrap();
+        }
+        if view.stalled > 0 {
+            write!(text, ", {} stalled", view.stalled).unwrap();
         }
         if view.parked > 0 {
             write!(text, ", {} parked", view.parked).unwrap();

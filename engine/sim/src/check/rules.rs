@@ -1,7 +1,7 @@
 //! What is claimed of each queue.
 
-use queuelab_core::{Durability, GroupKind, Overflow, Requeue, Span};
-use queuelab_scenario::{AnswerPart, Claim, MetricRef, Producer, Queue, Scenario};
+use queuelab_core::{Durability, GroupKind, Requeue, Span};
+use queuelab_scenario::{AnswerPart, Claim, MetricRef, Queue, Scenario};
 
 use crate::topology::Layout;
 
@@ -24,8 +24,6 @@ pub struct Rules {
     pub durability: Durability,
     /// What comes back goes before what came after it.
     pub returns_first: bool,
-    /// Messages may leave the ready ones before anybody hears of it.
-    pub vanishes: bool,
     /// The queue of the scenario, and which of its partitions this is, if it has several.
     pub partition: Option<(u32, u32)>,
     /// For how long it knows messages again, and how many.
@@ -45,13 +43,6 @@ impl Rules {
         let selects = consumers.any(|group| group.selector.is_some());
         let mut producers = scenario.producers.iter();
         let delays = producers.any(|producer| producer.properties.delay.is_some());
-        // What expires or is displaced leaves the ready ones at once, and is gone when the log says so: nobody hears of the first.
-        let expires = |producer: &Producer| producer.properties.ttl.is_some();
-        let expires = policy.ttl.is_some() || scenario.producers.iter().any(expires);
-        let bounded = spec.max_length.is_some() || spec.max_bytes.is_some();
-        let displaces =
-            bounded && matches!(spec.overflow, Overflow::DropHead | Overflow::DeadLetter);
-        let vanishes = spec.durability != Durability::None && (expires || displaces);
         let partitions = layout.partitions(of);
         let ordered = keeps_order(scenario, of, spec) || asked_for_order(scenario, &spec.name);
         Rules {
@@ -71,7 +62,6 @@ impl Rules {
                 && policy.stream.is_none()
                 && !(policy.groups || selects || policy.dead_letter_at_least_once)
                 && !(spec.brokerless || delays),
-            vanishes,
             partition: (partitions.len() > 1)
                 .then_some((of as u32, (queue - partitions.start) as u32)),
             deduplicates: (policy.deduplicate.as_ref())

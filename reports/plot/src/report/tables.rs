@@ -167,6 +167,7 @@ fn queues(record: &RunRecord) -> String {
             "ready at end",
             "in flight at end",
             "delayed at end",
+            "dead letters that wait at end",
         ],
     );
     for queue in record.queues.iter().take(QUEUES_MAX) {
@@ -195,7 +196,15 @@ fn queues(record: &RunRecord) -> String {
             .map(grouped),
         );
         cells.push(drained.map_or(NOTHING.into(), |span| span.to_string()));
-        cells.extend([queue.ready_end, queue.in_flight_end, queue.delayed_end].map(grouped));
+        cells.extend(
+            [
+                queue.ready_end,
+                queue.in_flight_end,
+                queue.delayed_end,
+                queue.stalled_end,
+            ]
+            .map(grouped),
+        );
         table.row(cells);
     }
     let mut html = table.without_empty_columns().html();

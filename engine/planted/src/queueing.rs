@@ -1,7 +1,7 @@
 //! What can go wrong on the way into a queue, and in it.
 
 use bytes_of::KEYS;
-use queuelab_core::{Input, Output, Overflow, Request, Requeue, Response};
+use queuelab_core::{Event, Input, Output, Overflow, Removal, Request, Requeue, Response};
 use queuelab_sim::Bug;
 
 use crate::{Planted, properties, workload};
@@ -79,6 +79,71 @@ pub fn bugs() -> Vec<Planted> {
                 "service = \"50ms\"\nprefetch = 1",
                 ""
             ),
+        },
+        Planted {
+            bug: Bug {
+                config: |_, config| {
+                    for queue in &mut config.queues {
+                        if let Some(bytes) = &mut queue.max_bytes {
+                            *bytes += 1;
+                        }
+                    }
+                },
+                ..Bug::named("bound of bytes off by one")
+            },
+            seen_by: "depth-bound",
+            workload: workload!(
+                "max_bytes = \"300B\"",
+                "size = \"43B\"",
+                "service = \"50ms\"\nprefetch = 1",
+                ""
+            ),
+        },
+        Planted {
+            bug: Bug {
+                config: |_, config| {
+                    for queue in &mut config.queues {
+                        queue.max_length = Some(20);
+                        queue.overflow = Overflow::DropHead;
+                    }
+                },
+                outputs: |_, _, outputs| {
+                    outputs.retain(|output| {
+                        !matches!(
+                            output,
+                            Output::Observe(
+                                Event::Leaving { .. }
+                                    | Event::Removed {
+                                        reason: Removal::Dropped,
+                                        ..
+                                    }
+                            )
+                        )
+                    });
+                },
+                ..Bug::named("a ready message is lost from view")
+            },
+            seen_by: "conservation",
+            workload: workload!("", "", "service = \"50ms\"\nprefetch = 1", ""),
+        },
+        Planted {
+            bug: Bug {
+                outputs: |seen, _, outputs| {
+                    for output in outputs {
+                        if let Output::Client {
+                            response: Response::Confirm { accepted, .. },
+                            ..
+                        } = output
+                        {
+                            seen.count += 1;
+                            *accepted &= !seen.count.is_multiple_of(9);
+                        }
+                    }
+                },
+                ..Bug::named("what was taken is refused")
+            },
+            seen_by: "no-phantom",
+            workload: workload!("", "", "service = \"50ms\"\nprefetch = 1", ""),
         },
         Planted {
             bug: Bug {

@@ -59,13 +59,13 @@ const ALWAYS: usize = 5;
 pub enum Invariant {
     /// Every copy of a confirmed message is ready, in flight, acknowledged, dead-lettered, or dropped by policy.
     NoLoss,
-    /// Nothing is delivered that was not sent, and nothing from a queue that does not hold it.
+    /// Nothing is delivered that was not sent or was refused, and nothing from a queue that does not hold it.
     NoPhantom,
     /// What entered a queue is what left it and what it holds.
     Conservation,
     /// No consumer holds more unacknowledged deliveries of a queue than its prefetch.
     PrefetchBound,
-    /// No queue holds more ready messages than its bound.
+    /// No queue holds more ready messages, or bytes of them, than its bound.
     DepthBound,
     /// The messages of a producer with the same key are delivered for the first time in the order in which they were sent.
     OrderPerKey,
@@ -130,6 +130,8 @@ pub struct Check {
     /// The partition of each key: by queue of the scenario, producer group and key.
     homes: BTreeMap<(u32, u32, u32), u32>,
     stalls: Vec<Stall>,
+    /// Messages that were refused however often they were sent, and have copies all the same.
+    refused: BTreeSet<u64>,
     lost: Lost,
     /// The least and the most that the node's wall clock has been off, in nanoseconds.
     clock: (i64, i64),
@@ -163,6 +165,9 @@ struct Message {
     refused_by: Option<u32>,
     /// How far the log has to be before it may be confirmed.
     awaited: Awaited,
+    /// How often it was refused, by the broker's words and by nacks.
+    refusals: u32,
+    nacks: u32,
     /// It says who it is, so that queues can know it again.
     identified: bool,
     /// Where it is known again.
@@ -276,6 +281,7 @@ impl Check {
             memories: vec![Memory::default(); queues],
             homes: BTreeMap::new(),
             stalls: vec![Stall::default(); queues],
+            refused: BTreeSet::new(),
             lost: Lost::new(producers),
             clock: (0, 0),
         }
@@ -301,6 +307,7 @@ impl Check {
 
     fn note_sent(&mut self, tag: Tag, key: u32, properties: Option<&Properties>, again: bool) {
         if again {
+            self.refused.remove(&tag.0);
             // What is known of the earlier attempts no longer says what becomes of it.
             return self.update(tag, |message| {
                 message.attempts += 1;
@@ -345,7 +352,27 @@ impl Check {
         self.update(tag, |message| {
             message.routed = true;
             message.refused_by = Some(queue as u32);
+            message.refusals += 1;
         });
+        self.mind_refusal(tag);
+    }
+
+    /// The broker says no to a publish that was to be confirmed.
+    pub fn nacked(&mut self, tag: Tag) {
+        self.update(tag, |message| message.nacks += 1);
+        self.mind_refusal(tag);
+    }
+
+    /// A message of which every send was refused is nowhere.
+    fn mind_refusal(&mut self, tag: Tag) {
+        let messages = self.messages.get(tag.producer());
+        let message = messages.and_then(|messages| messages.get(tag.sequence()));
+        let is_held = |message: &Message| {
+            message.copies > 0 && message.refusals.max(message.nacks) >= message.attempts
+        };
+        if message.is_some_and(is_held) {
+            self.refused.insert(tag.0);
+        }
     }
 
     /// Whether a full queue has said no to a message.
@@ -465,11 +492,12 @@ impl Check {
             .sent
             .get(tag.producer())
             .is_some_and(|sent| tag.sequence() < *sent);
-        if !held || !sent {
-            let why = if sent {
-                "its queue did not hold it"
-            } else {
-                "nobody had sent it"
+        let refused = !self.refused.is_empty() && self.refused.contains(&tag.0);
+        if !held || !sent || refused {
+            let why = match (sent, refused) {
+                (false, _) => "nobody had sent it",
+                (true, true) => "every send of it had been refused",
+                (true, false) => "its queue did not hold it",
             };
             self.violation(
                 Invariant::NoPhantom,
@@ -537,18 +565,34 @@ impl Check {
         }
     }
 
-    /// A queue holds so many ready messages.
+    /// A queue holds so many ready messages, of so many bytes, and so many of them came back. A bound is for what comes in: what a consumer or
+    /// the log gives back is not refused, so it does not count; of what size that is, is not known.
     #[inline]
-    pub fn depth(&mut self, now: Time, queue: usize, ready: u64) {
-        let (true, Some(bound)) = (self.enabled, self.rules[queue].bound) else {
-            return;
-        };
-        self.compare(
-            Invariant::DepthBound,
-            Place::at(now, queue),
-            ready <= bound,
-            || format!("at {now}: {ready} were ready, and the bound is {bound}"),
-        );
+    pub fn depth(
+        &mut self,
+        now: Time,
+        queue: usize,
+        (ready, came_back): (u64, u64),
+        bytes: impl FnOnce() -> u64,
+    ) {
+        if self.enabled && self.rules[queue].bounded() {
+            self.mind_depth(now, queue, (ready, came_back), bytes());
+        }
+    }
+
+    fn mind_depth(&mut self, now: Time, queue: usize, (ready, came_back): (u64, u64), bytes: u64) {
+        let (rules, place) = (self.rules[queue], Place::at(now, queue));
+        if let Some(bound) = rules.bound {
+            let ready = ready.saturating_sub(came_back);
+            self.compare(Invariant::DepthBound, place, ready <= bound, || {
+                format!("at {now}: {ready} were ready, and the bound is {bound}")
+            });
+        }
+        if let Some(bound) = rules.bytes.filter(|_| came_back == 0) {
+            self.compare(Invariant::DepthBound, place, bytes <= bound, || {
+                format!("at {now}: {bytes} bytes were ready, and the bound is {bound}")
+            });
+        }
     }
 
     /// A queue has seen a message before: it will not hold it, and that is no loss.
@@ -1013,9 +1057,29 @@ mod tests {
     }
 
     #[test]
+    fn what_was_refused_is_a_phantom() {
+        let mut check = check(Rules::default());
+        let [refused, again, taken] = [0, 1, 2].map(|sequence| Tag::new(0, sequence));
+        for tag in [refused, again, taken] {
+            accepted(&mut check, tag);
+        }
+        check.nacked(refused);
+        check.nacked(again);
+        check.sent(again, 0, None, true);
+        for tag in [refused, again, taken] {
+            check.received(NOW, tag, COPY, true);
+        }
+        assert_eq!(violations(&check, Invariant::NoPhantom), 1);
+        check.nacked(again);
+        check.received(NOW, again, COPY, true);
+        assert_eq!(violations(&check, Invariant::NoPhantom), 2);
+    }
+
+    #[test]
     fn bounds_are_compared() {
         let mut check = check(Rules {
             bound: Some(5),
+            bytes: Some(100),
             ..Rules::default()
         });
         for delivery in 1..=3 {
@@ -1025,9 +1089,12 @@ mod tests {
         check.settled(0, 2, true, |_| {});
         check.held(NOW, 0, 4, 2, COPY);
         assert_eq!(violations(&check, Invariant::PrefetchBound), 1);
-        check.depth(NOW, 0, 5);
-        check.depth(NOW, 0, 6);
-        assert_eq!(violations(&check, Invariant::DepthBound), 1);
+        check.depth(NOW, 0, (5, 0), || 100);
+        check.depth(NOW, 0, (7, 2), || 140);
+        assert_eq!(violations(&check, Invariant::DepthBound), 0);
+        check.depth(NOW, 0, (6, 0), || 60);
+        check.depth(NOW, 0, (5, 0), || 101);
+        assert_eq!(violations(&check, Invariant::DepthBound), 2);
         check.balance(NOW, 0, (3, "are ready"), (4, "should be"));
         assert_eq!(violations(&check, Invariant::Conservation), 1);
     }

@@ -500,11 +500,9 @@ impl World {
             let ready = broker.ready(*queue);
             let at = queue.index();
             self.metrics.queues[at].set_ready(now, phase, ready);
-            self.check.depth(
-                now,
-                at,
-                ready.saturating_sub(self.metrics.queues[at].came_back),
-            );
+            let came_back = self.metrics.queues[at].came_back;
+            let bytes = || broker.queue(*queue).ready_bytes;
+            self.check.depth(now, at, (ready, came_back), bytes);
             streams |= self.journeys.is_stream(at);
         }
         if streams {

@@ -143,10 +143,10 @@ impl Check {
         accepted: bool,
         (written, synced): (LogPosition, LogPosition),
     ) {
-        let confirmed = |check: &mut Check, tag: Option<Tag>| {
-            if let Some(tag) = tag.filter(|_| accepted) {
-                check.is_durable(now, tag, written, synced);
-            }
+        let confirmed = |check: &mut Check, tag: Option<Tag>| match tag {
+            Some(tag) if accepted => check.is_durable(now, tag, written, synced),
+            Some(tag) => check.nacked(tag),
+            None => {}
         };
         let Some(channel) = self.durable.channels.get_mut(connection as usize) else {
             return;

@@ -10,6 +10,8 @@ use crate::topology::Layout;
 pub struct Rules {
     /// Most ready messages.
     pub bound: Option<u64>,
+    /// Most bytes of these.
+    pub bytes: Option<u64>,
     /// First deliveries keep the order of each producer's messages with the same key.
     pub ordered: bool,
     /// Whether first deliveries are compared with that order at all: because it is promised, or because somebody asks how many break it.
@@ -31,6 +33,12 @@ pub struct Rules {
 }
 
 impl Rules {
+    /// Whether there is a bound to what is ready.
+    #[inline]
+    pub fn bounded(&self) -> bool {
+        self.bound.is_some() || self.bytes.is_some()
+    }
+
     /// Of one of the broker's queues.
     pub fn new(scenario: &Scenario, layout: &Layout, queue: usize) -> Rules {
         let of = layout.queue_of(queue);
@@ -45,10 +53,11 @@ impl Rules {
         let delays = producers.any(|producer| producer.properties.delay.is_some());
         let partitions = layout.partitions(of);
         let ordered = keeps_order(scenario, of, spec) || asked_for_order(scenario, &spec.name);
+        let is_bounded = policy.stream.is_none() && !spec.brokerless;
+        let share = |bound: Option<u64>| layout.share(queue, bound).filter(|_| is_bounded);
         Rules {
-            bound: layout
-                .share(queue, spec.max_length)
-                .filter(|_| policy.stream.is_none() && !spec.brokerless),
+            bound: share(spec.max_length),
+            bytes: share(spec.max_bytes),
             ordered,
             follows_order: ordered || asks_how_many_break_it(scenario, &spec.name),
             ttl: policy.ttl.filter(|_| policy.stream.is_none()),

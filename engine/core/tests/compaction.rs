@@ -503,7 +503,7 @@ fn identities_hold_the_log_until_their_window_is_over() {
     connect(&mut rig);
     send(&mut rig);
     assert_eq!(take(&mut rig, STUCK, ack), None, "it is known");
-    rig.now = rig.now + Span::from_secs(10);
+    rig.now += Span::from_secs(10);
     pass(&mut rig, 5_000);
     assert!(rig.log.len() < 3_000, "{}", rig.log.len());
     send(&mut rig);

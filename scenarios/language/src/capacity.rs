@@ -2,7 +2,7 @@
 
 use queuelab_core::QueuePolicy;
 
-use crate::scenario::{Ack, Consumer, Scenario};
+use crate::scenario::{Ack, Consumer, Queue, Scenario};
 
 impl Scenario {
     /// Σc: messages per second that the consumers of `queue` could be done with in `phase` (both indexes) if it were their only one: members ×
@@ -25,7 +25,8 @@ impl Scenario {
         overhead: f64,
         presence: impl Fn(&Consumer) -> f64,
     ) -> Option<f64> {
-        let policy = &self.queues.get(queue)?.policy;
+        let spec = self.queues.get(queue)?;
+        let policy = &spec.policy;
         let takes = |consumer: &&Consumer| consumer.from.contains(&queue);
         let consumers: Vec<&Consumer> = self.consumers.iter().filter(takes).collect();
         // Who is the active one of several groups, or of unequal members, is not for us to say.
@@ -34,7 +35,7 @@ impl Scenario {
             return None;
         }
         consumers.into_iter().try_fold(0.0, |sum, consumer| {
-            let all = of_group(consumer, policy, phase, overhead)?;
+            let all = of_group(consumer, spec, phase, overhead)?;
             Some(sum + all * presence(consumer))
         })
     }
@@ -59,7 +60,8 @@ impl Scenario {
 }
 
 /// What a group can do while all of it is there.
-fn of_group(consumer: &Consumer, policy: &QueuePolicy, phase: usize, overhead: f64) -> Option<f64> {
+fn of_group(consumer: &Consumer, queue: &Queue, phase: usize, overhead: f64) -> Option<f64> {
+    let policy = &queue.policy;
     let service = consumer.service_by_phase.get(phase);
     let mean = service.unwrap_or(&consumer.service).mean();
     let members = if policy.single_active {
@@ -67,13 +69,14 @@ fn of_group(consumer: &Consumer, policy: &QueuePolicy, phase: usize, overhead: f
     } else {
         consumer.count
     };
-    let places = places(consumer);
+    let places = places(consumer, queue.partitions);
     let by_messages = consumer.selector.is_some()
         || consumer.patience.is_some()
         || policy.groups && consumer.count.saturating_mul(places) > 1;
     // An exponential service outlasts ten times its mean once in 20,000 times.
     let outlasts = policy.ack_timeout.is_some_and(|timeout| {
-        let held = f64::from(consumer.prefetch) / f64::from(places) * mean;
+        let held =
+            f64::from(consumer.prefetch) * f64::from(queue.partitions) / f64::from(places) * mean;
         let bounded = consumer.prefetch > 0 && held * 10.0 <= timeout.after.as_secs_f64();
         consumer.ack != Ack::Auto && consumer.renew.is_none() && !bounded
     });
@@ -94,10 +97,10 @@ fn of_group(consumer: &Consumer, policy: &QueuePolicy, phase: usize, overhead: f
     Some(all / services(consumer, policy)?)
 }
 
-/// How many messages a member serves at a time.
-fn places(consumer: &Consumer) -> u32 {
+/// How many messages a member serves at a time; it has a prefetch for each partition.
+fn places(consumer: &Consumer, partitions: u32) -> u32 {
     let bounds = [
-        (consumer.prefetch > 0).then_some(consumer.prefetch),
+        (consumer.prefetch > 0).then(|| consumer.prefetch.saturating_mul(partitions)),
         consumer.channel_prefetch,
     ];
     let own = consumer.concurrency.max(1);
@@ -161,6 +164,8 @@ mod tests {
         check(&["consumer.c.churn={every=\"3s\",away=\"1s\"}"], Some(75.0));
         check(&["consumer.c.service_by_phase={one=\"25ms\"}"], Some(200.0));
         check(&["consumer.c.concurrency=4"], Some(100.0));
+        let four = ["consumer.c.concurrency=4", "queue.q.partitions=3"];
+        check(&four, Some(300.0));
         check(
             &["consumer.c.concurrency=4", "consumer.c.prefetch=4"],
             Some(400.0),

@@ -115,7 +115,7 @@ fn other_text_is_refused_with_the_reason() {
     let text = fixture::empty().to_json();
     check(
         &text[..text.len() / 2],
-        expect!["not a run record: EOF while parsing an object at line 250 column 7"],
+        expect!["not a run record: EOF while parsing an object at line 252 column 7"],
     );
     check(
         &text.replacen("\"window\": 5000000000", "\"window\": 0", 1),

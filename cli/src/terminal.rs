@@ -82,10 +82,10 @@ pub(crate) fn print(text: &str) -> anyhow::Result<()> {
     write(&plain(text))
 }
 
-/// As [`print`], for what programs read: as it is, unless it goes to a terminal.
+/// As [`print()`], for what programs read: as it is, unless it goes to a terminal.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub(crate) fn data(text: &str) -> anyhow::Result<()> {
     match io::stdout().is_terminal() {
         true => write(&plain(text)),

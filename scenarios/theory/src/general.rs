@@ -271,6 +271,10 @@ pub fn mdc(arrivals: f64, service: f64, servers: u32) -> Option<(f64, f64)> {
     if load >= 1.0 {
         return None;
     }
+    if servers == 1 {
+        // Pollaczek and Khinchine: near a load of 1 the sum below takes millions of terms.
+        return Some((load * service / (2.0 * (1.0 - load)), load));
+    }
     let (mut wait, mut logarithm) = (0.0, 0.0);
     for step in 1..1_000_000u64 {
         let (count, mean) = (

@@ -461,6 +461,9 @@ impl World {
         link.epoch += 1;
         link.live = false;
         link.void = false;
+        // The next connection does not wait for what was under way in this one.
+        self.calendar.leave(link.up.lane);
+        self.calendar.leave(link.down.lane);
         drop(link.down.cut());
         for packet in link.up.cut().collect::<Vec<_>>() {
             if let Up::Request {

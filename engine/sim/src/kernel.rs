@@ -181,25 +181,34 @@ impl<E: Copy> Calendar<E> {
         if unpack(first.key) > until {
             return None;
         }
-        if first.lane == NO_LANE {
-            self.vacant = true;
-        } else {
-            let lane = &mut self.lanes[first.lane as usize];
-            lane.pop_front();
-            match lane.front() {
-                Some((at, sequence, event)) => {
-                    let next = Scheduled {
-                        key: pack(*at, *sequence),
-                        lane: first.lane,
-                        event: *event,
-                    };
-                    self.heap.replace_first(next);
-                }
-                None => self.vacant = true,
-            }
+        match self.follower(&first) {
+            Some(next) => self.heap.replace_first(next),
+            None => self.vacant = true,
         }
         self.now = unpack(first.key);
         Some((self.now, first.key as u64, first.event))
+    }
+
+    /// What the heap has of a lane after its entry `first`.
+    #[inline]
+    fn follower(&mut self, first: &Scheduled<E>) -> Option<Scheduled<E>> {
+        if first.lane == NO_LANE {
+            return None;
+        }
+        let lane = &mut self.lanes[first.lane as usize];
+        // Else the lane was left, and has begun anew.
+        lane.pop_front_if(|(_, sequence, _)| *sequence == first.key as u64)?;
+        let (at, sequence, event) = lane.front()?;
+        Some(Scheduled {
+            key: pack(*at, *sequence),
+            lane: first.lane,
+            event: *event,
+        })
+    }
+
+    /// What comes in a lane from now on does not wait for what is there: its first event still happens, the others are forgotten.
+    pub fn leave(&mut self, lane: LaneId) {
+        self.lanes[lane.0 as usize].clear();
     }
 
     /// Forgets all that was to happen.
@@ -375,6 +384,7 @@ mod tests {
     enum Step {
         Schedule(u64),
         ScheduleIn(usize, u64),
+        Leave(usize),
         Pop,
     }
 
@@ -384,6 +394,7 @@ mod tests {
             (0..3usize, 0..20u64).prop_map(|(lane, delay)| Step::ScheduleIn(lane, delay)),
             Just(Step::Pop),
             Just(Step::Pop),
+            (0..3usize).prop_map(Step::Leave),
         ]
     }
 
@@ -393,6 +404,7 @@ mod tests {
             let mut calendar = Calendar::new();
             let lanes = [calendar.lane(), calendar.lane(), calendar.lane()];
             let mut last_in_lane = [0u64; 3];
+            let mut waiting: [Vec<(u64, u64)>; 3] = Default::default();
             let mut model = BTreeMap::new();
             for (number, step) in (0u64..).zip(steps) {
                 let sequence = calendar.scheduled();
@@ -405,7 +417,21 @@ mod tests {
                         let at = (calendar.now().0 + delay).max(last_in_lane[lane]);
                         last_in_lane[lane] = at;
                         calendar.schedule_in(lanes[lane], Time(at), number);
+                        waiting[lane].retain(|key| model.contains_key(key));
+                        // What is due at once is in no lane.
+                        if at > calendar.now().0 || !waiting[lane].is_empty() {
+                            waiting[lane].push((at, sequence));
+                        }
                         model.insert((at, sequence), number);
+                    }
+                    Step::Leave(lane) => {
+                        calendar.leave(lanes[lane]);
+                        last_in_lane[lane] = 0;
+                        let mut left = std::mem::take(&mut waiting[lane]);
+                        left.retain(|key| model.contains_key(key));
+                        for key in left.iter().skip(1) {
+                            model.remove(key);
+                        }
                     }
                     Step::Pop => {
                         let popped = calendar.pop().map(|(at, sequence, event)| ((at.0, sequence), event));

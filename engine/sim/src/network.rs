@@ -300,11 +300,11 @@ impl<T: Packet> Pipe<T> {
         self.packets.is_empty()
     }
 
-    /// Everything under way is lost, and takes up no bandwidth any more.
+    /// Everything under way is lost, and takes up no bandwidth any more; the caller leaves the lane.
     pub fn cut(&mut self) -> impl Iterator<Item = T> {
         (self.free_at, self.delayed_until) = (Time::ZERO, Time::ZERO);
         if let Some(trouble) = &mut self.trouble {
-            trouble.held = 0;
+            (trouble.held, trouble.free_at) = (0, Time::ZERO);
         }
         std::mem::take(&mut self.packets).into_iter()
     }

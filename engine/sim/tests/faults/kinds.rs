@@ -129,6 +129,18 @@ fn a_reset_leaves_messages_unknown_and_clients_come_back() {
 }
 
 #[test]
+fn a_new_connection_does_not_wait_for_what_the_old_one_had_under_way() {
+    let both = r#"fault = [
+        { kind = 'latency', at = '20s', for = '2s', target = 'packers', extra = '1h' },
+        { kind = 'reset', at = '23s', target = 'packers' },
+    ]"#;
+    let record = record_at(&scenario(both), 60.0);
+    sound(&record, &[]);
+    let slowest = metric(&record, "latency.end_to_end.max");
+    assert!((3.0..10.0).contains(&slowest), "{slowest}");
+}
+
+#[test]
 fn nobody_is_answered_who_connects_while_that_hangs() {
     let both = r#"fault = [
         { kind = 'connect-hang', at = '19s', for = '5s', target = 'all' },

@@ -21,6 +21,7 @@ use crate::time::{Time, WallTime};
 
 use self::bodies::Bodies;
 pub(crate) use self::bodies::Body;
+pub(crate) use self::entries::{InLog, oldest_original, originals_before};
 use self::lanes::Lanes;
 pub(crate) use self::leases::{Lease, Leases};
 use self::order::Placed;

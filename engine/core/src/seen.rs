@@ -38,35 +38,31 @@ impl Seen {
     /// Whether it took a message before.
     pub(crate) fn knows(
         &mut self,
-        window: Option<&Deduplicate>,
+        window: &Deduplicate,
         properties: &Properties,
         now: Time,
     ) -> bool {
-        let Some(window) = window else {
-            return false;
-        };
         self.forget(window, now);
         let id = properties.id.as_ref();
         id.is_some_and(|id| self.ids.contains(id))
     }
 
-    /// Remembers a message, new or repeated; if it is new, its place in the log is not before `position`.
+    /// Remembers a message; its place in the log is not before `position`.
     pub(crate) fn remember(
         &mut self,
-        window: Option<&Deduplicate>,
+        window: &Deduplicate,
         properties: &Properties,
         position: LogPosition,
         now: Time,
     ) -> Undo {
-        let keeps = window.is_some_and(|window| window.capacity > 0);
-        let id = properties.id.as_ref().filter(|_| keeps);
+        let id = properties.id.as_ref().filter(|_| window.capacity > 0);
         let id = id.filter(|id| self.ids.insert((*id).clone()));
         self.order.extend(id.map(|id| Identity {
             seen: now,
             position,
             id: id.clone(),
         }));
-        let surplus = window.is_some_and(|window| self.order.len() > window.capacity as usize);
+        let surplus = self.order.len() > window.capacity as usize;
         let forgotten = if surplus {
             self.order.pop_front()
         } else {

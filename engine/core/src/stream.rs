@@ -9,6 +9,7 @@ use crate::id::{GroupId, LogPosition, MessageCopy, QueueId};
 use crate::interface::{Command, Times};
 use crate::ledger::Ledger;
 use crate::message::Message;
+use crate::queue::{InLog, oldest_original, originals_before};
 use crate::time::{Span, WallTime};
 
 /// Records that are appended and read, and leave from the head in whole segments.
@@ -61,6 +62,16 @@ pub(crate) struct Record {
     copied: bool,
     /// Its removal is proposed, and not committed.
     leaving: bool,
+}
+
+impl InLog for Record {
+    fn position(&self) -> LogPosition {
+        self.position
+    }
+
+    fn is_copy(&self) -> bool {
+        self.copied
+    }
 }
 
 impl Record {
@@ -409,10 +420,8 @@ impl Stream {
 
     /// Serials of records that the log has before a place, but for copies.
     pub(crate) fn logged_before(&self, end: LogPosition) -> Vec<u64> {
-        let records = self.records.iter_from(self.oldest_logged);
-        let records = records.take_while(|(_, record)| record.copied || record.position < end);
-        let logged = records.filter(|(_, record)| !record.copied);
-        logged.map(|(_, record)| record.serial).collect()
+        let originals = originals_before(&self.records, self.oldest_logged, end);
+        originals.map(|(_, record)| record.serial).collect()
     }
 
     /// Serials and places of records whose entry in the log is a copy.
@@ -442,14 +451,8 @@ impl Stream {
 
     /// The log's first place that this stream needs, but for copies: its oldest record's, or else what tells that there is none.
     pub(crate) fn oldest_position(&mut self) -> Option<LogPosition> {
-        while let Some((offset, record)) = self.records.at_or_after(self.oldest_logged) {
-            self.oldest_logged = offset;
-            if !record.copied {
-                return (record.position > LogPosition(0)).then_some(record.position);
-            }
-            self.oldest_logged += 1;
-        }
-        self.marker()
+        let oldest = oldest_original(&self.records, &mut self.oldest_logged);
+        oldest.or_else(|| self.marker())
     }
 }
 

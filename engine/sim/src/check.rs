@@ -576,11 +576,17 @@ impl Check {
         bytes: impl FnOnce() -> u64,
     ) {
         if self.enabled && self.rules[queue].bounded() {
-            self.mind_depth(now, queue, (ready, came_back), bytes());
+            self.mind_depth(now, queue, (ready, came_back), bytes);
         }
     }
 
-    fn mind_depth(&mut self, now: Time, queue: usize, (ready, came_back): (u64, u64), bytes: u64) {
+    fn mind_depth(
+        &mut self,
+        now: Time,
+        queue: usize,
+        (ready, came_back): (u64, u64),
+        bytes: impl FnOnce() -> u64,
+    ) {
         let (rules, place) = (self.rules[queue], Place::at(now, queue));
         if let Some(bound) = rules.bound {
             let ready = ready.saturating_sub(came_back);
@@ -589,6 +595,7 @@ impl Check {
             });
         }
         if let Some(bound) = rules.bytes.filter(|_| came_back == 0) {
+            let bytes = bytes();
             self.compare(Invariant::DepthBound, place, bytes <= bound, || {
                 format!("at {now}: {bytes} bytes were ready, and the bound is {bound}")
             });

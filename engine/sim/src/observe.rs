@@ -171,8 +171,6 @@ impl World {
                         let delayed = &mut self.metrics.queues[copy.queue.index()].delayed;
                         delayed.set(now, self.metrics.phase, delayed.value - 1);
                     }
-                    let stalled = &mut self.metrics.queues[copy.queue.index()].stalled;
-                    *stalled -= u64::from(journey.state == State::Stalled);
                     journey.state = State::Ready;
                     journey.ready = now;
                     journey.holder = NOBODY;
@@ -449,9 +447,6 @@ impl World {
         }
         if journey.state != State::Proposed {
             self.metrics.littles.leave(now, journey.committed);
-        }
-        if journey.state == State::Delayed {
-            queue.delayed.set(now, phase, queue.delayed.value - 1);
         }
         if journey.state == State::Ready {
             // A stream keeps it no longer.

@@ -121,7 +121,7 @@ impl Simulation {
     pub fn kept(&self) -> Vec<(&'static str, usize)> {
         let world = &self.world;
         let [relayed, open, joins, in_hands] = world.relays.sizes();
-        let journeys = (0..world.layout.len()).map(|queue| world.journeys.of_queue(queue).count());
+        let journeys = (0..world.layout.len()).map(|queue| world.journeys.len(queue));
         let groups = world.node.broker.iter().flat_map(|broker| {
             let queues = 0..world.layout.len() as u32;
             queues.map(|queue| broker.queue(QueueId(queue)).groups as usize)

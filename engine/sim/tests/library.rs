@@ -105,16 +105,11 @@ fn assert_accounted(record: &RunRecord) {
         assert_eq!(outcomes.offered, ended + outcomes.pending, "{outcomes:?}");
     }
     for queue in &record.queues {
-        let left = queue.acked + queue.dead_lettered + queue.rejected + queue.lost;
+        let out = queue.acked + queue.dead_lettered + queue.rejected + queue.lost;
         let unasked =
             queue.dropped + queue.expired + queue.exhausted + queue.purged + queue.retired;
-        let inside = queue.ready_end
-            + queue.in_flight_end
-            + queue.delayed_end
-            + queue.stalled_end
-            + queue.leaving_end;
         assert!(
-            queue.enqueued <= left + unasked + inside,
+            queue.enqueued <= out + unasked + queue.left(),
             "{}: more went in than came out",
             queue.name
         );

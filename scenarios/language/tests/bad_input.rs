@@ -72,6 +72,21 @@ fn check_text(text: &str, overrides: &[&str], expected: Expect) {
     expected.assert_eq(&rendered);
 }
 
+/// Bodies of 100 bytes or, now and then, of 2 KiB: ten of them usually fit.
+#[test]
+fn a_transaction_that_may_fit_is_not_refused() {
+    let text = GOOD
+        .replacen("max_length = 100", "max_bytes = \"5KiB\"", 1)
+        .replacen(
+            "rate = \"200/s\"",
+            "rate = \"200/s\"\ntransaction = 10\nsize = { dist = \"bimodal\", small = \"100B\", large = \"2KiB\", share = 0.02 }",
+            1,
+        );
+    if let Err(error) = Scenario::parse("good.toml", &text, &[]) {
+        panic!("{error}");
+    }
+}
+
 #[test]
 fn the_good_one_is_good() {
     Scenario::parse("good.toml", GOOD, &[]).unwrap_or_else(|error| panic!("{error}"));

@@ -31,8 +31,8 @@ impl Compaction {
         let queues = (0..).map(QueueId).zip(queues);
         let copied = queues.flat_map(|(queue, state)| {
             let copies = state.copies();
-            let named = |(serial, position)| (position, MessageCopy { queue, serial });
-            copies.into_iter().map(named).collect::<Vec<_>>()
+            let named = move |(serial, position)| (position, MessageCopy { queue, serial });
+            copies.into_iter().map(named)
         });
         Compaction {
             pending: 0,

@@ -42,10 +42,11 @@ impl Broker {
         let mut seen = Vec::new();
         for target in targets.iter() {
             let queue = &mut self.queues[target.index()];
-            let window = queue.config.policy.deduplicate.as_ref();
-            let memory = queue.seen.get_or_insert_default();
-            if memory.knows(window, properties, now) {
-                seen.push(*target);
+            if let Some(window) = &queue.config.policy.deduplicate {
+                let memory = queue.seen.get_or_insert_default();
+                if memory.knows(window, properties, now) {
+                    seen.push(*target);
+                }
             }
         }
         targets.retain(|target| !seen.contains(target));
@@ -71,12 +72,12 @@ impl Broker {
         Some(self.producers.remember(place, slowest, self.timers.now))
     }
 
-    /// Notes that a queue takes a message, or has it already.
-    pub(super) fn remember(&mut self, queue: QueueId, properties: &Properties) -> Undo {
+    /// Notes that a queue takes a message; nothing if it has no window to know it by.
+    pub(super) fn remember(&mut self, queue: QueueId, properties: &Properties) -> Option<Undo> {
         let queue = &mut self.queues[queue.index()];
-        let window = queue.config.policy.deduplicate.as_ref();
+        let window = queue.config.policy.deduplicate.as_ref()?;
         let memory = queue.seen.get_or_insert_default();
-        memory.remember(window, properties, self.log.next(), self.timers.now)
+        Some(memory.remember(window, properties, self.log.next(), self.timers.now))
     }
 
     /// The log's first place that a restart needs to know messages again: as long as their window is open, whatever became of them.

@@ -56,12 +56,10 @@ impl Broker {
             match self.split_seen(properties, &mut targets) {
                 Ok(split) => seen = split,
                 Err(queue) => {
-                    let tag = message.tag;
-                    let refused = queue.map(|queue| Event::Refused { tag, queue });
-                    if let Some(refused) = refused {
-                        self.observe(refused, out);
+                    match queue {
+                        Some(queue) => self.refuse(id, queue, message.tag, out),
+                        None => self.refuse_publish(id, out),
                     }
-                    self.refuse_publish(id, out);
                     targets.clear();
                     return self.target_lists.push(targets);
                 }
@@ -103,7 +101,7 @@ impl Broker {
     ) {
         if let Some(properties) = message.identity() {
             self.remember_producer(properties, targets);
-            for queue in targets.iter().chain(seen) {
+            for queue in targets.iter() {
                 self.remember(*queue, properties);
             }
             if !seen.is_empty() {

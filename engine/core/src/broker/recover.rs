@@ -185,9 +185,10 @@ fn remember(
 ) {
     let properties = message.identity();
     if let Some(properties) = properties.filter(|properties| properties.deaths.is_empty()) {
-        let window = queue.config.policy.deduplicate.as_ref();
-        let memory = queue.seen.get_or_insert_default();
-        memory.remember(window, properties, position, Time::ZERO);
+        if let Some(window) = &queue.config.policy.deduplicate {
+            let memory = queue.seen.get_or_insert_default();
+            memory.remember(window, properties, position, Time::ZERO);
+        }
         if let Some(place) = properties.producer {
             let slowest = (queue.config.durability, id);
             producers.remember(place, Some(slowest), Time::ZERO);

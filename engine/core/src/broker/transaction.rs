@@ -187,9 +187,9 @@ impl Broker {
                 }
                 let producer = self.remember_producer(properties, &targets);
                 plan.known.producers.extend(producer);
-                for queue in targets.iter().chain(&seen).copied() {
+                for queue in targets.iter().copied() {
                     let undo = self.remember(queue, properties);
-                    plan.known.ids.push((queue, undo));
+                    plan.known.ids.extend(undo.map(|undo| (queue, undo)));
                 }
             }
             for queue in &targets {

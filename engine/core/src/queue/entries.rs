@@ -3,8 +3,50 @@
 use super::{Body, Queue, Slot, State};
 use crate::id::{LogPosition, MessageCopy};
 use crate::interface::{Command, Entry, Times};
+use crate::ledger::Ledger;
 use crate::message::Message;
 use crate::stream::Record;
+
+/// What an entry of the log tells of.
+pub(crate) trait InLog {
+    /// Where the log has it; zero if it does not.
+    fn position(&self) -> LogPosition;
+    /// Its entry is a copy: it is younger than its key says.
+    fn is_copy(&self) -> bool;
+}
+
+impl InLog for Slot {
+    fn position(&self) -> LogPosition {
+        self.position
+    }
+
+    fn is_copy(&self) -> bool {
+        self.copied
+    }
+}
+
+/// What the log has before a place, but for copies; nothing before the key `from` is.
+pub(crate) fn originals_before<T: InLog>(
+    ledger: &Ledger<T>,
+    from: u64,
+    end: LogPosition,
+) -> impl Iterator<Item = (u64, &T)> {
+    let known = ledger.iter_from(from);
+    let known = known.take_while(move |(_, it)| it.is_copy() || it.position() < end);
+    known.filter(|(_, it)| it.position() > LogPosition(0) && !it.is_copy())
+}
+
+/// The log's first place that is needed, but for copies. Nothing before the key `from` is; it moves on to where that is so.
+pub(crate) fn oldest_original<T: InLog>(ledger: &Ledger<T>, from: &mut u64) -> Option<LogPosition> {
+    while let Some((key, it)) = ledger.at_or_after(*from) {
+        *from = key;
+        if it.position() > LogPosition(0) && !it.is_copy() {
+            return Some(it.position());
+        }
+        *from += 1;
+    }
+    None
+}
 
 /// A message that the log has.
 #[derive(Clone, Copy, Debug)]
@@ -105,10 +147,8 @@ impl Queue {
         if let Some(stream) = &self.stream {
             return stream.logged_before(end);
         }
-        let slots = self.slots.iter_from(self.oldest_logged);
-        let slots = slots.take_while(move |(_, slot)| slot.copied || slot.position < end);
-        let logged = slots.filter(|(_, slot)| slot.logged() && !slot.copied);
-        logged.map(|(serial, _)| serial).collect()
+        let originals = originals_before(&self.slots, self.oldest_logged, end);
+        originals.map(|(serial, _)| serial).collect()
     }
 
     /// Serials and places of messages whose entry in the log is a copy.
@@ -147,16 +187,10 @@ impl Queue {
     /// The log's first place that this queue needs, but for copies.
     pub(crate) fn oldest_position(&mut self) -> Option<LogPosition> {
         let deletion = (self.deleted_at > LogPosition(0)).then_some(self.deleted_at);
-        if let Some(stream) = &mut self.stream {
-            return deletion.into_iter().chain(stream.oldest_position()).min();
-        }
-        while let Some((serial, slot)) = self.slots.at_or_after(self.oldest_logged) {
-            self.oldest_logged = serial;
-            if slot.logged() && !slot.copied {
-                return Some(deletion.map_or(slot.position, |at| at.min(slot.position)));
-            }
-            self.oldest_logged += 1;
-        }
-        deletion
+        let oldest = match &mut self.stream {
+            Some(stream) => stream.oldest_position(),
+            None => oldest_original(&self.slots, &mut self.oldest_logged),
+        };
+        deletion.into_iter().chain(oldest).min()
     }
 }

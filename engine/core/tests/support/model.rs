@@ -506,12 +506,23 @@ impl Model {
                 | Event::Parked { tag, .. },
             ) => self.resume(|model, id| model.is_parked_with(id, *tag)),
             Output::Client {
-                channel,
-                response: Response::ChannelClosed { .. },
-            } => self.resume(|model, id| model.connections[&id].backlog[0].0 == *channel),
+                channel: ChannelId { connection, .. },
+                ..
+            }
+            | Output::Reading {
+                connection,
+                on: true,
+            } if self.may_resume(*connection) => self.resume(|_, id| id == *connection),
             Output::Observe(Event::Alarm { .. }) => self.change_alarms(),
             _ => self.resume_stalled(outputs),
         }
+    }
+
+    /// Whether a connection is the first in a queue. What is refused in no queue's name is heard of only by its client, if at all: then
+    /// what the connection says next tells of it.
+    fn may_resume(&self, connection: ConnectionId) -> bool {
+        let mut queues = self.queues.iter();
+        queues.any(|queue| queue.parked.first() == Some(&connection))
     }
 
     /// A parked request is handled: the first of its connection, and that is the first in its queue.
@@ -702,7 +713,7 @@ impl Model {
         if let Some(queue) = refusing {
             return self.refuse(id, queue, tag);
         }
-        self.remember(&targets, &seen, &properties);
+        self.remember(&targets, &properties);
         let all = targets.len() + seen.len();
         self.announce(id, &message, mandatory, &targets, &seen);
         let channel = self.channel(id);

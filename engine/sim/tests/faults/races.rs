@@ -12,6 +12,17 @@ fn parse(text: &str) -> Scenario {
     Scenario::parse("race.toml", text, &[]).unwrap_or_else(|error| panic!("{error}"))
 }
 
+fn holds_with_every_seed(scenario: Scenario, invariant: &str) {
+    let scenario = Arc::new(scenario);
+    for seed in 1..=20 {
+        let mut run = Simulation::new(scenario.clone(), Options { seed, check: true });
+        run.run_until(run.end());
+        let record = run.record();
+        sound(&record, &[]);
+        assert_eq!(verdict(&record, invariant), Verdict::Pass);
+    }
+}
+
 #[test]
 fn a_dead_letter_that_the_log_does_not_have_yet_is_still_in_its_source() {
     for kind in ["power-loss", "crash", "fsync-error"] {
@@ -269,15 +280,8 @@ from = "orders"
 service = "1ms"
 "#,
     );
-    for seed in 1..=20 {
-        let options = Options { seed, check: true };
-        let mut run = Simulation::new(Arc::new(scenario.clone()), options);
-        run.run_until(run.end());
-        let record = run.record();
-        sound(&record, &[]);
-        // Twice the fault's length at most: each wait is as long as all before it.
-        assert_eq!(verdict(&record, "liveness"), Verdict::Pass);
-    }
+    // Twice the fault's length at most: each wait is as long as all before it.
+    holds_with_every_seed(scenario, "liveness");
 }
 
 #[test]
@@ -312,12 +316,5 @@ service = { dist = "exponential", mean = "50ms" }
 reconnect = "10ms"
 "#,
     );
-    for seed in 1..=20 {
-        let options = Options { seed, check: true };
-        let mut run = Simulation::new(Arc::new(scenario.clone()), options);
-        run.run_until(run.end());
-        let record = run.record();
-        sound(&record, &[]);
-        assert_eq!(verdict(&record, "priority-order"), Verdict::Pass);
-    }
+    holds_with_every_seed(scenario, "priority-order");
 }

@@ -176,10 +176,14 @@ fn parse(scenario: &str) -> Arc<Scenario> {
     Arc::new(scenario.unwrap_or_else(|error| panic!("{error}")))
 }
 
-fn simulate(scenario: &Arc<Scenario>, seed: u64) -> RunRecord {
-    let mut simulation = Simulation::new(scenario.clone(), Options { seed, check: true });
+fn finished(scenario: &Arc<Scenario>, options: Options) -> RunRecord {
+    let mut simulation = Simulation::new(scenario.clone(), options);
     simulation.run_until(simulation.end());
-    let record = simulation.record();
+    simulation.record()
+}
+
+fn simulate(scenario: &Arc<Scenario>, seed: u64) -> RunRecord {
+    let record = finished(scenario, Options { seed, check: true });
     let (integral, sojourns) = (record.littles_law.integral, record.littles_law.sojourns);
     assert_eq!(integral, sojourns, "L = λW holds on every sample path");
     for invariant in &record.invariants {

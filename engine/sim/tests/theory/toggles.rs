@@ -100,12 +100,7 @@ impl Base {
         }
         let seeds = 1..=self.seeds;
         let records: Vec<RunRecord> = seeds
-            .map(|seed| {
-                let options = Options { seed, check: false };
-                let mut simulation = Simulation::new(scenario.clone(), options);
-                simulation.run_until(simulation.end());
-                simulation.record()
-            })
+            .map(|seed| crate::finished(&scenario, Options { seed, check: false }))
             .collect();
         let is_wrong = |prediction: &Prediction| {
             let MetricRef { name, of, phase } = &prediction.metric;

@@ -166,6 +166,16 @@ fn largest_body(producer: &Producer) -> Option<u64> {
     }
 }
 
+/// The smallest body of a producer; of some distributions there is none.
+fn smallest_body(producer: &Producer) -> u64 {
+    match &producer.size {
+        Size::Fixed(smallest) | Size::Uniform(smallest, _) => *smallest,
+        Size::Bimodal { small, large, .. } => *small.min(large),
+        Size::Empirical(values) => values.iter().map(|(size, _)| *size).min().unwrap_or(0),
+        Size::Lognormal { .. } => 0,
+    }
+}
+
 /// A body above `max_bytes` would block its connection forever, or as a dead letter wait forever for its target.
 fn bodies_that_never_fit(check: &mut Check<'_>, raw: &RawScenario, scenario: &Scenario) {
     for (producer, raw) in scenario.producers.iter().zip(&raw.producer) {
@@ -231,15 +241,19 @@ fn transactions_that_never_fit(check: &mut Check<'_>, raw: &RawScenario, scenari
             continue;
         };
         let count = u64::from(transaction);
-        let bytes = largest_body(producer).map_or(0, |largest| largest.saturating_mul(count));
+        let bytes = smallest_body(producer).saturating_mul(count);
         let too_small = |queue: &&Queue| {
             queue.overflow == Overflow::Block
+                && queue.partitions == 1
                 && (queue.max_length.is_some_and(|most| most < count)
                     || queue.max_bytes.is_some_and(|most| most < bytes))
         };
-        let targets = producer.to.iter();
-        let reached = targets.flat_map(|(target, _)| scenario.reached_by(target));
-        if let Some(queue) = reached.map(|queue| &scenario.queues[queue]).find(too_small) {
+        // What an exchange or weights deal out is not for one queue to hold.
+        let queue = match producer.to.as_slice() {
+            [(Target::Queue(queue), _)] => scenario.queues.get(*queue),
+            _ => None,
+        };
+        if let Some(queue) = queue.filter(too_small) {
             let message = format!(
                 "a transaction of {} messages never fits into the queue `{}`: it would be refused each time",
                 grouped(count),

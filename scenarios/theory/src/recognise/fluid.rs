@@ -54,13 +54,8 @@ fn waits_are_known(station: &Station<'_>, flow: &Flow) -> bool {
     let queue = station.queue;
     let bounded = queue.max_length.is_some();
     let lost = bounded && matches!(queue.overflow, Overflow::DropHead | Overflow::DeadLetter);
-    let ranked = queue.policy.max_priority > 0
-        && station
-            .sources
-            .iter()
-            .any(|source| !source.producer.properties.priority.is_empty());
     let alike = flow.waits_outside || !bounded || flow.bounded.peak >= ALIKE;
-    !lost && !ranked && alike && station.scenario.steady.is_none()
+    !lost && !station.ranks() && alike && station.scenario.steady.is_none()
 }
 
 /// Phases with a load of 1 or more.
@@ -95,22 +90,8 @@ pub(super) fn warnings(station: &Station<'_>) -> Vec<String> {
     phases.iter().enumerate().filter_map(over).collect()
 }
 
-/// When in the phase the queue is without a backlog for good, as a fluid; `None` if it is not, or if that is not known: what comes before is
-/// far from overload, else chance leaves something.
-pub(super) fn begins_empty(station: &Station<'_>, phase: usize) -> Option<f64> {
-    let flow = Flow::of(station)?;
-    let from = station.scenario.phases[phase].from.as_secs_f64();
-    let begins = |stretch: &Stretch| stretch.from >= from;
-    let first = flow.stretches.iter().position(begins)?;
-    let calm = flow.stretches[..first].last().is_none_or(|before| {
-        let most = before.arrivals.0.max(before.arrivals.1);
-        most <= CALM * before.capacity
-    });
-    (flow.bounded.at[first] <= 0.0 && calm).then_some(from)
-}
-
 /// A station's backlog as a fluid.
-struct Flow {
+pub(super) struct Flow {
     stretches: Vec<Stretch>,
     /// Messages at consumers while there is a backlog: they don't count as ready.
     held: f64,
@@ -124,7 +105,7 @@ struct Flow {
 
 impl Flow {
     /// `None` if rates or capacities are not known, or if more than they decides.
-    fn of(station: &Station<'_>) -> Option<Flow> {
+    pub(super) fn of(station: &Station<'_>) -> Option<Flow> {
         let (queue, servers) = (station.queue, station.servers?);
         if !known::flows(station) {
             return None;
@@ -147,10 +128,6 @@ impl Flow {
             consumer.count
         };
         let held = f64::from(active) * f64::from(consumer.prefetch);
-        let refuses = matches!(
-            consumer.ack,
-            Ack::Manual { nack: Some(nack), .. } if nack.requeue && nack.probability > 0.0
-        );
         let bound = queue
             .max_length
             .map_or(f64::INFINITY, |length| length as f64 + held);
@@ -162,8 +139,21 @@ impl Flow {
             stretches,
             held,
             waits_outside: queue.overflow == Overflow::Block,
-            in_turn: !refuses && consumer.slow.is_none(),
+            in_turn: !servers.return_some() && consumer.slow.is_none(),
         })
+    }
+
+    /// When in the phase the queue is without a backlog for good; `None` if it is not, or if that is not known: what comes before is far from
+    /// overload, else chance leaves something.
+    pub(super) fn begins_empty(&self, station: &Station<'_>, phase: usize) -> Option<f64> {
+        let from = station.scenario.phases[phase].from.as_secs_f64();
+        let begins = |stretch: &Stretch| stretch.from >= from;
+        let first = self.stretches.iter().position(begins)?;
+        let calm = self.stretches[..first].last().is_none_or(|before| {
+            let most = before.arrivals.0.max(before.arrivals.1);
+            most <= CALM * before.capacity
+        });
+        (self.bounded.at[first] <= 0.0 && calm).then_some(from)
     }
 
     /// Inside and outside.

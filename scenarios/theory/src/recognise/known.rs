@@ -150,22 +150,20 @@ pub(super) fn flows(station: &Station<'_>) -> bool {
     };
     let fixed = |start: &Distribution| matches!(start, Distribution::Constant(_));
     let source = |producer: &Producer| {
-        self::producer(producer, queue)
-            && producer.properties.ttl.is_none()
-            && fixed(&producer.start)
-            && keeps_up(station, producer)
+        self::producer(producer, queue) && fixed(&producer.start) && keeps_up(station, producer)
     };
     let consumer = servers.consumer;
     let blocks = |queue: &Queue| queue.overflow == Overflow::Block;
     let goes_on = consumer.then.is_none() || !scenario.queues.iter().any(blocks);
     self::queue(queue)
         && self::consumer(consumer)
-        && queue.policy.ttl.is_none()
+        && !station.expires()
         && consumer.churn.is_none()
         && fixed(&consumer.start)
         && goes_on
         && !station.fed
         && !station.hashed
+        && !station.unknown
         && scenario.until.is_none()
         && scenario.faults.is_empty()
         && reads_all(scenario)

@@ -22,7 +22,7 @@ pub(super) struct Station<'a> {
     /// Keys that change how much comes are taken as evenly spread.
     pub(super) hashed: bool,
     /// How much comes depends on keys or headers.
-    unknown: bool,
+    pub(super) unknown: bool,
 }
 
 /// A producer's share of a queue's arrivals.
@@ -40,6 +40,13 @@ pub(super) struct Servers<'a> {
     /// How many messages can be served at once.
     pub(super) count: u32,
     pub(super) dispatching: Dispatching,
+}
+
+impl Servers<'_> {
+    /// They put messages back.
+    pub(super) fn return_some(&self) -> bool {
+        matches!(self.consumer.ack, Ack::Manual { nack: Some(nack), .. } if nack.requeue && nack.probability > 0.0)
+    }
 }
 
 /// When a message is given to a server.
@@ -152,6 +159,18 @@ impl<'a> Station<'a> {
     /// The queue's name where a latency needs one.
     pub(super) fn of(&self) -> Option<&'a str> {
         (self.scenario.queues.len() > 1).then_some(self.name())
+    }
+
+    /// Some messages leave before they are served.
+    pub(super) fn expires(&self) -> bool {
+        let own = |source: &Source<'_>| source.producer.properties.ttl.is_some();
+        self.queue.policy.ttl.is_some() || self.sources.iter().any(own)
+    }
+
+    /// Messages have priorities, and the queue heeds them.
+    pub(super) fn ranks(&self) -> bool {
+        let own = |source: &Source<'_>| !source.producer.properties.priority.is_empty();
+        self.queue.policy.max_priority > 0 && self.sources.iter().any(own)
     }
 
     /// Messages per second at the beginning and the end of a phase; `None` if that is not given.

@@ -2,6 +2,7 @@
 
 use queuelab_scenario::{Ack, Arrivals, Dispatch, Distribution, Overflow, Requeue, Span};
 
+use super::fluid::Flow;
 use super::station::{Dispatching, Servers, Shape, Source, Station, spreads_evenly};
 use super::{Kind, Prediction, metric};
 use crate::general::{Moments, allen_cunneen, gm1_root, md1_wait_quantile, md1k, mdc, mg1_wait};
@@ -115,8 +116,9 @@ impl<'a> Steady<'a> {
         if let Some(rate) = station.constant_rate() {
             return vec![at(None, rate, end)];
         }
+        let flow = Flow::of(station);
         let calm = |phase: usize| {
-            let from = super::fluid::begins_empty(station, phase)?;
+            let from = flow.as_ref()?.begins_empty(station, phase)?;
             let (rate, later) = station.rates(phase)?;
             let own = &station.scenario.phases[phase];
             let span = own.until.as_secs_f64() - from;
@@ -167,19 +169,11 @@ impl<'a> Steady<'a> {
     /// Nothing that happens to messages but waiting and one service.
     fn simple(&self) -> bool {
         let stays = self.servers.consumer.churn.is_none();
-        stays && !returns(self) && !self.expires() && !self.ranks() && !self.lossy()
-    }
-
-    /// Messages may expire.
-    fn expires(&self) -> bool {
-        let own = |source: &Source<'_>| source.producer.properties.ttl.is_some();
-        self.station.queue.policy.ttl.is_some() || self.station.sources.iter().any(own)
-    }
-
-    /// Messages have priorities, and the queue heeds them.
-    fn ranks(&self) -> bool {
-        let own = |source: &Source<'_>| !source.producer.properties.priority.is_empty();
-        self.station.queue.policy.max_priority > 0 && self.station.sources.iter().any(own)
+        stays
+            && !self.servers.return_some()
+            && !self.station.expires()
+            && !self.station.ranks()
+            && !self.lossy()
     }
 
     /// The bound matters and turns messages away.
@@ -413,7 +407,7 @@ fn bounded(steady: &Steady<'_>) -> Option<Answer> {
     let known = steady.lossy()
         && servers.dispatching == Dispatching::Central
         && poisson_arrivals(steady)
-        && !returns(steady)
+        && !steady.servers.return_some()
         && queue.policy.ttl.is_none()
         && queue.policy.max_priority == 0
         && length < 1_000_000;
@@ -484,11 +478,11 @@ fn bounded(steady: &Steady<'_>) -> Option<Answer> {
 fn prioritised(steady: &Steady<'_>) -> Option<Answer> {
     let station = steady.station;
     let top = station.queue.policy.max_priority;
-    let known = steady.ranks()
-        && !steady.expires()
+    let known = steady.station.ranks()
+        && !steady.station.expires()
         && !steady.lossy()
         && steady.blocked().is_none()
-        && !returns(steady)
+        && !steady.servers.return_some()
         && steady.central()
         && poisson_arrivals(steady)
         && steady.load() < 1.0;
@@ -561,11 +555,6 @@ fn prioritised(steady: &Steady<'_>) -> Option<Answer> {
         producers,
         ..Answer::default()
     })
-}
-
-/// Consumers put messages back.
-fn returns(steady: &Steady<'_>) -> bool {
-    matches!(steady.servers.consumer.ack, Ack::Manual { nack: Some(nack), .. } if nack.requeue && nack.probability > 0.0)
 }
 
 /// Services that fail and are repeated.

@@ -365,13 +365,12 @@ impl Producer {
             return;
         }
         extras.linger = None;
-        let batch = std::mem::take(&mut extras.batch);
-        let (batch, kept) = batch
-            .into_iter()
-            .partition(|(sequence, _)| extras.admits(*sequence));
-        extras.batch = kept;
+        let mut batch = std::mem::take(&mut extras.batch);
+        if extras.is_broken() {
+            let admitted = batch.into_iter();
+            (batch, extras.batch) = admitted.partition(|(sequence, _)| extras.admits(*sequence));
+        }
         extras.overdue = !extras.batch.is_empty();
-        let batch: VecDeque<(u64, Repeat)> = batch;
         for (sequence, repeat) in batch {
             self.send(now, sequence, repeat, out);
         }

@@ -16,8 +16,6 @@ pub(super) struct Numbers {
     next: u64,
     /// By message, of those that have not ended: the number in this epoch, and whether an attempt ended without an answer.
     given: BTreeMap<u64, (u64, bool)>,
-    /// How many of them have had no answer.
-    doubtful: usize,
     /// A number came to nothing.
     broken: bool,
 }
@@ -29,7 +27,6 @@ impl Numbers {
             epoch: 0,
             next: 0,
             given: BTreeMap::new(),
-            doubtful: 0,
             broken: false,
         }
     }
@@ -55,18 +52,14 @@ impl Numbers {
     /// An attempt has failed, and there will be another one; without an answer (`in_doubt`) it may have succeeded all the same.
     pub(super) fn failed(&mut self, message: u64, in_doubt: bool) {
         if let Some((_, doubtful)) = self.given.get_mut(&message) {
-            self.doubtful -= usize::from(*doubtful);
-            self.doubtful += usize::from(in_doubt);
             *doubtful = in_doubt;
         }
     }
 
     /// Nothing more will happen to a message.
     pub(super) fn ended(&mut self, message: u64, taken: bool) {
-        if let Some((_, doubtful)) = self.given.remove(&message) {
-            self.doubtful -= usize::from(doubtful);
-            self.broken |= !taken;
-        }
+        let numbered = self.given.remove(&message).is_some();
+        self.broken |= numbered && !taken;
     }
 
     /// True if a message may be sent now.
@@ -85,7 +78,7 @@ impl Numbers {
 
     /// Begins a new epoch if that is called for and nothing is in doubt. To be called while nothing is under way.
     pub(super) fn renew(&mut self) {
-        if self.broken && self.doubtful == 0 {
+        if self.broken && !self.given.values().any(|(_, doubtful)| *doubtful) {
             *self = Numbers {
                 epoch: self.epoch.saturating_add(1),
                 ..Numbers::new(self.producer)

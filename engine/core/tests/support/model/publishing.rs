@@ -372,14 +372,9 @@ impl Model {
         window.is_some() && properties.id.as_ref().is_some_and(known)
     }
 
-    pub(super) fn remember(
-        &mut self,
-        targets: &[QueueId],
-        seen: &[QueueId],
-        properties: &Properties,
-    ) {
+    pub(super) fn remember(&mut self, targets: &[QueueId], properties: &Properties) {
         let now = self.clock.now;
-        for queue in targets.iter().chain(seen) {
+        for queue in targets {
             let window = self.config.queues[queue.index()].policy.deduplicate;
             let seen = &mut self.queues[queue.index()].seen;
             seen.add(properties, window.is_some(), now);

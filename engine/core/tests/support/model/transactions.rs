@@ -142,7 +142,7 @@ impl Model {
             let properties = message.properties.clone().unwrap_or_default();
             let split = self.split_seen(targets, &properties);
             let split = split.map_err(|queue| (message.tag, queue))?;
-            self.remember(&split.0, &split.1, &properties);
+            self.remember(&split.0, &properties);
             routes.push(split);
         }
         Ok(routes)

@@ -20,7 +20,7 @@ use queuelab_scenario::{AnswerPart, Claim, Expectation, MetricRef, Scenario};
 use crate::args::{Format, Printed};
 use crate::batch::{self, Job};
 use crate::ci::{self, Ci};
-use crate::folder;
+use crate::folder::{self, Theme};
 use crate::outcome::Status;
 use crate::terminal::{self, ColorChoice};
 use crate::vary::Vary;
@@ -134,7 +134,7 @@ pub(crate) fn compare(args: &Compare, color: ColorChoice) -> anyhow::Result<Stat
         false => queuelab_plot::comparison_plots(&comparison),
     };
     let report = queuelab_plot::comparison_report(&comparison);
-    let drawn = folder::write_report(&folder, &report, &plots)?;
+    let drawn = folder::write_report(&folder, &report, &plots, Theme::Light)?;
     print(
         args,
         &comparison,

@@ -93,26 +93,14 @@ pub(crate) fn render(
                 .flat_map(|it| queuelab_plot::ensemble_plots(it)),
         );
     }
-    write_themed(folder, &report, &drawn, plots.unwrap_or(Theme::Light))
+    write_report(folder, &report, &drawn, plots.unwrap_or(Theme::Light))
 }
 
-/// Writes a report and its plots in place of older ones; their names.
+/// Writes a report and, in a theme, its plots in place of older ones; their names.
 ///
 /// # Errors
 /// Of the file that could not be written, or of the plot that could not be drawn.
 pub(crate) fn write_report(
-    folder: &Path,
-    report: &str,
-    plots: &[Plot],
-) -> anyhow::Result<Vec<String>> {
-    write_themed(folder, report, plots, Theme::Light)
-}
-
-/// The same in a theme.
-///
-/// # Errors
-/// Of the file that could not be written, or of the plot that could not be drawn.
-pub(crate) fn write_themed(
     folder: &Path,
     report: &str,
     plots: &[Plot],

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use queuelab_plot::Plot;
 use queuelab_record::{Comparison, Ensemble, Environment, Sweep};
 
 use crate::folder::{self, Theme};
@@ -70,18 +69,18 @@ fn again(path: &Path, plots: Option<Theme>) -> anyhow::Result<()> {
     }
     let (report, drawn) = if let Some(sweep) = optional(path, "sweep.json", Sweep::from_json)? {
         let report = queuelab_plot::sweep_report(&sweep);
-        (report, queuelab_plot::sweep_plots(&sweep))
+        (report, plots.map(|_| queuelab_plot::sweep_plots(&sweep)))
     } else if let Some(it) = optional(path, "compare.json", Comparison::from_json)? {
         let report = queuelab_plot::comparison_report(&it);
-        (report, queuelab_plot::comparison_plots(&it))
+        (report, plots.map(|_| queuelab_plot::comparison_plots(&it)))
     } else {
         bail!(
             "failed to find a record in {}; `queuelab run` writes record.json",
             path.display()
         );
     };
-    let shown: &[Plot] = if plots.is_some() { &drawn } else { &[] };
-    folder::write_themed(path, &report, shown, plots.unwrap_or(Theme::Light))?;
+    let (drawn, theme) = (drawn.unwrap_or_default(), plots.unwrap_or(Theme::Light));
+    folder::write_report(path, &report, &drawn, theme)?;
     Ok(())
 }
 

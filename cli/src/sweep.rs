@@ -19,7 +19,7 @@ use queuelab_record::{Sampling, Setting, write_file};
 
 use crate::args::{Format, Printed, Variation};
 use crate::batch;
-use crate::folder;
+use crate::folder::{self, Theme};
 use crate::outcome::Status;
 use crate::terminal::{self, ColorChoice};
 use axis::{Values, Vary};
@@ -246,7 +246,7 @@ fn finish(
     if !args.no_plots {
         let report = queuelab_plot::sweep_report(sweep);
         let plots = queuelab_plot::sweep_plots(sweep);
-        let mut written = folder::write_report(&plan.folder, &report, &plots)?;
+        let mut written = folder::write_report(&plan.folder, &report, &plots, Theme::Light)?;
         written.extend(files);
         files = written;
     }

@@ -149,10 +149,10 @@ impl Checked<'_> {
                 shown(&then.overrides)
             ));
         }
-        let figures = self.changes.figures.iter();
+        let mut figures = self.changes.figures.iter();
         let unpaired =
-            |it: &&Figure| matches!(&it.of, Of::Values { contrast, .. } if !contrast.paired);
-        if figures.filter(unpaired).count() > 0 {
+            |it: &Figure| matches!(&it.of, Of::Values { contrast, .. } if !contrast.paired);
+        if figures.any(unpaired) {
             notes.push(format!(
                 "figures with seeds {} are compared as independent samples with those of seeds {}",
                 seeds(&self.now.seeds),
@@ -334,8 +334,9 @@ impl Of {
             } => {
                 let interval = contrast.interval;
                 let sign = if interval.estimate < 0.0 { "−" } else { "+" };
-                let shown = |value: f64| figure(*unit, value);
-                let size = |size: f64| unit.unwrap_or(Unit::Count).difference_shown(size);
+                let unit = unit.unwrap_or(Unit::Count);
+                let shown = |value: f64| unit.shown(value);
+                let size = |size: f64| unit.difference_shown(size);
                 let half_width = size(interval.half_width);
                 let difference = match size(interval.estimate.abs()) {
                     // Too small to be shown: so is its sign.
@@ -407,8 +408,4 @@ pub(super) fn json(results: Vec<Value>) -> String {
         "{:#}\n",
         json!({ "schema_version": JSON_SCHEMA_VERSION, "checks": results })
     )
-}
-
-fn figure(unit: Option<Unit>, value: f64) -> String {
-    unit.unwrap_or(Unit::Count).shown(value)
 }

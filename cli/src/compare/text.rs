@@ -86,10 +86,13 @@ impl Shown<'_> {
         }
         let title = one_line(&titles.join(" · "));
         let title = self.painter.paint(Style::Bold, &title);
+        let seeds = match self.comparison.seeds_in_words() {
+            none if none.is_empty() => none,
+            seeds => format!(", {seeds}"),
+        };
         format!(
-            "{title} · {} designs, {} · in {}",
+            "{title} · {} designs{seeds} · in {}",
             variants.len(),
-            self.comparison.seeds_in_words(),
             wall(self.wall)
         )
     }

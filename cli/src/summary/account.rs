@@ -232,20 +232,7 @@ fn messages(record: &RunRecord) -> Vec<String> {
         (record.total(|queue| queue.dead_lettered), "dead-lettered"),
         (record.total(|queue| queue.duplicates), "duplicate"),
         (pending, "pending"),
-        (
-            record.total(|queue| match queue.stream {
-                // A stream is meant to keep what it has.
-                true => 0,
-                false => {
-                    queue.ready_end
-                        + queue.in_flight_end
-                        + queue.delayed_end
-                        + queue.stalled_end
-                        + queue.leaving_end
-                }
-            }),
-            "left in queues",
-        ),
+        (record.left_in_queues(), "left in queues"),
     ];
     let sometimes = [
         (record.total(|queue| queue.delayed_end), "of them delayed"),

@@ -129,16 +129,7 @@ fn by_producer(record: &RunRecord) -> Vec<[String; 5]> {
 
 /// Why some figures are lower bounds.
 fn at_least(record: &RunRecord) -> String {
-    let unsettled = record.total(|queue| match queue.stream {
-        true => 0,
-        false => {
-            queue.ready_end
-                + queue.in_flight_end
-                + queue.delayed_end
-                + queue.stalled_end
-                + queue.leaving_end
-        }
-    });
+    let unsettled = record.left_in_queues();
     let oldest = record
         .queues
         .iter()

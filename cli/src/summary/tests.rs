@@ -328,6 +328,18 @@ fn other_seeds_stand_beside_this_run() {
                     L = λW exact in 10 runs
         UNDECIDED 1 of 2 met · trace 5f1c9e02 · repeat with --seed 7
     "#]].assert_eq(&text);
+
+    let mut graded = runs[0].clone();
+    graded.scenario.grading = Some("my grading.toml".into());
+    let page = Page {
+        record: &graded,
+        ..page
+    };
+    let commands = verdict::other_seeds(&page, "flash-sale");
+    assert_eq!(
+        commands[0].0,
+        "queuelab run flash-sale --seed 9 --expect 'my grading.toml'"
+    );
 }
 
 #[test]

@@ -78,7 +78,8 @@ pub(super) fn other_seeds(page: &Page<'_>, scenario: &str) -> Vec<(String, Strin
     let chance = expectations.find_map(|(own, all)| {
         let anomaly = own.text.trim_start().starts_with("violates ");
         let seed = other(&all.unmet).filter(|_| own.verdict == Verdict::Pass && !anomaly)?;
-        let command = format!("queuelab run {scenario}{sets} --seed {seed}");
+        let grading = grading(page.record);
+        let command = format!("queuelab run {scenario}{sets} --seed {seed}{grading}");
         Some((
             command,
             format!("What is different where {} fails?", own.text),
@@ -104,16 +105,21 @@ pub(super) fn line(record: &RunRecord, judgements: &[Judgement], painter: Painte
         all if met == all => format!("{met} of {all}"),
         all => format!("{met} of {all} met"),
     };
-    let grading = record.scenario.grading.as_ref();
-    let grading = grading.map_or(String::new(), |it| {
-        format!(" --expect {}", figures::shell_word(it))
-    });
+    let grading = grading(record);
     let trace: String = record.trace_hash.chars().take(8).collect();
     format!(
         "{} {count} · trace {trace} · repeat with --seed {}{grading}",
         painter.paint(style, word),
         record.seed
     )
+}
+
+/// ` --expect grading.toml`, if a second file judged.
+fn grading(record: &RunRecord) -> String {
+    let grading = record.scenario.grading.as_ref();
+    grading.map_or(String::new(), |it| {
+        format!(" --expect {}", figures::shell_word(it))
+    })
 }
 
 /// The first violations in words, where an invariant failed and no expectation wanted it to.

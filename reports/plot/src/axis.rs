@@ -42,35 +42,33 @@ pub(crate) fn counts(top: u64) -> Vec<Tick> {
 /// The same in at most so many steps.
 pub(crate) fn counts_in(top: u64, most: u64) -> Vec<Tick> {
     let steps = (0..19).flat_map(|power| [1, 2, 5].map(|digit| digit * 10u64.pow(power)));
-    let step = steps
-        .into_iter()
-        .find(|step| top.max(1).div_ceil(*step) <= most)
-        .unwrap_or(u64::MAX / most);
-    let last = top.max(1).div_ceil(step);
-    (0..=last)
-        .map(|index| {
-            let value = index.saturating_mul(step);
-            Tick {
-                value: value as f64,
-                label: grouped(value),
-            }
-        })
-        .collect()
+    up_to(top.max(1), most, steps, grouped)
 }
 
 /// Round sizes from zero to a little above `top` bytes; the last one is the axis' end.
 pub(crate) fn sizes(top: u64) -> Vec<Tick> {
     let top = top.clamp(1, 1 << 60);
-    let steps = (0..60).map(|power| 1_u64 << power);
-    let step = steps.into_iter().find(|step| top.div_ceil(*step) <= 6);
-    let step = step.unwrap_or(1 << 60);
-    let last = top.div_ceil(step);
-    (0..=last)
-        .map(|index| Tick {
-            value: (index * step) as f64,
-            label: bytes(index * step),
-        })
-        .collect()
+    up_to(top, 6, (0..60).map(|power| 1 << power), bytes)
+}
+
+/// From zero to `top` or a little above, in the first of `steps` of which at most so many get there.
+fn up_to(
+    top: u64,
+    most: u64,
+    mut steps: impl Iterator<Item = u64>,
+    label: fn(u64) -> String,
+) -> Vec<Tick> {
+    let step = steps
+        .find(|step| top.div_ceil(*step) <= most)
+        .unwrap_or(u64::MAX / most);
+    let tick = |index: u64| {
+        let value = index.saturating_mul(step);
+        Tick {
+            value: value as f64,
+            label: label(value),
+        }
+    };
+    (0..=top.div_ceil(step)).map(tick).collect()
 }
 
 /// Round values around `low` to `high`, which are different; at most some seven.

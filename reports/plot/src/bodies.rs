@@ -1,5 +1,7 @@
 //! How many bytes of bodies nodes had in memory over time, where they have a budget for them.
 
+use std::cmp::Reverse;
+
 use queuelab_record::{BodiesRecord, NodeRecord, RunRecord, bytes, grouped};
 
 use crate::Plot;
@@ -14,7 +16,10 @@ pub(crate) fn draw(record: &RunRecord) -> Plot {
     let bins = Bins::new(record, 200);
     let mut lines = Vec::new();
     let mut top = 0;
-    for ((node, bodies), color) in limited(record).zip(PALETTE) {
+    // Of many the fullest are worth a line.
+    let mut fullest: Vec<_> = limited(record).collect();
+    fullest.sort_by_key(|(_, bodies)| Reverse(bodies.resident_max));
+    for ((node, bodies), color) in fullest.into_iter().zip(PALETTE) {
         let resident = bodies.resident_series.iter();
         let values = bins.largest(resident.map(|bytes| Some(*bytes as f64)));
         let budget = bodies.budget as f64;

@@ -10,7 +10,7 @@ use crate::axis::{Scale, values};
 use crate::canvas::{Align, Font, GREY, GRID, INK, PALETTE, QUIET, WIDTH, picture};
 use crate::frame::{Entry, Frame, LABEL, Look, heading_of, x_axis};
 use crate::hover::{Hover, Labels, Reading};
-use crate::sweep::middle;
+use crate::sweep::{figure, middle};
 
 /// The pictures of a comparison, one per metric in which designs could be compared (the first eight): how far each is from the reference,
 /// with its interval, and what each measured.
@@ -121,10 +121,7 @@ fn draw(comparison: &Comparison, index: usize, metric: &MetricComparison) -> Plo
             let measured = variant.ensemble.as_ref().and_then(|it| it.metric(quantity));
             let measured = match (&variant.refused, measured) {
                 (Some(_), _) => "refused".to_string(),
-                (None, Some(measured)) => match middle(measured) {
-                    Some((value, _)) => reading.text(value),
-                    None => measured.shown(),
-                },
+                (None, Some(measured)) => figure(measured),
                 (None, None) => "—".into(),
             };
             let difference: Option<&Contrast> =

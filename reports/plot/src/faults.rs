@@ -26,11 +26,12 @@ struct Stretch {
 }
 
 pub(crate) fn draw(record: &RunRecord) -> Plot {
-    let rows = rows(record);
+    let delivered = delivered(record);
+    let rows = rows(record, &delivered);
     let what = "faults, and when nothing was delivered";
     let title = format!("{}: {what}", record.scenario.title);
     let part = part(record, &rows);
-    let rates = rates(record, part);
+    let rates = rates(record, &delivered, part);
     picture("faults", &title, |canvas| {
         let top = heading(canvas, record, what, &[]) - 16.0;
         let (frame, x) = phases_between(canvas, record, top, LEFT, part);
@@ -174,8 +175,11 @@ fn part(record: &RunRecord, rows: &[Row]) -> (Time, Time) {
 }
 
 /// Deliveries per second of all queues, in so many steps that chance is not all that they show; none if nothing was delivered.
-fn rates(record: &RunRecord, (from, until): (Time, Time)) -> Vec<(Time, Time, f64)> {
-    let delivered = delivered(record);
+fn rates(
+    record: &RunRecord,
+    delivered: &[u64],
+    (from, until): (Time, Time),
+) -> Vec<(Time, Time, f64)> {
     let begin = |window: usize| Time(record.window.0.saturating_mul(window as u64));
     let shown = |window: &usize| begin(*window) < until && from < record.window_end(*window);
     let shown: Vec<usize> = (0..delivered.len()).filter(shown).collect();
@@ -201,9 +205,10 @@ fn rates(record: &RunRecord, (from, until): (Time, Time)) -> Vec<(Time, Time, f6
 }
 
 /// Deliveries first, then each fault, then alarms. If these are too many, those of a kind are together.
-fn rows(record: &RunRecord) -> Vec<Row> {
+fn rows(record: &RunRecord, delivered: &[u64]) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
-    let gaps = gaps(record).into_iter().map(|(from, until)| Stretch {
+    let gaps = gaps(record, delivered).into_iter();
+    let gaps = gaps.map(|(from, until)| Stretch {
         name: "no deliveries".into(),
         from,
         until,
@@ -280,8 +285,8 @@ fn by_kind(by_target: Vec<(String, Row)>) -> Vec<Row> {
     named.collect()
 }
 
-/// Per window, of all queues.
-fn delivered(record: &RunRecord) -> Vec<u64> {
+/// Deliveries per window, of all queues.
+pub(crate) fn delivered(record: &RunRecord) -> Vec<u64> {
     let mut delivered = vec![0u64; record.windows()];
     for queue in &record.queues {
         for (sum, count) in delivered.iter_mut().zip(&queue.series.delivered) {
@@ -293,8 +298,7 @@ fn delivered(record: &RunRecord) -> Vec<u64> {
 
 /// Stretches of windows without a delivery that touch a fault, in runs where a window has so many that chance leaves none out. The
 /// resolution is that of the windows.
-pub(crate) fn gaps(record: &RunRecord) -> Vec<(Time, Time)> {
-    let delivered = delivered(record);
+pub(crate) fn gaps(record: &RunRecord, delivered: &[u64]) -> Vec<(Time, Time)> {
     let windows = delivered.len();
     let total: u64 = delivered.iter().sum();
     if windows == 0 || total / (windows as u64) < 5 {

@@ -65,11 +65,6 @@ impl Hover {
         }
     }
 
-    /// Whether there is a place.
-    fn has_places(&self) -> bool {
-        !self.places.is_empty()
-    }
-
     /// Adds a series: a value for each place.
     pub(crate) fn series(
         &mut self,
@@ -155,7 +150,7 @@ impl Hover {
 pub(crate) fn script(panels: &[Hover]) -> Option<String> {
     let panels: Vec<Value> = panels
         .iter()
-        .filter(|panel| panel.has_places())
+        .filter(|panel| !panel.places.is_empty())
         .map(Hover::to_json)
         .collect();
     // Inside a script element nothing but its end has a meaning.

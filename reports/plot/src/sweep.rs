@@ -1,5 +1,7 @@
 //! What changes with a scenario's settings.
 
+use std::cmp::Reverse;
+
 use queuelab_record::{MetricEnsemble, Quantity, Sampling, Sweep, SweepPoint, Unit};
 
 use crate::Plot;
@@ -280,18 +282,13 @@ impl Sheet<'_> {
             if runs.iter().all(Option::is_none) {
                 nothing(canvas, frame, "no run has a value");
             }
-            Some(self.hover(frame, &points, |point| x.at(self.place(point, 0))))
+            let places = points.iter().map(|point| x.at(self.place(point, 0)));
+            Some(self.hover(frame, places.collect(), &points))
         })
     }
 
-    /// What points measured, and what theory says of them.
-    fn hover(
-        &self,
-        frame: Frame,
-        points: &[&SweepPoint],
-        place: impl Fn(&SweepPoint) -> f64,
-    ) -> Hover {
-        let places = points.iter().map(|point| place(point)).collect();
+    /// What points measured, and what theory says of them, each at its place.
+    fn hover(&self, frame: Frame, places: Vec<f64>, points: &[&SweepPoint]) -> Hover {
         let labels = points.iter().map(|point| {
             let settings = point.settings.iter().zip(&self.sweep.axes);
             let settings = settings.map(|(it, axis)| format!("{} = {}", axis.path, it.text));
@@ -311,8 +308,11 @@ impl Sheet<'_> {
         let halves = halves.map(|it| Some(self.metric(it)?.interval?.half_width));
         hover.series("±", QUIET, reading, halves);
         let without = points.iter().zip(&values).map(|(point, value)| {
-            let metric = self.metric(point).filter(|_| value.is_none());
-            Some(metric.map_or(NOTHING.into(), MetricEnsemble::shown)).filter(|_| value.is_none())
+            let shown = || {
+                self.metric(point)
+                    .map_or(NOTHING.into(), MetricEnsemble::shown)
+            };
+            value.is_none().then(shown)
         });
         hover.notes("", QUIET, without);
         let predictions = points
@@ -368,7 +368,8 @@ impl Sheet<'_> {
                     canvas.dot(at(middle), 4.0, PALETTE[0]);
                 }
             }
-            Some(self.hover(frame, &points, |point| x.at(self.place(point, axis))))
+            let places = points.iter().map(|point| x.at(self.place(point, axis)));
+            Some(self.hover(frame, places.collect(), &points))
         })
     }
 
@@ -411,14 +412,8 @@ impl Sheet<'_> {
             };
             let width = (frame.right - frame.left) / columns.len().max(1) as f64;
             let height = (frame.bottom - frame.top) / rows.len().max(1) as f64;
-            for point in &sweep.points {
-                let column = columns
-                    .iter()
-                    .position(|it| it.text == point.settings[1].text);
-                let row = rows.iter().position(|it| it.text == point.settings[0].text);
-                let (Some(column), Some(row)) = (column, row) else {
-                    continue;
-                };
+            let mut located = self.located();
+            for &(row, column, point) in &located {
                 // The first row is the lowest, as on an axis.
                 let left = frame.left + width * column as f64;
                 let upper = frame.bottom - height * (row + 1) as f64;
@@ -475,38 +470,43 @@ impl Sheet<'_> {
                 (22.0, (frame.top + frame.bottom) / 2.0),
                 SMALL,
             );
-            // A panel for each row, from the topmost.
-            let panels = rows.iter().enumerate().rev().map(|(row, setting)| {
-                let lower = frame.bottom - height * row as f64;
+            // A panel for each row, from the topmost; of points that share a cell, the first.
+            located.sort_by_key(|&(row, column, _)| (Reverse(row), column));
+            located.dedup_by_key(|&mut (row, column, _)| (row, column));
+            let panels = located.chunk_by(|left, right| left.0 == right.0);
+            let panels = panels.map(|cells| {
+                let lower = frame.bottom - height * cells[0].0 as f64;
                 let frame = Frame {
                     top: lower - height,
                     bottom: lower,
                     ..frame
                 };
-                let points = columns.iter().filter_map(|column| {
-                    let mut points = sweep.points.iter();
-                    points.find(|it| {
-                        it.settings[0].text == setting.text && it.settings[1].text == column.text
-                    })
-                });
-                let middle = |point: &SweepPoint| {
-                    let own = |it: &queuelab_record::Setting| it.text == point.settings[1].text;
-                    let column = columns.iter().position(own).unwrap_or(0);
-                    frame.left + width * (column as f64 + 0.5)
-                };
-                let points: Vec<&SweepPoint> = points.collect();
-                self.hover(frame, &points, middle).cells(width)
+                let middle = |column: usize| frame.left + width * (column as f64 + 0.5);
+                let places = cells.iter().map(|cell| middle(cell.1)).collect();
+                let points: Vec<&SweepPoint> = cells.iter().map(|cell| cell.2).collect();
+                self.hover(frame, places, &points).cells(width)
             });
             panels.collect::<Vec<_>>()
         })
     }
+
+    /// Points with the row and the column of their cell, of two axes.
+    fn located(&self) -> Vec<(usize, usize, &SweepPoint)> {
+        let index = |point: &SweepPoint, axis: usize| {
+            let mut values = self.sweep.axes[axis].values.iter();
+            values.position(|it| it.text == point.settings[axis].text)
+        };
+        let points = self.sweep.points.iter();
+        let located = points.filter_map(|it| Some((index(it, 0)?, index(it, 1)?, it)));
+        located.collect()
+    }
 }
 
-/// A metric over runs without its interval: `≥ 13.4 s`.
-fn figure(metric: &MetricEnsemble) -> String {
+/// A metric over runs without its interval: `≥ 13.4 s`; `never in 3 of 10`, `—`.
+pub(crate) fn figure(metric: &MetricEnsemble) -> String {
     let bound = if metric.at_least > 0 { "≥ " } else { "" };
     let text = |(value, _)| format!("{bound}{}", Reading::from(metric.unit).text(value));
-    middle(metric).map_or(NOTHING.into(), text)
+    middle(metric).map(text).unwrap_or_else(|| metric.shown())
 }
 
 /// Of a metric over runs; one run alone has no width.

@@ -105,6 +105,17 @@ fn bodies_in_memory_stand_against_their_budget() {
     ] {
         assert!(texts.contains(&text), "`{text}` is missing from {texts:?}");
     }
+    // Of many nodes the fullest are shown.
+    let one = record.nodes[0].clone();
+    record.nodes.extend((2..=8).map(|number| {
+        let mut node = one.clone();
+        node.name = format!("n{number}");
+        node.bodies.as_mut().unwrap().resident_max += number;
+        node
+    }));
+    let shown = svg(&record, "bodies");
+    assert_eq!(curves(&shown), 6);
+    assert!(shown.contains("budget of n8") && !shown.contains("budget of n2"));
 }
 
 const ALARM: &str = "#7B3294";

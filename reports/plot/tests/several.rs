@@ -191,9 +191,11 @@ fn comparisons_show_differences_and_what_each_measured() {
         label: label.into(),
         outcome,
     };
+    let mut bounded = ensemble(0.2);
+    bounded.metrics[0].at_least = 1;
     let entrants = vec![
         entrant("classic", Ok(ensemble(0.5))),
-        entrant("<b>stream</b>", Ok(ensemble(0.2))),
+        entrant("<b>stream</b>", Ok(bounded)),
         entrant("worse", Ok(ensemble(0.9))),
         entrant("odd", Err("it has no priorities".into())),
     ];
@@ -201,7 +203,7 @@ fn comparisons_show_differences_and_what_each_measured() {
     let comparison = Comparison::of(entrants, &quantities, 0.95).expect("a comparison");
     let plots = comparison_plots(&comparison);
     assert_eq!(plots.len(), 2);
-    for text in ["smaller", "larger", "the reference", "refused"] {
+    for text in ["smaller", "larger", "the reference", "refused", "≥ "] {
         assert!(plots[0].svg.contains(text), "{text}");
     }
     png(&plots[0].svg, 0.5).expect("a picture");

@@ -149,7 +149,8 @@ impl Comparison {
         })
     }
 
-    /// The seeds of all variants' runs, as people read them: `seeds 7..16`, or `seeds 1..10 and 9..18` where they are not the same.
+    /// The seeds of all variants' runs, as people read them: `seeds 7..16`, or `seeds 1..10 and 9..18` where they are not the same;
+    /// nothing if none has run.
     pub fn seeds_in_words(&self) -> String {
         let mut shown: Vec<String> = Vec::new();
         for ensemble in self.variants.iter().filter_map(|it| it.ensemble.as_ref()) {
@@ -159,6 +160,7 @@ impl Comparison {
             }
         }
         match shown.as_slice() {
+            [] => String::new(),
             [one] if one.parse::<u64>().is_ok() => format!("seed {one}"),
             _ => format!("seeds {}", shown.join(" and ")),
         }

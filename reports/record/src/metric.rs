@@ -111,12 +111,7 @@ pub enum Unit {
 impl Unit {
     /// A figure in this unit, as people read it.
     pub fn shown(self, value: f64) -> String {
-        Measured::Value {
-            value,
-            unit: self,
-            at_least: false,
-        }
-        .to_string()
+        figure_of(value, self).to_string()
     }
 
     /// The size of a difference of two figures in this unit. Shares differ by percentage points, so that they are not taken for shares of

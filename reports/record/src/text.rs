@@ -37,15 +37,20 @@ pub fn seeds(seeds: &[u64]) -> String {
     if let ([first, .., last], true) = (seeds, seeds.windows(2).all(follows)) {
         return format!("{first}..{last}");
     }
-    let shown: Vec<String> = seeds.iter().take(SEEDS_MAX).map(u64::to_string).collect();
-    match seeds.len() - shown.len() {
-        0 => shown.join(", "),
-        more => format!("{} and {more} more", shown.join(", ")),
-    }
+    and_more(seeds, SEEDS_MAX, u64::to_string)
 }
 
 /// More would not be read.
 const SEEDS_MAX: usize = 5;
+
+/// The first few, and how many more there are: `3, 9, 12 and 4 more`.
+pub(crate) fn and_more<T>(all: &[T], most: usize, shown: impl Fn(&T) -> String) -> String {
+    let first: Vec<String> = all.iter().take(most).map(shown).collect();
+    match all.len() - first.len() {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
+    }
+}
 
 /// A share between 0 and 1: `98.9 %`. What is there does not vanish: `< 0.1 %`.
 pub fn percent(share: f64) -> String {

@@ -30,6 +30,12 @@ impl RunRecord {
         self.queues.iter().map(counter).sum()
     }
 
+    /// Copies that were left in queues at the end. A stream is meant to keep what it has: its records are not among them.
+    pub fn left_in_queues(&self) -> u64 {
+        let queues = self.queues.iter().filter(|queue| !queue.stream);
+        queues.map(QueueRecord::left).sum()
+    }
+
     /// From the intended send to the confirm, all producers together; of one phase or of the whole run.
     pub fn confirm(&self, phase: Option<usize>) -> Latencies {
         merged(
@@ -91,6 +97,11 @@ impl RunRecord {
 }
 
 impl QueueRecord {
+    /// Copies that were still in it at the end, in whatever state; of a stream, the records that it keeps.
+    pub fn left(&self) -> u64 {
+        self.ready_end + self.in_flight_end + self.delayed_end + self.stalled_end + self.leaving_end
+    }
+
     /// Whether it is the queue `name`, or a partition of it.
     pub fn is_part_of(&self, name: &str) -> bool {
         let rest = self.name.strip_prefix(name);

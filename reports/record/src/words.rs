@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use queuelab_core::Time;
 
 use crate::{
-    Ensemble, Judgement, Load, Measured, PredictionRecord, RunRecord, Unit, Verdict, grouped,
-    percent, rate, signed_rate,
+    Ensemble, Judgement, Load, PredictionRecord, RunRecord, Unit, Verdict, grouped, percent, rate,
+    signed_rate,
 };
 
 impl RunRecord {
@@ -63,12 +63,7 @@ impl PredictionRecord {
             () if metric.starts_with("utilisation") => Unit::Ratio,
             () => Unit::Count,
         };
-        Measured::Value {
-            value: self.value,
-            unit,
-            at_least: false,
-        }
-        .to_string()
+        unit.shown(self.value)
     }
 }
 

@@ -89,6 +89,11 @@ fn few_seeds_in_common_throw_no_run_away() {
     assert_eq!(difference.finding, Finding::More);
     assert!(difference.p < 1e-10, "{difference:?}");
     assert_eq!(comparison.seeds_in_words(), "seeds 1..10 and 9..18");
+    let unrun = Comparison {
+        variants: Vec::new(),
+        ..comparison
+    };
+    assert_eq!(unrun.seeds_in_words(), "");
 }
 
 /// Pairs if no more than half of one side is lost.

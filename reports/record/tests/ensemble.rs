@@ -204,6 +204,35 @@ fn accounting_that_is_off_is_the_first_warning() {
     assert!(ensemble.warnings()[0].starts_with("L = λW does not hold with seed 9:"));
 }
 
+/// Figures that are not to be trusted are not said to be as narrow as was asked for.
+#[test]
+fn narrow_intervals_are_told_only_where_nothing_is_wrong() {
+    let told = |change: fn(&mut RunRecord)| {
+        let runs = runs(|_, run| change(run));
+        ensemble(&runs, "backlog.max", None).convergence()
+    };
+    // The burst is an overload, and what comes after drains it.
+    let all = "All intervals are as narrow as was asked for.";
+    assert_eq!(told(|_| {}).as_deref(), Some(all));
+    let unaccounted = |run: &mut RunRecord| {
+        (run.littles_law.integral, run.littles_law.sojourns) = (10, 11);
+    };
+    assert_eq!(told(unaccounted), None);
+    let unsettled = |run: &mut RunRecord| {
+        run.warmup = Span::from_secs(100);
+        for queue in &mut run.queues {
+            queue.series.ready = (0..180).collect();
+        }
+    };
+    assert_eq!(told(unsettled), None);
+    let overloaded = |run: &mut RunRecord| {
+        for load in &mut run.phases[3].load {
+            (load.offered, load.capacity) = (150.0, Some(100.0));
+        }
+    };
+    assert_eq!(told(overloaded), None);
+}
+
 #[test]
 fn a_load_of_one_or_more_is_lasting_where_nothing_drains_it() {
     let overloaded = |phase: usize| {

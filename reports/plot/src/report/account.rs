@@ -3,7 +3,7 @@
 use queuelab_record::{DEATH_NAMES, Outcomes, RunRecord, grouped};
 
 use super::table::Table;
-use crate::faults::gaps;
+use crate::faults::{delivered, gaps};
 
 /// When something was wrong.
 pub(super) fn faults(record: &RunRecord) -> String {
@@ -42,7 +42,7 @@ pub(super) fn faults(record: &RunRecord) -> String {
     for fault in record.fault_counts.iter().filter(|it| it.fired == 0) {
         say(format!("{} ({}) never struck.", fault.name, fault.kind));
     }
-    for (from, until) in gaps(record).into_iter().take(GAPS_MAX) {
+    for (from, until) in gaps(record, &delivered(record)).into_iter().take(GAPS_MAX) {
         let length = until.since(from);
         say(format!(
             "Nothing was delivered for {length}, from {from} to {until}."

@@ -51,25 +51,35 @@ fn opening(comparison: &Comparison, labels: &[&str]) -> String {
         .variants
         .iter()
         .filter_map(|it| it.ensemble.as_ref());
-    let scenario = ensembles.clone().map(|it| &it.scenario).next();
+    let scenario = ensembles.map(|it| &it.scenario).next();
     let title = scenario.map_or("Comparison", |it| it.title.as_str());
     let about = scenario.map_or("", |it| it.about.as_str());
-    let runs = ensembles.map(|it| it.seeds.len()).max().unwrap_or(0);
-    let runs = match runs {
+    let runs = match runs(comparison).unwrap_or(0) {
         1 => "1 run".to_string(),
         runs => format!("{runs} runs"),
     };
+    let seeds = match comparison.seeds_in_words() {
+        none if none.is_empty() => none,
+        seeds => format!(", {}", escaped(&seeds)),
+    };
     format!(
-        "<header>\n<p class=\"kind\">queuelab {} · comparison of {} · {} each, {}</p>\n<h1>{}</h1>\n<p class=\"about\">{}</p>\n\
+        "<header>\n<p class=\"kind\">queuelab {} · comparison of {} · {} each{}</p>\n<h1>{}</h1>\n<p class=\"about\">{}</p>\n\
          <p class=\"answer\">{}</p>\n</header>\n",
         escaped(&comparison.version),
         escaped(&labels.join(", ")),
         runs,
-        escaped(&comparison.seeds_in_words()),
+        seeds,
         escaped(title),
         escaped(about),
         escaped(&answer(comparison)),
     )
+}
+
+/// Runs of the design that has the most; `None` if none could be run.
+fn runs(comparison: &Comparison) -> Option<usize> {
+    let ensembles = comparison.variants.iter();
+    let ensembles = ensembles.filter_map(|it| it.ensemble.as_ref());
+    ensembles.map(|it| it.seeds.len()).max()
 }
 
 /// Which designs do what is expected, and how much is different.
@@ -195,15 +205,7 @@ fn metrics(comparison: &Comparison) -> String {
         format!(
             "{}. A word says where a design differs from the first one, adjusted for all comparisons (Holm); percentiles are compared by \
              those of single runs.",
-            over_runs(
-                comparison
-                    .variants
-                    .iter()
-                    .filter_map(|it| it.ensemble.as_ref())
-                    .map(|it| it.seeds.len())
-                    .max(),
-                comparison.confidence
-            )
+            over_runs(runs(comparison), comparison.confidence)
         ),
         &head,
     );

@@ -33,7 +33,7 @@
     share: (n) => trimmed(n * 100, 1) + " %",
     size: (n) => {
       const unit = n < 1024 ? 0 : Math.min(Math.floor(Math.log2(n) / 10), 4);
-      return (unit ? three(n / 2 ** (10 * unit)) : n) + " " + ["B", "KiB", "MiB", "GiB", "TiB"][unit];
+      return (unit ? number(n / 2 ** (10 * unit)) : n) + " " + ["B", "KiB", "MiB", "GiB", "TiB"][unit];
     },
   };
   const dark = matchMedia("(prefers-color-scheme: dark)");

@@ -4,12 +4,19 @@ use queuelab_core::Span;
 
 use super::{Ensemble, MetricEnsemble};
 use crate::percent;
+use crate::text::and_more;
 
 impl Ensemble {
     /// In words, the gravest first: accounting that is wrong, a transient that was not left out, figures that did not converge or have no
-    /// interval at all. Loads, and
-    /// expectations and invariants that other seeds do not meet, are not among them.
+    /// interval at all. Loads, and expectations and invariants that other seeds do not meet, are not among them.
     pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = self.doubts();
+        warnings.extend(self.without_interval());
+        warnings
+    }
+
+    /// What there is to warn of but figures that have no interval.
+    fn doubts(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         if !self.unaccounted.is_empty() {
             warnings.push(format!(
@@ -19,23 +26,23 @@ impl Ensemble {
         }
         warnings.extend(self.unsettled());
         warnings.extend(self.unconverged());
-        warnings.extend(self.without_interval());
         warnings
     }
 
-    /// How much there is of what was asked for, if there is nothing to warn of but figures that have no interval: `All intervals are as narrow
-    /// as was asked for.`
+    /// How much there is of what was asked for, if there is nothing to warn of but figures that have no interval, and no lasting overload:
+    /// `All intervals are as narrow as was asked for.`
     pub fn convergence(&self) -> Option<String> {
         let have = self.metrics.iter().filter(|it| it.interval.is_some());
         let (have, all) = (have.count(), self.metrics.len());
-        match self.unconverged() {
-            Some(_) => None,
-            None if have == 0 => None,
-            None if have == all => Some("All intervals are as narrow as was asked for.".into()),
-            None if have == 1 => Some(format!(
+        let doubtful = !self.doubts().is_empty() || !self.overloaded().is_empty();
+        match have {
+            _ if doubtful => None,
+            0 => None,
+            _ if have == all => Some("All intervals are as narrow as was asked for.".into()),
+            1 => Some(format!(
                 "1 of {all} figures has an interval; it is as narrow as was asked for."
             )),
-            None => Some(format!(
+            _ => Some(format!(
                 "{have} of {all} figures have an interval; those are as narrow as was asked for."
             )),
         }
@@ -91,25 +98,16 @@ impl Ensemble {
         };
         let needed = |it: &&MetricEnsemble| self.precision.needed(&it.interval?, self.seeds.len());
         let more = open.iter().filter_map(needed).max();
-        let shown: Vec<String> = open.iter().take(SHOWN_MAX).map(width).collect();
-        let rest = open.len() - shown.len();
-        let rest = if rest > 0 {
-            format!(" and {rest} more")
-        } else {
-            String::new()
-        };
         let more = more.map_or(String::new(), |more| {
             format!("; about {more} replications would")
         });
         Some(format!(
-            "did not converge to ± {}: {}{rest}{more}",
+            "did not converge to ± {}: {}{more}",
             percent(self.precision.relative),
-            shown.join(", ")
+            and_more(&open, SHOWN_MAX, width)
         ))
     }
-}
 
-impl Ensemble {
     /// Of several runs: figures without any interval, and why.
     fn without_interval(&self) -> Option<String> {
         let all = self.metrics.len();
@@ -129,28 +127,19 @@ impl Ensemble {
             };
             format!("{} ({why})", it.quantity)
         };
-        let shown: Vec<String> = lacking.iter().take(SHOWN_MAX).map(why).collect();
-        let rest = match lacking.len() - shown.len() {
-            0 => String::new(),
-            rest => format!(" and {rest} more"),
-        };
         let verb = if lacking.len() == 1 { "has" } else { "have" };
         Some(format!(
-            "{} of {all} figures {verb} no interval: {}{rest}",
+            "{} of {all} figures {verb} no interval: {}",
             lacking.len(),
-            shown.join(", ")
+            and_more(&lacking, SHOWN_MAX, why)
         ))
     }
 }
 
 /// `seed 9`, `seeds 9, 12 and 3 more`
 fn seeds(seeds: &[u64]) -> String {
-    let shown: Vec<String> = seeds.iter().take(SHOWN_MAX).map(u64::to_string).collect();
     let word = if seeds.len() == 1 { "seed" } else { "seeds" };
-    match seeds.len() - shown.len() {
-        0 => format!("{word} {}", shown.join(", ")),
-        rest => format!("{word} {} and {rest} more", shown.join(", ")),
-    }
+    format!("{word} {}", and_more(seeds, SHOWN_MAX, u64::to_string))
 }
 
 /// More would not be read.

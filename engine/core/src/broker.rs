@@ -30,7 +30,7 @@ use self::dead_letter::{Move, Stalled};
 use self::flow::Flow;
 use self::streams::Streams;
 use self::timers::Timers;
-use self::transaction::Committed;
+use self::transaction::Ended;
 use crate::balance::Rng;
 use crate::channel::{Connections, Consumer};
 use crate::config::{Binding, BrokerConfig};
@@ -62,8 +62,8 @@ pub struct Broker {
     compaction: Compaction,
     flow: Option<Box<Flow>>,
     transaction: Transaction,
-    /// Commits of clients' transactions that wait for the log.
-    commits: Vec<Committed>,
+    /// Clients' transactions that have ended, in that order, and whose channels have not heard of it.
+    ended: Vec<Ended>,
     timers: Timers,
     producers: Producers,
     /// Dead letters that wait for room in their targets.
@@ -143,7 +143,7 @@ impl Broker {
             log: Log::new(last),
             flow: Flow::new(config.limits, held),
             transaction: Transaction::default(),
-            commits: Vec::new(),
+            ended: Vec::new(),
             timers: Timers::default(),
             producers,
             stalled: Stalled::default(),
@@ -219,8 +219,8 @@ impl Broker {
                 while let Some(effect) = self.log.next_committed() {
                     self.apply(effect, out);
                 }
-                if !self.commits.is_empty() {
-                    self.answer_commits(out);
+                if !self.ended.is_empty() {
+                    self.answer_transactions(out);
                 }
                 if self.flow.is_some() {
                     self.restore_credit(out);

@@ -156,6 +156,7 @@ pub enum Request {
     TransactionSelect,
     /// Carry out all that was gathered, in one atomic step, and go on gathering. Answer: `Done` once it is as durable as the queues ask;
     /// if a queue refuses one of its publishes, nothing of it happens and the answer is `TransactionFailed`.
+    /// Commits and rollbacks of one channel are answered in order.
     Commit,
     /// Forget what was gathered (its deliveries stay unacknowledged). Answer: `Done`.
     Rollback,
@@ -273,7 +274,7 @@ pub enum Response {
     Empty,
     /// A request without a better answer is carried out.
     Done,
-    /// A queue refused a publish of the transaction: nothing of it has happened.
+    /// A queue refused a publish of the transaction, or a delivery had been taken back: nothing of it has happened.
     TransactionFailed,
     /// The queue exists.
     Declared {

@@ -29,7 +29,7 @@ impl Broker {
         self.moves = Slab::default();
         self.stalled.clear();
         self.transaction = Transaction::default();
-        self.commits.clear();
+        self.ended.clear();
         self.answering.clear();
         self.touched.clear();
         self.streams.advancing.clear();

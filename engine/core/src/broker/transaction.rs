@@ -29,11 +29,13 @@ impl Gathered {
     }
 }
 
-/// A commit that waits for the log.
+/// The end of a transaction, of which the channel has not heard: it waits for the log, or for its turn.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Committed {
+pub(super) struct Ended {
     channel: ChannelId,
     epoch: u32,
+    /// False if nothing of it happened because a queue or a delivery did not allow it.
+    done: bool,
     position: LogPosition,
     needs_sync: bool,
 }
@@ -69,7 +71,7 @@ impl Broker {
 
     pub(super) fn roll_back(&mut self, id: ChannelId, out: &mut Vec<Output>) {
         if self.take_gathered(id, out).is_some() {
-            self.respond(id, Response::Done, out);
+            self.end_transaction(id, true, LogPosition(0), false, out);
         }
     }
 
@@ -118,7 +120,7 @@ impl Broker {
             return;
         };
         if !self.still_holds(id, &gathered) {
-            return self.respond(id, Response::TransactionFailed, out);
+            return self.end_transaction(id, false, LogPosition(0), false, out);
         }
         let mut plan = Plan::default();
         let refusing = self.plan(&gathered, &mut plan);
@@ -137,7 +139,7 @@ impl Broker {
             if let Some(queue) = queue {
                 self.observe(Event::Refused { tag, queue }, out);
             }
-            return self.respond(id, Response::TransactionFailed, out);
+            return self.end_transaction(id, false, LogPosition(0), false, out);
         }
         self.carry_out(id, *gathered, plan, out);
     }
@@ -277,8 +279,11 @@ impl Broker {
             durability = durability.max(self.queues[queue.index()].config.durability);
         }
         needs_sync |= durability == Durability::Fsync;
-        let waits = self.log.next() > before || durability > Durability::None;
-        self.answer_commit(id, waits, needs_sync, out);
+        let position = match self.log.next() > before || durability > Durability::None {
+            true => LogPosition(self.log.next().0 - 1),
+            false => LogPosition(0),
+        };
+        self.end_transaction(id, true, position, needs_sync, out);
         if self.flow.is_some() {
             let targets: Vec<QueueId> = plan.demand.into_keys().collect();
             let publishes = gathered.publishes.len() as u32;
@@ -313,48 +318,51 @@ impl Broker {
         }
     }
 
-    fn answer_commit(
+    /// A transaction has ended, which its channel hears once the log has come to `position`.
+    fn end_transaction(
         &mut self,
         id: ChannelId,
-        waits: bool,
+        done: bool,
+        position: LogPosition,
         needs_sync: bool,
         out: &mut Vec<Output>,
     ) {
-        let position = match waits {
-            true => LogPosition(self.log.next().0 - 1),
-            false => LogPosition(0),
-        };
         if let Some(channel) = self.connections.channel_mut(id) {
-            self.commits.push(Committed {
+            self.ended.push(Ended {
                 channel: id,
                 epoch: channel.epoch,
+                done,
                 position,
                 needs_sync,
             });
         }
-        self.answer_commits(out);
+        self.answer_transactions(out);
     }
 
-    /// Answers the commits for which the log has come far enough, those of a channel in order.
-    pub(super) fn answer_commits(&mut self, out: &mut Vec<Output>) {
+    /// Answers the transactions for which the log has come far enough, those of a channel in order: it may have sent one commit after another.
+    pub(super) fn answer_transactions(&mut self, out: &mut Vec<Output>) {
         let (written, synced) = self.log.reached();
         let mut waiting = Vec::new();
         // Lives of channels that wait.
         let mut behind = BTreeSet::new();
-        for commit in std::mem::take(&mut self.commits) {
-            let reached = if commit.needs_sync { synced } else { written };
-            let life = (commit.channel, commit.epoch);
-            if commit.position > reached || behind.contains(&life) {
+        for ended in std::mem::take(&mut self.ended) {
+            let reached = if ended.needs_sync { synced } else { written };
+            let life = (ended.channel, ended.epoch);
+            if ended.position > reached || behind.contains(&life) {
                 behind.insert(life);
-                waiting.push(commit);
+                waiting.push(ended);
                 continue;
             }
-            let channel = self.connections.channel_mut(commit.channel);
-            if channel.is_some_and(|channel| channel.epoch == commit.epoch) {
-                self.respond(commit.channel, Response::Done, out);
+            let channel = self.connections.channel_mut(ended.channel);
+            if channel.is_some_and(|channel| channel.epoch == ended.epoch) {
+                let response = match ended.done {
+                    true => Response::Done,
+                    false => Response::TransactionFailed,
+                };
+                self.respond(ended.channel, response, out);
             }
         }
-        self.commits = waiting;
+        self.ended = waiting;
     }
 
     fn respond(&self, channel: ChannelId, response: Response, out: &mut Vec<Output>) {

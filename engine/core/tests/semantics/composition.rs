@@ -68,6 +68,38 @@ fn a_commit_of_an_earlier_channel_delays_no_other() {
     .assert_eq(&run(config, script));
 }
 
+/// Row 28: a channel that sends one commit after another hears of them in that order, also of those that fail at once.
+#[test]
+fn transactions_are_answered_in_order() {
+    let full = QueueConfig {
+        max_length: Some(0),
+        overflow: Overflow::RejectPublish,
+        ..queue("full")
+    };
+    let config = BrokerConfig {
+        queues: vec![durable("q", Durability::Os), full],
+        ..Default::default()
+    };
+    let script = "1 tx; 2 tx
+         1 publish q 1; 1 commit; 1 publish full 2; 1 commit; 1 publish q 3; 1 rollback; 2 commit
+         written";
+    expect![[r#"
+        > 1 tx; 2 tx
+          1 done
+          2 done
+        > 1 publish q 1; 1 commit; 1 publish full 2; 1 commit; 1 publish q 3; 1 rollback; 2 commit
+          log 1: enqueue q/0 m1
+          2 done
+        > written
+          1 done
+          1 transaction failed
+          1 done
+        q: 1 ready, 0 in flight
+        full: 0 ready, 0 in flight
+    "#]]
+    .assert_eq(&run(config, script));
+}
+
 /// Row 20: a queue that stays deleted does not keep the log from being released, and is not there after a restart.
 #[test]
 fn a_deleted_queue_does_not_hold_the_log() {

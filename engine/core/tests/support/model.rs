@@ -45,7 +45,7 @@ pub(crate) struct Model {
     /// More is to come before the commands are committed.
     held: bool,
     /// Commits of transactions that wait for the log.
-    commits: Vec<transactions::Committed>,
+    ended: Vec<transactions::Ended>,
     consequent_moves: u32,
     clock: time::Clock,
     leases: Vec<time::Lease>,
@@ -264,7 +264,7 @@ impl Model {
             commands: Vec::new(),
             effects: Vec::new(),
             held: false,
-            commits: Vec::new(),
+            ended: Vec::new(),
             consequent_moves: 0,
             clock: time::Clock::default(),
             leases: Vec::new(),
@@ -368,7 +368,7 @@ impl Model {
                     let (_, effect) = self.unsynced.remove(0);
                     self.apply(effect);
                 }
-                self.answer_commits();
+                self.answer_transactions();
                 self.restore_credit();
             }
         }

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// What a channel has gathered since its last commit.
+/// What a channel has gathered since its last ended.
 #[derive(Clone, Default)]
 pub(super) struct Gathered {
     pub(super) publishes: Vec<(Message, bool)>,
@@ -12,11 +12,12 @@ pub(super) struct Gathered {
     late: bool,
 }
 
-/// A commit that waits for the log.
+/// The end of a transaction that waits for the log, or for its turn.
 #[derive(Clone, Copy)]
-pub(super) struct Committed {
+pub(super) struct Ended {
     channel: ChannelId,
     epoch: u64,
+    done: bool,
     position: LogPosition,
     needs_sync: bool,
 }
@@ -45,7 +46,7 @@ impl Model {
             None => self.fail(id, 406, "the channel has no transaction"),
             Some(_) => {
                 self.channel(id).transaction = Some(Gathered::default());
-                self.respond(id, Response::Done);
+                self.end_transaction(id, true, LogPosition(0), false);
             }
         }
     }
@@ -75,7 +76,7 @@ impl Model {
         };
         if gathered.late || !gathered.settlements.keys().all(|it| self.holds(id, *it)) {
             self.channel(id).transaction = Some(Gathered::default());
-            return self.respond(id, Response::TransactionFailed);
+            return self.end_transaction(id, false, LogPosition(0), false);
         }
         let seen: Vec<publishing::Seen> =
             self.queues.iter().map(|queue| queue.seen.clone()).collect();
@@ -112,7 +113,7 @@ impl Model {
             if let Some(queue) = queue {
                 self.observe(Event::Refused { tag, queue });
             }
-            return self.respond(id, Response::TransactionFailed);
+            return self.end_transaction(id, false, LogPosition(0), false);
         }
         self.carry_out(id, gathered, planned.unwrap());
     }
@@ -184,40 +185,47 @@ impl Model {
             Durability::None => LogPosition(0),
             _ => self.last,
         };
-        self.commits.push(Committed {
-            channel: id,
-            epoch: self.connections[&id.connection].channels[&id.number].epoch,
-            position,
-            needs_sync: waits_for == Durability::Fsync,
-        });
-        self.answer_commits();
+        self.end_transaction(id, true, position, waits_for == Durability::Fsync);
         let mut targets: Vec<QueueId> = routes.into_iter().flat_map(|(to, _)| to).collect();
         targets.sort_unstable();
         targets.dedup();
         self.spend_credit(id.connection, gathered.publishes.len(), before, &targets);
     }
 
-    /// Answers commits, those of a channel in order.
-    pub(super) fn answer_commits(&mut self) {
+    fn end_transaction(&mut self, id: ChannelId, done: bool, position: LogPosition, sync: bool) {
+        self.ended.push(Ended {
+            channel: id,
+            epoch: self.connections[&id.connection].channels[&id.number].epoch,
+            done,
+            position,
+            needs_sync: sync,
+        });
+        self.answer_transactions();
+    }
+
+    /// Answers transactions, those of a channel in order.
+    pub(super) fn answer_transactions(&mut self) {
         let mut at = 0;
-        while let Some(commit) = self.commits.get(at).copied() {
-            let life = (commit.channel, commit.epoch);
-            let mut earlier = self.commits[..at].iter();
+        while let Some(ended) = self.ended.get(at).copied() {
+            let life = (ended.channel, ended.epoch);
+            let mut earlier = self.ended[..at].iter();
             let first = !earlier.any(|other| (other.channel, other.epoch) == life);
-            let reached = if commit.needs_sync {
+            let reached = if ended.needs_sync {
                 self.synced
             } else {
                 self.written
             };
-            if !first || commit.position > reached {
+            if !first || ended.position > reached {
                 at += 1;
                 continue;
             }
-            self.commits.remove(at);
-            let connection = self.connections.get(&commit.channel.connection);
-            let channel = connection.and_then(|open| open.channels.get(&commit.channel.number));
-            if channel.is_some_and(|channel| channel.epoch == commit.epoch) {
-                self.respond(commit.channel, Response::Done);
+            self.ended.remove(at);
+            let connection = self.connections.get(&ended.channel.connection);
+            let channel = connection.and_then(|open| open.channels.get(&ended.channel.number));
+            if channel.is_some_and(|channel| channel.epoch == ended.epoch) {
+                let failed = Response::TransactionFailed;
+                let response = if ended.done { Response::Done } else { failed };
+                self.respond(ended.channel, response);
             }
         }
     }

@@ -28,6 +28,8 @@ pub(crate) struct Depth {
     pub(crate) ready: u64,
     pub(crate) in_flight: u64,
     pub(crate) delayed: u64,
+    /// Dead letters that wait for room in their target.
+    pub(crate) stalled: u64,
     pub(crate) oldest_age: Span,
 }
 
@@ -96,6 +98,7 @@ pub(crate) fn depth(queue: &QueueRecord) -> Depth {
         ready: queue.ready_end,
         in_flight: queue.in_flight_end,
         delayed: queue.delayed_end,
+        stalled: queue.stalled_end,
         oldest_age: Span(queue.series.oldest_age.last().copied().unwrap_or(0)),
     }
 }

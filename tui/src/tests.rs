@@ -395,6 +395,29 @@ fn bodies_in_memory_have_a_line_where_they_are_limited() {
 }
 
 #[test]
+fn dead_letters_that_wait_have_a_column() {
+    let mut record = fixture::flash_sale();
+    let without = Screen::of_at(record.clone(), 900).draw(120, 40);
+    assert!(!without.contains("stalled"));
+    record.queues[0].stalled_end = 4_321;
+    let with = Screen::of_at(record, 900).draw(120, 40);
+    let header = with.lines().find(|line| line.contains("stalled"));
+    let column = header.map(|line| {
+        line.chars().count()
+            - line
+                .split("stalled")
+                .last()
+                .map_or(0, |it| it.chars().count())
+    });
+    let end = column.expect("a column");
+    let cell = |line: &str| line.chars().take(end).collect::<String>();
+    assert!(
+        with.lines().any(|line| cell(line).ends_with(" 4,321")),
+        "{with}"
+    );
+}
+
+#[test]
 fn alarms_stand_out_while_they_are_on() {
     let line = |secs: u64| {
         let screen = Screen::of_at(fixture::retries_and_streams(), secs).draw(80, 24);

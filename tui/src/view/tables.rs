@@ -69,15 +69,16 @@ struct Column {
     width: u16,
     /// The lower, the sooner it gives way.
     need: u8,
+    /// Only if this is so of a queue.
+    only_if: fn(&QueueRecord) -> bool,
     value: fn(&App, &QueueRecord) -> String,
 }
 
 fn columns_within(app: &App, width: u16) -> Vec<&'static Column> {
-    let delays = |queue: &QueueRecord| queue.series.delayed.iter().any(|&count| count > 0);
-    let delays = app.record.queues.iter().any(delays);
+    let queues = &app.record.queues;
     let mut columns: Vec<&Column> = COLUMNS
         .iter()
-        .filter(|column| delays || column.title != DELAYED)
+        .filter(|column| queues.iter().any(column.only_if))
         .collect();
     let room =
         |columns: &[&Column]| columns.iter().map(|column| column.width + 1).sum::<u16>() + 12;
@@ -90,62 +91,91 @@ fn columns_within(app: &App, width: u16) -> Vec<&'static Column> {
     columns
 }
 
-/// The column that is there only if messages were delayed.
-const DELAYED: &str = "delayed";
+fn always(_: &QueueRecord) -> bool {
+    true
+}
 
-const COLUMNS: [Column; 8] = [
+fn delays(queue: &QueueRecord) -> bool {
+    queue.series.delayed.iter().any(|&count| count > 0)
+}
+
+/// Dead letters wait in it for room in their target.
+fn stalls(queue: &QueueRecord) -> bool {
+    figures::depth(queue).stalled > 0
+}
+
+const COLUMNS: [Column; 9] = [
     Column {
         title: "durable",
         width: 7,
         need: 1,
+        only_if: always,
         value: |_, queue| queue.durability.to_string(),
     },
     Column {
         title: "ready",
         width: 9,
         need: 8,
+        only_if: always,
         value: |_, queue| grouped(figures::depth(queue).ready),
     },
     Column {
         title: "in flight",
         width: 9,
         need: 6,
+        only_if: always,
         value: |_, queue| grouped(figures::depth(queue).in_flight),
     },
     Column {
-        title: DELAYED,
+        title: "delayed",
         width: 8,
         need: 4,
-        value: |_, queue| match figures::depth(queue).delayed {
-            0 => NONE.into(),
-            count => grouped(count),
-        },
+        only_if: delays,
+        value: |_, queue| some(figures::depth(queue).delayed),
+    },
+    Column {
+        title: "stalled",
+        width: 8,
+        need: 4,
+        only_if: stalls,
+        value: |_, queue| some(figures::depth(queue).stalled),
     },
     Column {
         title: "oldest",
         width: 8,
         need: 3,
+        only_if: always,
         value: |_, queue| age(figures::depth(queue).oldest_age),
     },
     Column {
         title: "in",
         width: 9,
         need: 7,
+        only_if: always,
         value: |app, queue| text::rate(figures::rates(&app.record, queue).published),
     },
     Column {
         title: "acked",
         width: 9,
         need: 5,
+        only_if: always,
         value: |app, queue| text::rate(figures::rates(&app.record, queue).acked),
     },
     Column {
         title: "drop/dead",
         width: 9,
         need: 2,
+        only_if: always,
         value: |_, queue| lost(queue),
     },
 ];
+
+fn some(count: u64) -> String {
+    match count {
+        0 => NONE.into(),
+        count => grouped(count),
+    }
+}
 
 fn age(age: Length) -> String {
     if age.is_zero() {

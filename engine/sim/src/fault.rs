@@ -465,6 +465,10 @@ impl World {
         self.calendar.leave(link.up.lane);
         self.calendar.leave(link.down.lane);
         drop(link.down.cut());
+        for tag in self.node.unread.cut(connection) {
+            self.vanished(tag);
+        }
+        let link = &mut self.connections[connection as usize];
         for packet in link.up.cut().collect::<Vec<_>>() {
             if let Up::Request {
                 request: Request::Publish { message, .. },

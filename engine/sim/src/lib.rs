@@ -26,6 +26,7 @@ mod simulation;
 mod swarm;
 mod topology;
 mod trace;
+mod unread;
 mod verdict;
 mod world;
 

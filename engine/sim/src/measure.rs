@@ -98,14 +98,23 @@ impl World {
         if self.node.is_reading() && broker.queue(id).absent > 0 {
             return false;
         }
+        let asks = |group: &queuelab_scenario::Consumer| {
+            group.pull.is_none() && group.selector.is_none() && group.channel_prefetch.is_none()
+        };
+        // Who of them is the active one is not known here.
+        let mut takers = self.scenario.consumers.iter();
+        let all_ask = takers.all(|group| !group.from.contains(&of) || asks(group));
+        if policy.single_active && !all_ask {
+            return false;
+        }
         self.consumers.iter().enumerate().any(|(number, slot)| {
             let group = &self.scenario.consumers[slot.group as usize];
             let connection = self.consumer_connection(number as u32);
-            let asks = group.pull.is_none() && group.selector.is_none();
             group.from.contains(&of)
-                && asks
+                && asks(group)
                 && !self.groups[slot.group as usize].auto_ack
                 && self.connections[connection as usize].live
+                && self.node.unread.reads(connection)
                 && slot.crashes == 0
                 && slot.pauses == 0
         })
@@ -303,7 +312,7 @@ impl World {
 
     fn is_empty(&self) -> bool {
         let producers = self.producers.iter().map(|slot| &slot.machine);
-        let mut busy = producers.filter(|it| it.waiting() + it.unconfirmed() > 0);
+        let mut busy = producers.filter(|it| it.has_more() || it.waiting() + it.unconfirmed() > 0);
         let mut connections = self.connections.iter();
         let streams = (0..self.layout.len()).any(|queue| self.journeys.is_stream(queue));
         let inside = match streams {

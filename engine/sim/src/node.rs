@@ -23,6 +23,7 @@ use crate::plan::Plan;
 use crate::planted::Planted;
 use crate::relay::RELAY_CHANNEL;
 use crate::topology::{self, Layout};
+use crate::unread::Unread;
 use crate::world::{AUTO_ACK_WINDOW, Event, World};
 
 /// A node's process and machine.
@@ -73,6 +74,8 @@ pub struct Node {
     opening: bool,
     /// What consumers of each group want.
     selectors: Vec<Option<Arc<Selector>>>,
+    /// Requests that the broker does not read.
+    pub unread: Unread,
     planted: Planted,
 }
 
@@ -118,6 +121,8 @@ enum Arrival {
     /// The disk has read something.
     Read,
     Tick,
+    /// A connection is read again.
+    ReadsOn(u32),
 }
 
 const _: () = assert!(size_of::<Arrival>() <= 128);
@@ -162,6 +167,7 @@ impl Node {
             tick_at: Time::MAX,
             opening: false,
             selectors: selectors.collect(),
+            unread: Unread::default(),
             planted: Planted::of(plan),
         };
         node.knows_durabilities(scenario);
@@ -259,9 +265,9 @@ impl Node {
 
     /// Whether nothing waits for a core or is being worked on.
     pub fn is_idle(&self) -> bool {
-        self.cores
-            .iter()
-            .all(|core| core.inbox.is_empty() && core.batch.is_empty())
+        let mut cores = self.cores.iter();
+        cores.all(|core| core.inbox.is_empty() && core.batch.is_empty())
+            && !self.unread.is_waiting()
     }
 
     /// The process is gone, with everything that waited in it. Returns the publishes among that.
@@ -273,7 +279,7 @@ impl Node {
         self.failing = false;
         self.outputs.clear();
         self.stopping = None;
-        let mut lost = Vec::new();
+        let mut lost = self.unread.clear();
         // It may be in the midst of a publish.
         if let Some(publishing) = self.publishing.take()
             && !publishing.answered
@@ -322,6 +328,7 @@ impl Node {
         match arrival {
             _ if self.cores.len() == 1 => 0,
             Arrival::Packet(packet) => packet.connection() as usize % self.cores.len(),
+            Arrival::ReadsOn(connection) => *connection as usize % self.cores.len(),
             Arrival::Log | Arrival::Read | Arrival::Tick => self
                 .cores
                 .iter()
@@ -416,6 +423,11 @@ impl World {
                 self.start_batch(core);
             }
         }
+    }
+
+    /// A connection is read again.
+    pub fn node_reads_on(&mut self, connection: u32) {
+        self.arrives(Arrival::ReadsOn(connection));
     }
 
     /// The broker's deadline has come, unless it has moved.
@@ -564,19 +576,30 @@ impl World {
     /// What an input costs the core that handles it.
     #[inline]
     fn cost(&self, arrival: &Arrival) -> Span {
-        let cpu = &self.node.cpu;
         match arrival {
-            Arrival::Packet(Up::Request {
+            Arrival::Packet(packet) if self.node.unread.holds(packet) => Span::ZERO,
+            Arrival::Packet(packet) => self.cost_of(packet),
+            // What it reads then is paid as it is read.
+            Arrival::ReadsOn(_) | Arrival::Log | Arrival::Tick => Span::ZERO,
+            Arrival::Read => self.cost_of_answers(),
+        }
+    }
+
+    /// What a packet costs.
+    #[inline]
+    pub fn cost_of(&self, packet: &Up) -> Span {
+        let cpu = &self.node.cpu;
+        match packet {
+            Up::Request {
                 request: Request::Publish { message, .. },
                 ..
-            }) => cpu.publish + per_kib(cpu.per_kib, message.size()),
-            Arrival::Packet(Up::Request { .. } | Up::Close { .. }) => cpu.ack,
-            Arrival::Packet(Up::Open { connection, .. }) => {
+            } => cpu.publish + per_kib(cpu.per_kib, message.size()),
+            Up::Request { .. } | Up::Close { .. } => cpu.ack,
+            Up::Open { connection, .. } => {
                 let requests = 2 * self.declares(*connection).len() as u64;
                 cpu.ack * (1 + requests)
             }
-            Arrival::Packet(Up::Writable { .. }) | Arrival::Log | Arrival::Tick => Span::ZERO,
-            Arrival::Read => self.cost_of_answers(),
+            Up::Writable { .. } => Span::ZERO,
         }
     }
 
@@ -788,6 +811,7 @@ impl World {
                 self.input(now, Input::Log { written, synced });
             }
             Arrival::Read => return self.handle_answers(now),
+            Arrival::ReadsOn(connection) => return self.read_on(*connection),
             Arrival::Tick => {
                 self.node.tick_at = Time::MAX;
                 if let Some(broker) = &mut self.node.broker {
@@ -799,9 +823,22 @@ impl World {
         self.emit()
     }
 
-    // By reference: packets are large, and the broker needs no more of them than the request.
     #[inline(always)]
     fn handle_packet(&mut self, packet: &mut Up) -> Span {
+        if self.node.unread.any() && self.waits_unread(packet) {
+            return Span::ZERO;
+        }
+        self.handle_read(packet)
+    }
+
+    /// Handles a packet that has waited unread.
+    pub fn handle_later(&mut self, packet: &mut Up) -> Span {
+        self.handle_read(packet)
+    }
+
+    // By reference: packets are large, and the broker needs no more of them than the request.
+    #[inline(always)]
+    fn handle_read(&mut self, packet: &mut Up) -> Span {
         let now = self.calendar.now();
         match packet {
             Up::Request {
@@ -1019,6 +1056,7 @@ impl World {
                 self.send_down(channel.connection.0, now + sending, packet);
             }
             Output::Reading { connection, on } => {
+                self.reading_changes(connection.0, *on);
                 self.send_down(connection.0, now + sending, Down::Reading { on: *on });
             }
             Output::Sync { through } => {

@@ -1,7 +1,8 @@
 //! From a scenario to the broker's configuration.
 //!
 //! A queue of several partitions is as many queues of the broker, `orders/0`, `orders/1`, …, behind an exchange that chooses
-//! among them by the message's key. Everything that is measured is measured per queue of the broker; a queue of the
+//! among them by the message's key. Where messages have keys a single queue has an exchange of its own as well: by the default exchange,
+//! which goes by the queue's name, they would lose them. Everything that is measured is measured per queue of the broker; a queue of the
 //! scenario is the sum of its partitions.
 
 use bytes::Bytes;
@@ -18,8 +19,35 @@ pub struct Layout {
     first: Vec<u32>,
     /// The queue of the scenario that each is, or is a partition of.
     of: Vec<u32>,
-    /// The exchange before each queue of the scenario that has partitions.
+    /// The exchange before each queue of the scenario that has partitions, or gets messages with keys by its name.
     exchanges: Vec<Option<ExchangeId>>,
+}
+
+/// Which queues of a scenario get messages with keys by their name.
+fn keyed(scenario: &Scenario) -> Vec<bool> {
+    let mut keyed = vec![false; scenario.queues.len()];
+    let mut mark = |target: &Target| {
+        if let Target::Queue(queue) = target {
+            keyed[*queue] = !scenario.queues[*queue].brokerless;
+        }
+    };
+    let producers = scenario.producers.iter();
+    let mut producers = producers.filter(|producer| producer.has_keys()).peekable();
+    if producers.peek().is_none() {
+        return keyed;
+    }
+    for producer in producers {
+        producer.to.iter().for_each(|(target, _)| mark(target));
+    }
+    // Whatever goes on may have a key.
+    for queue in &scenario.queues {
+        queue.dead_letter.iter().for_each(&mut mark);
+    }
+    for then in scenario.consumers.iter().filter_map(|it| it.then.as_ref()) {
+        let targets = then.to.iter().filter_map(|(target, _)| target.as_ref());
+        targets.for_each(&mut mark);
+    }
+    keyed
 }
 
 impl Layout {
@@ -28,12 +56,13 @@ impl Layout {
         let (mut first, mut of) = (vec![0], Vec::new());
         let mut exchanges = Vec::new();
         let mut next_exchange = scenario.exchanges.len() as u32;
+        let keyed = keyed(scenario);
         for (number, queue) in (0..).zip(&scenario.queues) {
             of.extend((0..queue.partitions.max(1)).map(|_| number));
             first.push(of.len() as u32);
-            let partitioned = queue.partitions > 1;
-            exchanges.push(partitioned.then_some(ExchangeId(next_exchange)));
-            next_exchange += u32::from(partitioned);
+            let own = queue.partitions > 1 || keyed[number as usize];
+            exchanges.push(own.then_some(ExchangeId(next_exchange)));
+            next_exchange += u32::from(own);
         }
         Layout {
             first,
@@ -62,9 +91,9 @@ impl Layout {
     pub fn name(&self, scenario: &Scenario, queue: usize) -> String {
         let of = self.queue_of(queue);
         let name = &scenario.queues[of].name;
-        match self.exchanges[of] {
-            None => name.clone(),
-            Some(_) => format!("{name}/{}", queue - self.first[of] as usize),
+        match self.partitions(of).len() {
+            1 => name.clone(),
+            _ => format!("{name}/{}", queue - self.first[of] as usize),
         }
     }
 
@@ -123,12 +152,15 @@ pub fn broker_config(scenario: &Scenario, layout: &Layout, incarnation: u32) -> 
         },
         alternate: exchange.alternate.map(|other| ExchangeId(other as u32)),
     });
-    let partitioned = scenario.queues.iter().zip(&layout.exchanges);
-    let implicit = partitioned
+    let queues = scenario.queues.iter().zip(&layout.exchanges);
+    let implicit = queues
         .filter(|(_, exchange)| exchange.is_some())
         .map(|(queue, _)| ExchangeConfig {
             name: text(&format!("{}/", queue.name)),
-            kind: ExchangeKind::Partition,
+            kind: match queue.partitions > 1 {
+                true => ExchangeKind::Partition,
+                false => ExchangeKind::Fanout,
+            },
             alternate: None,
         });
     BrokerConfig {

@@ -73,6 +73,8 @@ pub enum Event {
     OutOfMemory { incarnation: u32 },
     /// The disk reads on for the broker.
     Read { incarnation: u32 },
+    /// The broker reads from a connection again.
+    ReadsOn { connection: u32, incarnation: u32 },
 }
 
 /// Everything that takes part in a run.
@@ -428,6 +430,14 @@ impl World {
                     self.read_goes_on();
                 }
             }
+            Event::ReadsOn {
+                connection,
+                incarnation,
+            } => {
+                if self.node.incarnation == incarnation {
+                    self.node_reads_on(connection);
+                }
+            }
             Event::LogFails { incarnation } => {
                 if self.node.incarnation == incarnation {
                     self.node_stops();
@@ -759,6 +769,7 @@ impl Event {
             Event::ConnectTimeout { .. } => 19,
             Event::OutOfMemory { .. } => 20,
             Event::Read { .. } => 21,
+            Event::ReadsOn { .. } => 22,
         }
     }
 
@@ -781,6 +792,9 @@ impl Event {
             | Event::FaultEnds(target)
             | Event::FaultStep { fault: target, .. }
             | Event::ConnectTimeout {
+                connection: target, ..
+            }
+            | Event::ReadsOn {
                 connection: target, ..
             }
             | Event::Peer { pipe: target, .. }

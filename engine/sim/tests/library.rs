@@ -134,12 +134,12 @@ macro_rules! library {
 
 library! {
     hello: "hello", expect!["8e3ef8e2f17d7df5"];
-    bounded_buffer: "bounded-buffer", expect!["c90c1287919cad3d"];
+    bounded_buffer: "bounded-buffer", expect!["ab7f36d33a19f69b"];
     drop_oldest: "drop-oldest", expect!["125cc8b082d63a91"];
     idle_consumers: "idle-consumers", expect!["85fa29f326c95160"];
     batch_linger: "batch-linger", expect!["9f283d38e32f9fad"];
     bursts: "bursts", expect!["2adaacf4ca0feebd"];
-    credit_flow: "credit-flow", expect!["344b06e1f1a3a55a"];
+    credit_flow: "credit-flow", expect!["b0d2fab403cc9a3f"];
     idempotent_producer: "idempotent-producer", expect!["bee9ae06caee0bf5"];
     retention: "retention", expect!["825efd295800eda6"];
     temporary_queue: "temporary-queue", expect!["61a29c4150afdb34"];
@@ -149,10 +149,10 @@ library! {
     diurnal: "diurnal", expect!["d19bb0512ad6e189"];
     flash_sale: "flash-sale", expect!["789eb8b30808bb74"];
     long_backlog: "long-backlog", expect!["f8060c469f097f04"];
-    impatient_senders: "impatient-senders", expect!["456b6faa8af00a6f"];
+    impatient_senders: "impatient-senders", expect!["99e824635722b256"];
     overload: "overload", expect!["fdf600b9b3a3bfe9"];
     retry_storm: "retry-storm", expect!["a0e11ff81788f207"];
-    trace: "trace", expect!["2a172b3815be4626"];
+    trace: "trace", expect!["59de3f69db2f799f"];
     alternate: "alternate", expect!["eab952fec0ccf67d"];
     balancers: "balancers", expect!["815809ac84c72253"];
     headers: "headers", expect!["3b6b038cddf7d3d7"];
@@ -162,14 +162,14 @@ library! {
     selectors: "selectors", expect!["54b5cd99181bdc97"];
     shifting_hot_spot: "shifting-hot-spot", expect!["0b3c797ca7d07a32"];
     broker_crash: "broker-crash", expect!["2492fe4f6df67f39"];
-    read_process_write: "read-process-write", expect!["160b302639a3f2cb"];
+    read_process_write: "read-process-write", expect!["9cb328a6544f1bc3"];
     consumer_group: "consumer-group", expect!["74624f77b10cd86f"];
     crash_churn: "crash-churn", expect!["b4c0a88f32d93168"];
     deduplication: "deduplication", expect!["63e135e5ca357970"];
     delayed_retry: "delayed-retry", expect!["13eeeb2f69f49a32"];
     fork_join: "fork-join", expect!["e7b294a0ed234b37"];
-    memory_alarm: "memory-alarm", expect!["73c82f099c5c7499"];
-    message_groups: "message-groups", expect!["8d9cb9e77d21a8fe"];
+    memory_alarm: "memory-alarm", expect!["38b4916b5ae6f0d2"];
+    message_groups: "message-groups", expect!["a34f9d784779d630"];
     pipeline: "pipeline", expect!["f199b1de0161be21"];
     poison: "poison", expect!["828e58080b1dbfcb"];
     priorities: "priorities", expect!["52f8bb1aa1b87f9a"];
@@ -195,10 +195,10 @@ library! {
     power_of_two: "power-of-two", expect!["c53d2da211d49cb0"];
     priority_classes: "priority-classes", expect!["6851471999f2700e"];
     tandem: "tandem", expect!["775f6bb15e78c688"];
-    activemq_redelivery: "activemq-redelivery", expect!["996914fe6ba84aaf"];
+    activemq_redelivery: "activemq-redelivery", expect!["7042dad120453f89"];
     kafka_rebalance: "kafka-rebalance", expect!["41316bb8d852c98a"];
     nats_ack_wait: "nats-ack-wait", expect!["33c6051e3e32c8e4"];
-    one_workload: "one-workload", expect!["4f2b5ffeae27c19d"];
+    one_workload: "one-workload", expect!["6c965200df807a87"];
     rabbitmq_power_loss: "rabbitmq-power-loss", expect!["1fd336a7b19fada3"];
     redis_list_crash: "redis-list-crash", expect!["73db36ec7baa037c"];
     redis_stream_claim: "redis-stream-claim", expect!["b7741220a741f3ca"];

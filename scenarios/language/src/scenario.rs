@@ -399,6 +399,17 @@ pub struct Producer {
     pub churn: Option<Churn>,
 }
 
+impl Producer {
+    /// Whether its messages have keys, of its own or of the trace that it plays.
+    pub fn has_keys(&self) -> bool {
+        let recorded = |trace: &Trace| trace.messages.iter().any(|message| message.key.is_some());
+        match &self.arrivals {
+            Arrivals::Trace(trace) if recorded(trace) => true,
+            _ => self.message_key != Keys::None,
+        }
+    }
+}
+
 /// What messages carry besides key and body. Each choice is drawn per message.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MessageMix {

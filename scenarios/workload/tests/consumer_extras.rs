@@ -385,20 +385,19 @@ fn an_impatient_consumer_goes_away_for_good() {
     );
 }
 
+/// What brings it back after a crash or a reset does not bring it back.
 #[test]
-fn an_impatient_consumer_that_reconnects_tries_again() {
+fn an_impatient_consumer_that_reconnects_goes_away_for_good_as_well() {
     check(
         Spec {
             patience: Some(Distribution::Constant(millis(20))),
             reconnect: Some(millis(3)),
             ..consumer()
         },
-        "24 connected
-         25 deliver a1
-         30 crash",
+        "40 show",
         expect![[r#"
             20  leave
-            23  connect!
+            40  buffered 0, serving 0, busy 0s, served 0, nacked 0
         "#]],
     );
 }

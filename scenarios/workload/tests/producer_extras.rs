@@ -69,6 +69,38 @@ fn a_nack_is_followed_by_longer_waits_and_at_last_by_the_outcome() {
     );
 }
 
+/// Of a run that is cut down to a few messages, each keeps its time and its choices.
+#[test]
+fn a_message_that_is_kept_is_the_same_without_the_others() {
+    let spec = Spec {
+        retry: Some(retry()),
+        ..limited(100)
+    };
+    let mut scenario = scenario(10);
+    scenario.producers = vec![spec];
+    let plan = Arc::new(ProducerPlan::new(&scenario, 0, 1));
+    let sent = |kept: Option<Vec<u64>>| {
+        let mut producer = Producer::new(plan.clone(), 0);
+        if let Some(kept) = kept {
+            producer.keep_only(kept);
+        }
+        let mut out = Vec::new();
+        producer.connected(Time::ZERO, &mut out);
+        while let Some(due) = producer.deadline() {
+            producer.tick(due, &mut out);
+        }
+        let publishes = out.into_iter().filter_map(|action| match action {
+            ProducerAction::Publish(publish) => Some(publish),
+            _ => None,
+        });
+        publishes.collect::<Vec<_>>()
+    };
+    let all = sent(None);
+    assert_eq!(all.len(), 100);
+    let some = sent(Some(vec![3, 40, 99]));
+    assert_eq!(some, [all[3], all[40], all[99]]);
+}
+
 #[test]
 fn a_message_that_backs_off_takes_no_room_in_the_window() {
     check(

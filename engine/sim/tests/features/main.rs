@@ -246,6 +246,102 @@ service = "5ms"
     assert!((5.0..7.0).contains(&seconds), "{seconds}");
 }
 
+/// Queues that are empty between two messages end nothing.
+#[test]
+fn a_run_that_ends_when_all_is_empty_waits_for_what_is_to_come() {
+    let record = run(r#"
+duration = "60s"
+until = "empty"
+[[queue]]
+name = "q"
+[[producer]]
+name = "p"
+to = "q"
+rate = "50/s"
+limit = 500
+[[consumer]]
+name = "c"
+from = "q"
+service = "5ms"
+"#);
+    assert_eq!(record.queues[0].acked, 500);
+    let seconds = record.end.as_secs_f64();
+    assert!((8.0..13.0).contains(&seconds), "{seconds}");
+}
+
+/// Where a consumer that holds nothing of a queue could not be served all the same, nothing stalls.
+#[test]
+fn who_is_busy_elsewhere_does_not_stall_a_queue() {
+    run(r#"
+duration = "60s"
+[[queue]]
+name = "a"
+[[queue]]
+name = "b"
+[[producer]]
+name = "p"
+to = "a"
+rate = "1/s"
+limit = 10
+[[producer]]
+name = "one"
+to = "b"
+rate = "1/s"
+limit = 1
+[[consumer]]
+name = "c"
+from = ["a", "b"]
+channel_prefetch = 1
+service = "8s"
+"#);
+    run(r#"
+duration = "30s"
+[[queue]]
+name = "q"
+single_active = true
+[[producer]]
+name = "p"
+to = "q"
+rate = "100/s"
+[[consumer]]
+name = "picky"
+from = "q"
+selector = "x = 1"
+[[consumer]]
+name = "standby"
+from = "q"
+start = "1s"
+"#);
+}
+
+/// By an alarm that its own publishes have raised: that connection is not read.
+#[test]
+fn a_consumer_that_stops_itself_does_not_stall_a_queue() {
+    let record = run(r#"
+duration = "60s"
+cluster = { limits = { memory = "1000B" } }
+[[queue]]
+name = "a"
+[[queue]]
+name = "out"
+[[producer]]
+name = "p"
+to = "a"
+arrivals = "constant"
+rate = "20/s"
+limit = 40
+size = "100B"
+[[consumer]]
+name = "c"
+from = "a"
+prefetch = 1
+service = "150ms"
+then = { to = "out" }
+"#);
+    assert!(record.queues[1].enqueued > 0);
+    assert!(record.queues[0].ready_end > 0);
+}
+
 #[test]
 fn partitions_keep_keys_in_order_and_sum_up() {
     let record = run(r#"

@@ -108,3 +108,47 @@ service = "1ms"
     assert_eq!(complete.count(), 200);
     assert!(complete.min().unwrap().as_secs_f64() > 0.041);
 }
+
+/// What goes through a queue without partitions is dealt out by its key after that, also as a dead letter.
+#[test]
+fn keys_outlive_a_queue_without_partitions() {
+    let record = run(r#"
+duration = "20s"
+[[queue]]
+name = "a"
+[[queue]]
+name = "c"
+partitions = 4
+[[queue]]
+name = "dying"
+ttl = "10ms"
+dead_letter = "d"
+[[queue]]
+name = "d"
+partitions = 4
+[[producer]]
+name = "p"
+to = "a"
+rate = "100/s"
+limit = 1000
+message_key = { dist = "uniform", keys = 50 }
+[[producer]]
+name = "q"
+to = "dying"
+rate = "100/s"
+limit = 1000
+message_key = { dist = "uniform", keys = 50 }
+[[consumer]]
+name = "passes"
+from = "a"
+then = { to = "c" }
+"#);
+    for queue in record.queues.iter().filter(|it| it.name.contains('/')) {
+        assert!(
+            (100..500).contains(&queue.enqueued),
+            "{}: {}",
+            queue.name,
+            queue.enqueued
+        );
+    }
+}

@@ -2,6 +2,38 @@
 
 use super::{compared, run};
 
+/// Messages keep their keys, whether or not there are partitions to choose by them.
+#[test]
+fn compaction_keeps_the_newest_of_each_key() {
+    for partitions in [1, 2] {
+        let record = run(&format!(
+            r#"
+duration = "30s"
+[[queue]]
+name = "s"
+kind = "stream"
+partitions = {partitions}
+retention = {{ compact = true, segment = 10 }}
+[[producer]]
+name = "p"
+to = "s"
+arrivals = "constant"
+rate = "100/s"
+limit = 1000
+message_key = {{ dist = "round-robin", keys = 7 }}
+[[consumer]]
+name = "late"
+from = "s"
+offset = "first"
+start = "15s"
+"#
+        ));
+        let served = record.consumers[0].served;
+        // And what is in segments that are not full.
+        assert!((7..7 + 10 * partitions).contains(&served), "{served}");
+    }
+}
+
 #[test]
 fn each_reader_without_a_group_reads_all_from_where_it_says() {
     let record = run(r#"

@@ -319,11 +319,8 @@ impl Consumer {
             return !busy && self.disconnect(false, back.map(|back| back.max(now)), out, now);
         }
         if extras.gives_up.is_some_and(|due| due <= now) {
-            let away = extras.departures.as_ref().map(Departures::away);
-            let back = match away {
-                Some(away) => Some(now + away),
-                None => self.plan.reconnects_at(now, self.member),
-            };
+            let departures = extras.departures.as_ref();
+            let back = departures.map(|departures| now + departures.away());
             return self.disconnect(false, back, out, now);
         }
         false

@@ -135,6 +135,11 @@ impl Extras {
         self.numbers.as_ref()?.of(sequence)
     }
 
+    /// It sends as fast as it can.
+    pub(super) fn is_eager(&self) -> bool {
+        self.eager
+    }
+
     /// Only some messages may be sent, for the sake of their numbers.
     fn is_broken(&self) -> bool {
         (self.numbers.as_ref()).is_some_and(Numbers::is_broken)
@@ -314,10 +319,14 @@ impl Producer {
             let attempt = 0;
             return Some((sequence, Repeat { intended, attempt }));
         }
+        let extras = self.extras.as_deref_mut()?;
+        if !extras.eager {
+            return None;
+        }
         let next = self.next_kept(self.next.index);
         let extras = self.extras.as_deref_mut()?;
         self.next.index = next.unwrap_or(self.limit);
-        extras.eager &= now < plan.schedule.end() && self.next.index < self.limit;
+        extras.eager = now < plan.schedule.end() && self.next.index < self.limit;
         extras.eager.then(|| {
             let sequence = self.next.index;
             self.next.index += 1;

@@ -312,6 +312,12 @@ impl Producer {
         self.waiting.len() + held
     }
 
+    /// Whether messages are still to come: a time is set for the next one, or it is sent as soon as it can be.
+    pub fn has_more(&self) -> bool {
+        let eager = self.extras.as_ref().is_some_and(|extras| extras.is_eager());
+        self.next.time < Time::MAX || eager
+    }
+
     /// How many messages are sent and not confirmed, or committed.
     pub fn unconfirmed(&self) -> u64 {
         self.unconfirmed.len() as u64

@@ -322,6 +322,27 @@ fn a_queue_that_blocks_is_bounded() {
     );
 }
 
+/// A model that knows of one thing stays silent where a second one comes to it.
+#[test]
+fn what_models_do_not_know_silences_them() {
+    let churn = "churn = { every = \"10s\", away = \"1s\" }";
+    let rejecting = "max_length = 5\noverflow = \"reject-publish\"";
+    let impatient = "ttl = { dist = \"exponential\", mean = \"5s\" }";
+    let failing = "nack = { probability = 0.1, requeue = true }";
+    for (queue, producer, consumer) in [
+        (rejecting, "", churn.to_string()),
+        ("max_priority = 2", "priority = 0", churn.to_string()),
+        ("", "", format!("{churn}\n{failing}")),
+        ("", impatient, churn.to_string()),
+        ("", impatient, failing.to_string()),
+        ("ttl = \"0s\"", "", churn.to_string()),
+    ] {
+        let producer = format!("rate = \"0.8/s\"\n{producer}");
+        let consumer = format!("{EXPONENTIAL}\n{consumer}");
+        check(&one(queue, &producer, &consumer), expect![""]);
+    }
+}
+
 /// With costs, an acknowledgement's round trip is part of the service.
 #[test]
 fn costs_are_said() {

@@ -20,7 +20,7 @@
 //! | feedback, limited retries, retry storm | `returns`, `transient::retry_storm` |
 //! | group commit, outage | `group_commit`, `outage_and_drain` |
 //! | warm-up, drain of a backlog | `transient` |
-//! | whatever is predicted of two scenarios, with each key of the language toggled | `toggles` |
+//! | whatever is predicted of two scenarios, with each key of the language toggled; of each kind of model, with one more key | `toggles` |
 //!
 //! Without a scenario: preemptive priorities, as no consumer interrupts a service (their formulas: `queuelab-theory`); Raft's elections and commits at a
 //! majority, as one node has no peers (the order statistics: `queuelab-theory`); balls in bins, rings, jump hash, moved keys and bounded loads, which

@@ -1,5 +1,6 @@
 //! Two scenarios of which much is predicted, with each key of queues, producers and consumers toggled: what theory still says of the scenario
-//! that this makes, the simulator does. A key that the schema has and [`TOGGLES`] does not fails the test.
+//! that this makes, the simulator does. A key that the schema has and [`TOGGLES`] does not fails the test. The same with one scenario of each
+//! kind of model, where two things come together.
 
 use std::collections::BTreeSet;
 
@@ -18,6 +19,7 @@ const FLUID: Base = Base {
     mean: "50ms",
     phase: "rush",
     seeds: 3,
+    more: "",
 };
 
 /// M/M/1 at ρ = 0.7, in whose steady state about 60,000 messages come to all seeds together: the means' standard errors are about 2 %.
@@ -28,6 +30,24 @@ const STEADY: Base = Base {
     mean: "10ms",
     phase: "run",
     seeds: 4,
+    more: "",
+};
+
+/// M/M/1 at ρ = 0.5, where 17,000 messages do for standard errors of about 2 %.
+const QUIET: Base = Base {
+    head: "duration = \"180s\"\nsteady = { warmup = \"10s\" }",
+    rate: r#"rate = "50/s""#,
+    count: 1,
+    mean: "10ms",
+    phase: "run",
+    seeds: 2,
+    more: r#"
+        [[consumer]]
+        name = "d"
+        from = "z"
+        prefetch = 1
+        service = { dist = "exponential", mean = "5ms" }
+        "#,
 };
 
 struct Base {
@@ -38,6 +58,8 @@ struct Base {
     /// A phase, for what changes by phase.
     phase: &'static str,
     seeds: u64,
+    /// Further tables.
+    more: &'static str,
 }
 
 impl Base {
@@ -69,8 +91,9 @@ impl Base {
             count = {}
             prefetch = 1
             service = {{ dist = "exponential", mean = "{}" }}
+            {}
             "#,
-            self.head, self.rate, self.count, self.mean
+            self.head, self.rate, self.count, self.mean, self.more
         );
         let without = overrides
             .split(';')
@@ -89,12 +112,13 @@ impl Base {
     }
 
     /// What is predicted and is not so, in words.
-    fn wrong(&self, overrides: &str) -> Vec<String> {
+    fn wrong(&self, overrides: &str, is_tested: impl Fn(&Prediction) -> bool) -> Vec<String> {
         let scenario = match self.with(overrides) {
             Ok(scenario) => scenario,
             Err(error) => return vec![error],
         };
-        let predictions = recognise(&scenario);
+        let mut predictions = recognise(&scenario);
+        predictions.retain(is_tested);
         if predictions.is_empty() {
             return Vec::new();
         }
@@ -141,6 +165,8 @@ fn allowed(prediction: &Prediction) -> Allowed {
     let name = &prediction.metric.name;
     let (share, slack) = match prediction.kind {
         Kind::Exact if name.ends_with("p99") => (0.2, 1e-4),
+        // Rare events, twice the root of which is nearly three standard errors of the mean of two.
+        Kind::Exact if name.starts_with("count") => (0.1, 2.0 * prediction.value.sqrt()),
         Kind::Exact | Kind::LowerBound | Kind::UpperBound => (0.1, 1e-4),
         Kind::Approximation => (0.4, 1e-4),
         Kind::Fluid if name.starts_with("backlog") => (0.25, 10.0),
@@ -152,7 +178,7 @@ fn allowed(prediction: &Prediction) -> Allowed {
 #[test]
 fn a_fluid_is_predicted_only_of_what_is_one() {
     let wrong: Vec<String> = toggles()
-        .flat_map(|overrides| FLUID.wrong(overrides))
+        .flat_map(|overrides| FLUID.wrong(overrides, |_| true))
         .collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     // What is easily accounted for is.
@@ -173,7 +199,7 @@ fn a_fluid_is_predicted_only_of_what_is_one() {
 #[test]
 fn a_steady_state_is_predicted_only_of_what_has_it() {
     let wrong: Vec<String> = toggles()
-        .flat_map(|overrides| STEADY.wrong(overrides))
+        .flat_map(|overrides| STEADY.wrong(overrides, |_| true))
         .collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     let exact = |it: &Prediction| it.kind == Kind::Exact && it.metric.name == "backlog.mean";
@@ -211,12 +237,109 @@ fn every_key_of_the_schema_is_toggled() {
     assert!(missing.is_empty(), "nobody toggles {missing:?}");
 }
 
+#[test]
+fn a_model_is_exact_only_of_what_it_knows() {
+    let mut wrong = Vec::new();
+    for (number, (model, kind)) in KINDS.iter().enumerate() {
+        let exact = |it: &Prediction| it.kind == Kind::Exact;
+        let predictions = recognise(&QUIET.with(kind).unwrap());
+        let known = predictions.iter().any(|it| it.model == *model && exact(it));
+        assert!(known, "{kind} is {predictions:?}, rather than {model}");
+        for (at, toggle) in toggles().enumerate() {
+            let tried = (at + number) % EACH == 0 || OFTEN_FORGOTTEN.contains(&toggle);
+            let both = format!("{kind};{toggle}");
+            // Some exclude each other.
+            if tried && QUIET.with(&both).is_ok() {
+                wrong.extend(QUIET.wrong(&both, exact));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 /// As they are, and with each of [`TOGGLES`].
 fn toggles() -> impl Iterator<Item = &'static str> {
-    let lines = TOGGLES.lines().map(str::trim);
-    [""].into_iter()
-        .chain(lines.filter(|line| !line.is_empty()))
+    [""].into_iter().chain(lines(TOGGLES))
 }
+
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().map(str::trim).filter(|line| !line.is_empty())
+}
+
+/// What makes [`QUIET`] a scenario of each model.
+const KINDS: [(&str, &str); 19] = [
+    (
+        "M/M/1/3",
+        r#"queue.q.overflow="reject-publish";queue.q.max_length=2"#,
+    ),
+    (
+        "M/D/1/3",
+        r#"queue.q.overflow="reject-publish";queue.q.max_length=2;consumer.c.service="10ms""#,
+    ),
+    ("M/M/1", r#"queue.q.overflow="block";queue.q.max_length=2"#),
+    (
+        "M/M/1+M",
+        r#"producer.p.ttl={dist="exponential",mean="20ms"}"#,
+    ),
+    ("M/G/1/1", r#"queue.q.ttl="0s""#),
+    (
+        "M/M/1 with 2 priorities",
+        r#"queue.q.max_priority=3;producer.p.priority=[{priority=3,weight=1},{priority=0,weight=1}]"#,
+    ),
+    (
+        "M/M/1 with feedback",
+        r#"consumer.c.nack={probability=0.2,requeue=true}"#,
+    ),
+    (
+        "M/M/1 with breakdowns",
+        r#"consumer.c.churn={every={dist="exponential",mean="200ms"},away={dist="exponential",mean="20ms"},crash=true}"#,
+    ),
+    ("M^X/M/1", "producer.p.burst=2"),
+    (
+        "MMPP/M/1",
+        r#"producer.p.arrivals={dist="on-off",rate="90/s",on={dist="exponential",mean="100ms"},off={dist="exponential",mean="100ms"}};!rate"#,
+    ),
+    (
+        "E3/M/1",
+        r#"producer.p.arrivals={dist="renewal",gap={dist="erlang",mean="1s",k=3}}"#,
+    ),
+    (
+        "M/M/1//3",
+        r#"producer.p.arrivals="closed";producer.p.think="40ms";producer.p.count=3;!rate"#,
+    ),
+    ("M/D/1", r#"consumer.c.service="10ms""#),
+    (
+        "2 × M/M/1, chosen at random",
+        r#"queue.q.dispatch="random";consumer.c.count=2;consumer.c.prefetch=0;producer.p.rate="100/s""#,
+    ),
+    ("M/M/2", r#"consumer.c.count=2;producer.p.rate="100/s""#),
+    ("tandem of 2", r#"consumer.c.then={to="z"}"#),
+    (
+        "fork and join of 2",
+        r#"producer.p.to={exchange="x"};queue.q.bind=[{exchange="x"}];queue.z.bind=[{exchange="x"}];consumer.d.service={dist="exponential",mean="MEAN"}"#,
+    ),
+    (
+        "batch with linger",
+        r#"producer.p.batch={size=10,linger="50ms"};producer.p.confirm={window=100}"#,
+    ),
+    (
+        "group commit",
+        r#"cluster.disk.fsync="5ms";queue.q.kind="durable";queue.q.durability="fsync";consumer.c.from="z""#,
+    ),
+];
+
+/// Of the pairs of a kind and a toggle so many are one test: other ones for each kind. With 1 it takes a minute, and all of them hold.
+const EACH: usize = 8;
+
+/// Toggles that are tried on every kind.
+const OFTEN_FORGOTTEN: [&str; 6] = [
+    r#"consumer.c.churn={every="10s",away="1s"}"#,
+    r#"consumer.c.nack={probability=0.2,requeue=true}"#,
+    r#"producer.p.ttl={dist="exponential",mean="50ms"}"#,
+    r#"consumer.c.concurrency=2"#,
+    r#"consumer.c.ack="auto""#,
+    r#"cluster.limits.memory="400B""#,
+];
 
 /// Overrides that belong together stand on one line.
 const TOGGLES: &str = r#"
@@ -238,7 +361,10 @@ const TOGGLES: &str = r#"
     queue.q.max_bytes="3KiB"
     queue.q.dispatch="random";consumer.c.count=5;consumer.c.prefetch=10
     queue.q.max_priority=3;producer.p.priority=[{priority=3,weight=1},{priority=0,weight=1}]
+    queue.q.max_priority=2
+    queue.q.max_priority=2;producer.p.priority=0
     queue.q.ttl="50ms"
+    queue.q.ttl="0s"
     queue.q.expires="1s"
     queue.q.delivery_limit=1;consumer.c.nack={probability=0.5,requeue=true}
     queue.q.retry_delay={base="100ms"};consumer.c.nack={probability=0.2,requeue=true}
@@ -318,6 +444,11 @@ const TOGGLES: &str = r#"
     consumer.c.start="20s"
     consumer.c.start={dist="uniform",min="0s",max="20s"}
     consumer.c.churn={every="20s",away="2s"}
+    consumer.c.churn={every="10s",away="1s"}
     consumer.c.patience="100ms"
     consumer.c.then={to="z"}
+    cluster.limits.memory="400B"
+    cluster.limits.publish_credit=1
+    cluster.network.bandwidth="20kB/s"
+    cluster.disk.bandwidth="20kB/s"
 "#;

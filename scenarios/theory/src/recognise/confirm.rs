@@ -1,7 +1,10 @@
 //! What producers see: confirms, batches, retries.
 
-use queuelab_scenario::{Arrivals, Durability, Fault, FaultKind, Producer, Scenario, Target};
+use queuelab_scenario::{
+    Arrivals, BurstSize, Durability, Fault, FaultKind, Producer, Scenario, Target,
+};
 
+use super::known::{self, Departure};
 use super::station::{Station, rates};
 use super::{Kind, Prediction, metric, per_second, shown};
 use crate::general::{GroupCommit, linger};
@@ -16,7 +19,7 @@ pub(super) fn predictions(scenario: &Scenario, stations: &[Station<'_>]) -> Vec<
     let batch = scenario
         .producers
         .iter()
-        .filter_map(|producer| batch(scenario, producer));
+        .filter_map(|producer| batch(scenario, stations, producer));
     commit.chain(batch).collect()
 }
 
@@ -61,17 +64,8 @@ fn group_commit(
     let constant = (0..scenario.phases.len()).map(|phase| rates(producer, phase));
     let mut constant = constant.collect::<Option<Vec<_>>>()?.into_iter();
     let (rate, _) = constant.next()?;
-    // What befalls consumers is nothing to the log; the rest is.
-    let of_consumers = |fault: &Fault| {
-        matches!(
-            fault.kind,
-            FaultKind::ConsumerCrash { .. }
-                | FaultKind::SlowConsumer { .. }
-                | FaultKind::PauseConsumer { .. }
-        )
-    };
     let known = station.queue.durability == Durability::Fsync
-        && scenario.faults.iter().all(of_consumers)
+        && scenario.faults.iter().all(is_of_consumers)
         && producer.persistent
         && producer.batch.is_none()
         && disk.fsync.mean() > 0.0
@@ -98,7 +92,23 @@ fn group_commit(
     let poisson = matches!(producer.arrivals, Arrivals::Poisson(_));
     let costs = station.costs();
     let ways = scenario.cluster.network.clients.mean() * 2.0;
-    let alone = logged <= rate && poisson && ways == 0.0 && disk.bandwidth.is_none();
+    let single = producer.burst == BurstSize::One;
+    let others = stations.iter().any(|other| {
+        let own = std::ptr::eq(other, station);
+        let comes = other.fed || other.sources.len() > usize::from(own);
+        other.queue.durability == Durability::Fsync && comes
+    });
+    let consumed = scenario
+        .consumers
+        .iter()
+        .any(|consumer| consumer.from.contains(queue));
+    let alone = is_open(scenario, producer, station)
+        && !others
+        && !consumed
+        && poisson
+        && single
+        && ways == 0.0
+        && disk.bandwidth.is_none();
     let commit = GroupCommit::new(logged, &disk.fsync);
     let cpu = &scenario.cluster.cpu;
     let work = (cpu.publish + cpu.per_batch).as_secs_f64();
@@ -125,14 +135,13 @@ fn group_commit(
 }
 
 /// Messages that wait at their producer until a batch is full or its first has waited long enough.
-fn batch(scenario: &Scenario, producer: &Producer) -> Option<Prediction> {
+fn batch(scenario: &Scenario, stations: &[Station<'_>], producer: &Producer) -> Option<Prediction> {
     let batch = producer.batch?;
     let (rate, end) = rates(producer, 0)?;
     let steady = scenario.phases.len() == 1 && rate == end && rate > 0.0;
     if !(steady && matches!(producer.arrivals, Arrivals::Poisson(_))) {
         return None;
     }
-    let confirmed = producer.confirm.is_some();
     let (delay, _) = linger(
         rate / f64::from(producer.count),
         batch.linger.as_secs_f64(),
@@ -141,10 +150,19 @@ fn batch(scenario: &Scenario, producer: &Producer) -> Option<Prediction> {
     let [(Target::Queue(queue), _)] = producer.to.as_slice() else {
         return None;
     };
-    let durable = scenario.queues.get(*queue)?.durability == Durability::Fsync;
+    let station = stations.get(*queue)?;
+    // With a smaller window the batch would not be full before its first is confirmed.
+    let fills = producer
+        .confirm
+        .is_some_and(|confirm| confirm.window >= batch.size);
+    let single = producer.burst == BurstSize::One;
+    let known = fills
+        && single
+        && scenario.faults.iter().all(is_of_consumers)
+        && is_open(scenario, producer, station);
     let ways = scenario.cluster.network.clients.mean() * 2.0;
-    let free = ways == 0.0 && !durable;
-    confirmed.then(|| Prediction {
+    let free = station.costs().free && station.queue.durability != Durability::Fsync;
+    known.then(|| Prediction {
         model: "batch with linger".into(),
         metric: metric("latency.confirm.mean", Some(&producer.name), None),
         value: delay + ways,
@@ -153,4 +171,31 @@ fn batch(scenario: &Scenario, producer: &Producer) -> Option<Prediction> {
         covers: "wait for the batch, network".into(),
         assumptions: Vec::new(),
     })
+}
+
+/// Nothing holds up what the producer sends to the queue, or its confirm.
+fn is_open(scenario: &Scenario, producer: &Producer, station: &Station<'_>) -> bool {
+    let mut departures = known::cluster(&scenario.cluster);
+    departures.extend(known::producer(scenario, producer));
+    departures.extend(known::queue(station.queue));
+    let of_no_matter = |it: &Departure| {
+        matches!(
+            it,
+            Departure::Backlog
+                | Departure::Expiry
+                | Departure::DeliveryLimit
+                | Departure::SingleActive
+        )
+    };
+    departures.iter().all(of_no_matter)
+}
+
+/// What befalls consumers is nothing to confirms; the rest is.
+fn is_of_consumers(fault: &Fault) -> bool {
+    matches!(
+        fault.kind,
+        FaultKind::ConsumerCrash { .. }
+            | FaultKind::SlowConsumer { .. }
+            | FaultKind::PauseConsumer { .. }
+    )
 }

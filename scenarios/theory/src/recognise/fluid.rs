@@ -1,9 +1,10 @@
 //! Overload, and what remains of it.
 
-use queuelab_scenario::{Ack, Overflow};
+use queuelab_scenario::{Ack, Overflow, Producer};
 
+use super::known::{Departure, departures};
 use super::station::{Dispatching, Station};
-use super::{Kind, Prediction, known, metric, per_second};
+use super::{Kind, Prediction, metric, per_second};
 use crate::fluid::{Backlog, Stretch, backlog};
 
 /// Peak, drain and longest latency, where more is offered than can be served or a backlog is there from the start; nothing otherwise, nor
@@ -37,7 +38,7 @@ pub(super) fn predictions(station: &Station<'_>) -> Vec<Prediction> {
     if let Some(gone) = flow.gone_at() {
         all.push(told("drain_time", name, gone - flow.bounded.peak_at, ""));
     }
-    if flow.in_turn && waits_are_known(station, &flow) {
+    if waits_are_known(station, &flow) {
         all.push(told(
             "latency.end_to_end.max",
             station.of(),
@@ -55,7 +56,7 @@ fn waits_are_known(station: &Station<'_>, flow: &Flow) -> bool {
     let bounded = queue.max_length.is_some();
     let lost = bounded && matches!(queue.overflow, Overflow::DropHead | Overflow::DeadLetter);
     let alike = flow.waits_outside || !bounded || flow.bounded.peak >= ALIKE;
-    !lost && !station.ranks() && alike && station.scenario.steady.is_none()
+    !lost && flow.in_turn && alike && station.scenario.steady.is_none()
 }
 
 /// Phases with a load of 1 or more.
@@ -99,7 +100,7 @@ pub(super) struct Flow {
     unbounded: Backlog,
     /// At the bound publishes wait, rather than being lost.
     waits_outside: bool,
-    /// Messages are served once, by members who are alike.
+    /// Messages are served once, in the order in which they came, by members who are alike.
     in_turn: bool,
 }
 
@@ -107,7 +108,13 @@ impl Flow {
     /// `None` if rates or capacities are not known, or if more than they decides.
     pub(super) fn of(station: &Station<'_>) -> Option<Flow> {
         let (queue, servers) = (station.queue, station.servers?);
-        if !known::flows(station) {
+        let departures = departures(station);
+        let known = departures.iter().all(|departure| FLOWS.contains(departure));
+        let in_time = station
+            .sources
+            .iter()
+            .all(|source| keeps_up(station, source.producer));
+        if !known || !in_time || station.hashed {
             return None;
         }
         let consumer = servers.consumer;
@@ -139,7 +146,9 @@ impl Flow {
             stretches,
             held,
             waits_outside: queue.overflow == Overflow::Block,
-            in_turn: !servers.return_some() && consumer.slow.is_none(),
+            in_turn: !departures
+                .iter()
+                .any(|departure| OUT_OF_TURN.contains(departure)),
         })
     }
 
@@ -217,6 +226,19 @@ impl Flow {
     }
 }
 
+/// Confirms come sooner than they are waited for, as long as the queue has room.
+fn keeps_up(station: &Station<'_>, producer: &Producer) -> bool {
+    let Some(confirm) = producer.confirm else {
+        return true;
+    };
+    let costs = station.costs();
+    let highest = (0..station.scenario.phases.len())
+        .filter_map(|phase| super::station::rates(producer, phase))
+        .fold(0.0, |highest: f64, (from, to)| highest.max(from).max(to));
+    let unconfirmed = highest / f64::from(producer.count.max(1)) * (costs.entry + costs.out.mean);
+    costs.free || unconfirmed <= f64::from(confirm.window) / 2.0
+}
+
 /// The run in parts in which rates change linearly and capacities do not: phases, cut where clients start.
 fn stretches(station: &Station<'_>) -> Option<Vec<Stretch>> {
     let consumer = station.servers?.consumer;
@@ -253,6 +275,26 @@ fn stretches(station: &Station<'_>) -> Option<Vec<Stretch>> {
     }
     Some(all)
 }
+
+/// What is a matter of rates and capacities, or of no matter to a fluid.
+const FLOWS: [Departure; 13] = [
+    Departure::Elsewhere,
+    Departure::Backlog,
+    Departure::Ranks,
+    Departure::Loss,
+    Departure::Blocks,
+    Departure::Returns,
+    Departure::Rejections,
+    Departure::DeliveryLimit,
+    Departure::SingleActive,
+    Departure::Slow,
+    Departure::OtherServices,
+    Departure::LateStart,
+    Departure::AckBatches,
+];
+
+/// With these, some wait for longer than those before them take.
+const OUT_OF_TURN: [Departure; 3] = [Departure::Ranks, Departure::Returns, Departure::Slow];
 
 /// A backlog that is so many standard deviations of chance large is predicted: to a fifth, most of the time.
 const DEVIATIONS: f64 = 5.0;

@@ -1,39 +1,142 @@
-//! What models know of queues and clients. Every key is named here, so that a new one does not compile until somebody says what it means to
-//! theory.
+//! What a station has besides a plain queue, whose messages wait, are served once, and go. A model says which of it it knows; with anything
+//! else it stays silent. Every key is named here, so that a new one does not compile until somebody says what it means to theory.
+
+use std::collections::BTreeSet;
 
 use queuelab_scenario::{
-    Ack, Consumer, Distribution, MessageMix, Overflow, Producer, Queue, QueuePolicy, Scenario,
-    WhenFull,
+    Ack, Cluster, Consumer, Disk, Distribution, MessageMix, Network, Overflow, Producer, Queue,
+    QueuePolicy, Scenario, Target, WhenFull,
 };
 
 use super::station::Station;
 
-/// Nothing about the queue but what models look at themselves: bounds on messages, priorities, a TTL, where returns go, how consumers are chosen.
-pub(super) fn queue(queue: &Queue) -> bool {
+/// A way in which a station departs from a plain queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Departure {
+    /// No model knows it.
+    Unknown,
+    /// Consumers of other queues, or dead letters, add to what comes.
+    Fed,
+    /// Messages, or copies of them, are also served elsewhere.
+    Elsewhere,
+    /// Messages are there from the start.
+    Backlog,
+    /// Messages have a TTL.
+    Expiry,
+    /// Messages have priorities, and the queue heeds them.
+    Ranks,
+    /// A bound turns messages away.
+    Loss,
+    /// At a bound publishes wait outside: no longer than they would inside, but not as part of the backlog.
+    Blocks,
+    /// Some services fail, and their messages are put back.
+    Returns,
+    /// Some services fail, and their messages are gone.
+    Rejections,
+    /// What has failed so often is gone.
+    DeliveryLimit,
+    /// One member serves, the others stand by.
+    SingleActive,
+    /// Members go away and come back.
+    Churn,
+    /// Some members are slower than others.
+    Slow,
+    /// Services change by phase.
+    OtherServices,
+    /// Some clients start later than others, at a fixed time.
+    LateStart,
+    /// One acknowledgement for several messages.
+    AckBatches,
+}
+
+use Departure::*;
+
+/// All of a station's departures.
+pub(super) fn departures(station: &Station<'_>) -> Vec<Departure> {
+    let (queue, scenario) = (station.queue, station.scenario);
+    let sources = || station.sources.iter().map(|source| source.producer);
+    let prioritised = sources().any(|producer| !producer.properties.priority.is_empty());
+    let mut all = present(&[
+        (station.fed, Fed),
+        (station.unknown, Unknown),
+        (
+            station.hashed && !sources().all(super::station::keys_are_even),
+            Unknown,
+        ),
+        (queue.policy.max_priority > 0 && prioritised, Ranks),
+        (!scenario.faults.is_empty(), Unknown),
+        (scenario.until.is_some(), Unknown),
+    ]);
+    all.extend(self::cluster(&scenario.cluster));
+    all.extend(self::queue(queue));
+    all.extend(sources().flat_map(|it| producer(scenario, it)));
+    match station.servers {
+        Some(servers) => all.extend(consumer(scenario, servers.consumer)),
+        None => all.push(Unknown),
+    }
+    all
+}
+
+/// Those that are there.
+fn present(all: &[(bool, Departure)]) -> Vec<Departure> {
+    let there = all.iter().filter(|(there, _)| *there);
+    there.map(|(_, departure)| *departure).collect()
+}
+
+/// Costs are known; a broker that stops reading, and wires and disks that are narrow, are not.
+pub(super) fn cluster(cluster: &Cluster) -> Vec<Departure> {
+    let Cluster {
+        profile: _,
+        cpu: _,
+        design: _,
+        disk,
+        network,
+        limits,
+    } = cluster;
+    let Disk {
+        fsync: _,
+        read: _,
+        writeback: _,
+        bandwidth: written,
+        capacity,
+    } = disk;
+    let Network {
+        clients: _,
+        bandwidth: sent,
+    } = network;
+    let narrow = |bandwidth: &Option<f64>| bandwidth.is_some_and(|most| most < WIDE);
+    present(&[
+        (narrow(written) || narrow(sent), Unknown),
+        (capacity.is_some(), Unknown),
+        (*limits != Default::default(), Unknown),
+    ])
+}
+
+pub(super) fn queue(queue: &Queue) -> Vec<Departure> {
     let Queue {
         // These change nothing that is predicted, or are what models are about.
         name: _,
         durability: _,
         bind: _,
-        max_length: _,
-        overflow: _,
-        dead_letter: _,
         dispatch: _,
-        backlog: _,
         design: _,
+        dead_letter: _,
+        max_length,
+        overflow,
+        backlog,
         max_bytes,
         policy,
         partitions,
         brokerless,
     } = queue;
     let QueuePolicy {
+        // Nobody heeds it unless messages have some.
         max_priority: _,
-        ttl: _,
         requeue: _,
         dead_letter_at_least_once: _,
-        // For the fluid that is a matter of capacity.
-        delivery_limit: _,
-        single_active: _,
+        ttl,
+        delivery_limit,
+        single_active,
         expires,
         retry_delay,
         ack_timeout,
@@ -41,24 +144,28 @@ pub(super) fn queue(queue: &Queue) -> bool {
         deduplicate,
         stream,
     } = policy;
-    *partitions == 1
-        && !brokerless
-        && max_bytes.is_none()
-        && expires.is_none()
-        && retry_delay.is_none()
-        && ack_timeout.is_none()
-        && !groups
-        && deduplicate.is_none()
-        && stream.is_none()
+    let bounded = max_length.is_some();
+    let blocks = *overflow == Overflow::Block;
+    present(&[
+        (*partitions != 1 || *brokerless, Unknown),
+        (max_bytes.is_some(), Unknown),
+        (expires.is_some(), Unknown),
+        (retry_delay.is_some() || ack_timeout.is_some(), Unknown),
+        (*groups || deduplicate.is_some(), Unknown),
+        (stream.is_some(), Unknown),
+        (*backlog > 0, Backlog),
+        (ttl.is_some(), Expiry),
+        (bounded && !blocks, Loss),
+        (bounded && blocks, Blocks),
+        (delivery_limit.is_some(), DeliveryLimit),
+        (*single_active, SingleActive),
+    ])
 }
 
-/// Nothing about the producer but how it arrives, what its messages carry and when it starts; nothing comes twice, and nothing is held back
-/// for longer than `queue` makes it wait.
-pub(super) fn producer(producer: &Producer, queue: &Queue) -> bool {
+pub(super) fn producer(scenario: &Scenario, producer: &Producer) -> Vec<Departure> {
     let Producer {
         name: _,
         count: _,
-        to: _,
         arrivals: _,
         message_key: _,
         size: _,
@@ -70,7 +177,8 @@ pub(super) fn producer(producer: &Producer, queue: &Queue) -> bool {
         burst: _,
         batch: _,
         idempotent: _,
-        start: _,
+        to,
+        start,
         confirm,
         when_full,
         limit,
@@ -81,48 +189,61 @@ pub(super) fn producer(producer: &Producer, queue: &Queue) -> bool {
         churn,
     } = producer;
     let MessageMix {
+        // Only together with the queue's levels.
         priority: _,
-        ttl: _,
         group_by_key: _,
         headers: _,
         id: _,
         duplicates: _,
+        ttl,
         delay,
     } = properties;
     let timeout = confirm.and_then(|confirm| confirm.timeout);
-    let comes_again = retry.is_some() && (timeout.is_some() || queue.max_length.is_some());
-    let blocks = queue.overflow == Overflow::Block && queue.max_length.is_some();
-    let is_dropped = blocks && *when_full == WhenFull::Drop;
-    limit.is_none()
-        && delay.is_none()
-        && transaction.is_none()
-        && patience.is_none()
-        && churn.is_none()
-        && !comes_again
-        && !is_dropped
+    let reached = to
+        .iter()
+        .flat_map(|(target, _)| scenario.reached_by(target));
+    let reached: BTreeSet<usize> = reached.collect();
+    let bounded = |index: &usize| scenario.queues[*index].max_length.is_some();
+    let blocks = |index: &usize| scenario.queues[*index].overflow == Overflow::Block;
+    let bounds = reached.iter().any(bounded);
+    let waits = reached.iter().any(|index| bounded(index) && blocks(index));
+    let comes_again = retry.is_some() && (timeout.is_some() || bounds);
+    let is_dropped = waits && *when_full == WhenFull::Drop;
+    // At one queue's bound what is for others waits, too.
+    let holds_up = waits && reached.len() > 1;
+    present(&[
+        (limit.is_some(), Unknown),
+        (delay.is_some(), Unknown),
+        (transaction.is_some(), Unknown),
+        (patience.is_some(), Unknown),
+        (churn.is_some(), Unknown),
+        (comes_again || is_dropped || holds_up, Unknown),
+        (reached.len() > 1, Elsewhere),
+        (ttl.is_some(), Expiry),
+        begins(start),
+    ])
 }
 
-/// Nothing about the consumer but how many there are, how long services take and vary, which fail, when they start, and who is away.
-pub(super) fn consumer(consumer: &Consumer) -> bool {
+fn consumer(scenario: &Scenario, consumer: &Consumer) -> Vec<Departure> {
     let Consumer {
         name: _,
         count: _,
         prefetch: _,
-        service: _,
+        service,
         concurrency: _,
-        ack: _,
         weight: _,
         reconnect: _,
         reconnect_spread: _,
-        service_by_phase: _,
         priority: _,
         exclusive: _,
         renew: _,
         offset: _,
-        slow: _,
-        start: _,
-        churn: _,
-        then: _,
+        ack,
+        service_by_phase,
+        slow,
+        start,
+        churn,
+        then,
         from,
         channel_prefetch,
         selector,
@@ -132,72 +253,49 @@ pub(super) fn consumer(consumer: &Consumer) -> bool {
         rate_cap,
         patience,
     } = consumer;
-    from.len() == 1
-        && channel_prefetch.is_none()
-        && selector.is_none()
-        && pull.is_none()
-        && group.is_none()
-        && *poison == 0.0
-        && rate_cap.is_none()
-        && patience.is_none()
-}
-
-/// What a fluid needs besides: rates and capacities are all that matters, and they are what they are meant to be.
-pub(super) fn flows(station: &Station<'_>) -> bool {
-    let (queue, scenario) = (station.queue, station.scenario);
-    let Some(servers) = station.servers else {
-        return false;
+    let (every, nack) = match *ack {
+        Ack::Auto => (1, None),
+        Ack::Manual { every, nack } => (every, nack),
     };
-    let fixed = |start: &Distribution| matches!(start, Distribution::Constant(_));
-    let source = |producer: &Producer| {
-        self::producer(producer, queue) && fixed(&producer.start) && keeps_up(station, producer)
+    let fails = nack.filter(|nack| nack.probability > 0.0);
+    let next = then.iter().flat_map(|then| &then.to);
+    let waits_to_send = next
+        .into_iter()
+        .any(|(target, _)| may_be_full(scenario, target.as_ref()));
+    let changes = service_by_phase.iter().any(|other| other != service);
+    present(&[
+        (from.len() != 1, Unknown),
+        (channel_prefetch.is_some(), Unknown),
+        (selector.is_some() || pull.is_some(), Unknown),
+        (group.is_some(), Unknown),
+        (*poison > 0.0, Unknown),
+        (rate_cap.is_some() || patience.is_some(), Unknown),
+        (waits_to_send, Unknown),
+        (then.is_some(), Elsewhere),
+        (fails.is_some_and(|nack| nack.requeue), Returns),
+        (fails.is_some_and(|nack| !nack.requeue), Rejections),
+        (every != 1, AckBatches),
+        (slow.is_some(), Slow),
+        (changes, OtherServices),
+        (churn.is_some(), Churn),
+        begins(start),
+    ])
+}
+
+/// When clients start.
+fn begins(start: &Distribution) -> (bool, Departure) {
+    let fixed = matches!(start, Distribution::Constant(_));
+    (start.mean() > 0.0, if fixed { LateStart } else { Unknown })
+}
+
+/// Whoever sends there may have to wait for room, or send again.
+fn may_be_full(scenario: &Scenario, target: Option<&Target>) -> bool {
+    let full = |index: usize| {
+        let queue = &scenario.queues[index];
+        let bounded = queue.max_length.is_some() || queue.max_bytes.is_some();
+        bounded && matches!(queue.overflow, Overflow::Block | Overflow::RejectPublish)
     };
-    let consumer = servers.consumer;
-    let blocks = |queue: &Queue| queue.overflow == Overflow::Block;
-    let goes_on = consumer.then.is_none() || !scenario.queues.iter().any(blocks);
-    self::queue(queue)
-        && self::consumer(consumer)
-        && !station.expires()
-        && consumer.churn.is_none()
-        && fixed(&consumer.start)
-        && goes_on
-        && !station.fed
-        && !station.hashed
-        && !station.unknown
-        && scenario.until.is_none()
-        && scenario.faults.is_empty()
-        && reads_all(scenario)
-        && station.sources.iter().all(|it| source(it.producer))
-}
-
-/// Confirms come sooner than they are waited for, as long as the queue has room.
-fn keeps_up(station: &Station<'_>, producer: &Producer) -> bool {
-    let Some(confirm) = producer.confirm else {
-        return true;
-    };
-    let costs = station.costs();
-    let highest = (0..station.scenario.phases.len())
-        .filter_map(|phase| super::station::rates(producer, phase))
-        .fold(0.0, |highest: f64, (from, to)| highest.max(from).max(to));
-    let unconfirmed = highest / f64::from(producer.count.max(1)) * (costs.entry + costs.out.mean);
-    costs.free || unconfirmed <= f64::from(confirm.window) / 2.0
-}
-
-/// The broker never stops reading, and no wire or disk is narrow.
-fn reads_all(scenario: &Scenario) -> bool {
-    let cluster = &scenario.cluster;
-    let limits = &cluster.limits;
-    limits.memory.is_none()
-        && limits.disk_free.is_none()
-        && limits.publish_credit.is_none()
-        && cluster.disk.capacity.is_none()
-        && cluster.disk.bandwidth.is_none_or(|most| most >= WIDE)
-        && cluster.network.bandwidth.is_none_or(|most| most >= WIDE)
-}
-
-/// One acknowledgement per message.
-pub(super) fn acks_singly(ack: Ack) -> bool {
-    matches!(ack, Ack::Auto | Ack::Manual { every: 1, .. })
+    target.is_some_and(|target| scenario.reached_by(target).into_iter().any(full))
 }
 
 /// Bytes per second that no workload of these scenarios fills.

@@ -1,7 +1,8 @@
 //! Queues that feed each other, forks, and rings.
 
-use queuelab_scenario::{Arrivals, ExchangeType, HashKind, Scenario, Target};
+use queuelab_scenario::{Arrivals, Distribution, ExchangeType, HashKind, Scenario, Target};
 
+use super::known::{Departure, departures};
 use super::station::{Dispatching, Servers, Shape, Station, keys_are_even};
 use super::{Kind, Prediction, metric};
 use crate::markov::MMc;
@@ -85,13 +86,16 @@ pub(super) fn jackson(scenario: &Scenario, stations: &[Station<'_>]) -> Option<V
     let mut number = 0.0;
     let mut all = Vec::new();
     let costs = used.first()?.costs();
-    let tandem = is_tandem(&routing);
+    let tandem = is_tandem(&routing) && external[1..].iter().all(|rate| *rate == 0.0);
     let model = if tandem {
         format!("tandem of {}", used.len())
     } else {
         format!("open Jackson network of {}", used.len())
     };
-    let kind = if costs.free {
+    let free = used
+        .iter()
+        .all(|station| station.costs().free && !station.hashed);
+    let kind = if free {
         Kind::Exact
     } else {
         Kind::Approximation
@@ -114,13 +118,16 @@ pub(super) fn jackson(scenario: &Scenario, stations: &[Station<'_>]) -> Option<V
         }
         .means()?;
         number += means.number;
-        all.push(told(
-            "backlog.mean",
-            Some(station.name()),
-            means.waiting,
-            "",
-        ));
-        let busy = rate * servers.consumer.service.mean() / f64::from(servers.count);
+        // What is delivered at once waits at its consumer.
+        if servers.dispatching == Dispatching::Central {
+            all.push(told(
+                "backlog.mean",
+                Some(station.name()),
+                means.waiting,
+                "",
+            ));
+        }
+        let busy = rate * servers.consumer.service.mean() / servers.places();
         all.push(told("utilisation", Some(&servers.consumer.name), busy, ""));
     }
     let around = costs.entry + costs.out.mean;
@@ -153,30 +160,16 @@ pub(super) fn jackson(scenario: &Scenario, stations: &[Station<'_>]) -> Option<V
     Some(all)
 }
 
-/// Exponential services from one queue, nothing lost, Poisson arrivals if any.
+/// Exponential services and Poisson arrivals, if any, at a queue that others may feed, and nothing besides.
 fn markovian<'a>(station: &Station<'a>) -> Option<Servers<'a>> {
     let servers = station.servers?;
-    let queue = station.queue;
-    let consumer = servers.consumer;
-    let exponential = matches!(
-        consumer.service,
-        queuelab_scenario::Distribution::Exponential(_)
-    );
+    let exponential = matches!(servers.consumer.service, Distribution::Exponential(_));
     let central = servers.dispatching == Dispatching::Central || servers.count == 1;
     let poisson = station.sources.is_empty() || matches!(station.shape(), Shape::Poisson);
-    let kept = queue.max_length.is_none() && queue.policy.ttl.is_none() && queue.backlog == 0;
-    let settled = !matches!(
-        consumer.ack,
-        queuelab_scenario::Ack::Manual { nack: Some(_), .. }
-    );
-    (station.is_plain()
-        && exponential
-        && central
-        && poisson
-        && kept
-        && settled
-        && consumer.churn.is_none())
-    .then_some(servers)
+    let plain = departures(station)
+        .iter()
+        .all(|it| matches!(it, Departure::Fed | Departure::Elsewhere));
+    (plain && exponential && central && poisson).then_some(servers)
 }
 
 /// How long a message keeps a server.

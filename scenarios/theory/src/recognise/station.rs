@@ -5,7 +5,6 @@ use queuelab_scenario::{
     Keys, Producer, Profile, Queue, Scenario, Span, Target,
 };
 
-use super::known;
 use crate::general::{GroupCommit, Moments};
 
 /// A queue with what comes to it and who serves it.
@@ -43,9 +42,9 @@ pub(super) struct Servers<'a> {
 }
 
 impl Servers<'_> {
-    /// They put messages back.
-    pub(super) fn return_some(&self) -> bool {
-        matches!(self.consumer.ack, Ack::Manual { nack: Some(nack), .. } if nack.requeue && nack.probability > 0.0)
+    /// Messages that could be in service if the prefetch let them: where it is smaller, some places stay empty.
+    pub(super) fn places(&self) -> f64 {
+        f64::from(self.consumer.count) * f64::from(self.consumer.concurrency.max(1))
     }
 }
 
@@ -161,18 +160,6 @@ impl<'a> Station<'a> {
         (self.scenario.queues.len() > 1).then_some(self.name())
     }
 
-    /// Some messages leave before they are served.
-    pub(super) fn expires(&self) -> bool {
-        let own = |source: &Source<'_>| source.producer.properties.ttl.is_some();
-        self.queue.policy.ttl.is_some() || self.sources.iter().any(own)
-    }
-
-    /// Messages have priorities, and the queue heeds them.
-    pub(super) fn ranks(&self) -> bool {
-        let own = |source: &Source<'_>| !source.producer.properties.priority.is_empty();
-        self.queue.policy.max_priority > 0 && self.sources.iter().any(own)
-    }
-
     /// Messages per second at the beginning and the end of a phase; `None` if that is not given.
     pub(super) fn rates(&self, phase: usize) -> Option<(f64, f64)> {
         if self.unknown {
@@ -285,40 +272,6 @@ impl<'a> Station<'a> {
             back: way.plus(cpu_of(cpu.ack)),
             free: *profile == Profile::Ideal && entry == 0.0 && way.mean == 0.0,
         }
-    }
-
-    /// Nothing about the queue, its producers and its consumers that closed forms do not know, except for what [`steady`](super::steady) looks
-    /// at itself.
-    pub(super) fn is_plain(&self) -> bool {
-        let policy = &self.queue.policy;
-        let queue =
-            known::queue(self.queue) && policy.delivery_limit.is_none() && !policy.single_active;
-        let producer = |source: &Source<'_>| {
-            let producer = source.producer;
-            known::producer(producer, self.queue) && producer.start.mean() == 0.0
-        };
-        let consumer = |servers: Servers<'_>| {
-            let consumer = servers.consumer;
-            known::consumer(consumer)
-                && consumer
-                    .service_by_phase
-                    .iter()
-                    .all(|service| *service == consumer.service)
-                && consumer.slow.is_none()
-                && consumer.start.mean() == 0.0
-                && known::acks_singly(consumer.ack)
-        };
-        let even = !self.hashed
-            || self
-                .sources
-                .iter()
-                .all(|source| keys_are_even(source.producer));
-        queue
-            && even
-            && !self.unknown
-            && self.sources.iter().all(producer)
-            && self.servers.is_some_and(consumer)
-            && self.scenario.faults.is_empty()
     }
 
     /// What the scenario has that the models lack, in words.

@@ -3,6 +3,7 @@
 use queuelab_scenario::{Ack, Arrivals, Dispatch, Distribution, Overflow, Requeue, Span};
 
 use super::fluid::Flow;
+use super::known::{Departure, departures};
 use super::station::{Dispatching, Servers, Shape, Source, Station, spreads_evenly};
 use super::{Kind, Prediction, metric};
 use crate::general::{Moments, allen_cunneen, gm1_root, md1_wait_quantile, md1k, mdc, mg1_wait};
@@ -12,8 +13,11 @@ use crate::{balance, modulated, priority};
 /// A station whose state does not change any more, in the whole run or in a phase.
 struct Steady<'a> {
     station: &'a Station<'a>,
+    /// Those that matter at this load.
+    departures: Vec<Departure>,
     servers: Servers<'a>,
-    phase: Option<&'a str>,
+    /// In the order of the scenario; `None` is the whole run.
+    phase: Option<usize>,
     /// Messages per second; 0 if clients wait for their messages.
     arrivals: f64,
     /// How long a message keeps a server.
@@ -44,30 +48,53 @@ struct Answer {
     producers: Vec<(String, f64)>,
 }
 
-type Recogniser = fn(&Steady<'_>) -> Option<Answer>;
+/// A model, and the departures from a plain queue that it knows of: its answer, and what is told besides, holds with any of them. A station
+/// that has others is never shown to it.
+struct Model {
+    knows: &'static [Departure],
+    answer: fn(&Steady<'_>) -> Option<Answer>,
+}
+
+const fn model(knows: &'static [Departure], answer: fn(&Steady<'_>) -> Option<Answer>) -> Model {
+    Model { knows, answer }
+}
 
 /// Who may know a station, the most special first.
-const MODELS: [Recogniser; 13] = [
-    closed,
-    lost_at_once,
-    impatient,
-    bounded,
-    prioritised,
-    feedback,
-    breaking_down,
-    batches,
-    modulated_arrivals,
-    own_queues,
-    renewal,
-    poisson,
-    anything,
+const MODELS: [Model; 13] = [
+    model(&[Departure::Blocks], closed),
+    model(&[Departure::Expiry, Departure::Elsewhere], lost_at_once),
+    model(&[Departure::Expiry, Departure::Elsewhere], impatient),
+    model(&[Departure::Loss, Departure::Elsewhere], bounded),
+    model(&[Departure::Ranks, Departure::Rejections], prioritised),
+    model(&[Departure::Returns, Departure::Elsewhere], feedback),
+    model(&[Departure::Churn, Departure::Elsewhere], breaking_down),
+    model(&WAITS, batches),
+    model(&WAITS, modulated_arrivals),
+    model(&WAITS, own_queues),
+    model(&WAITS, renewal),
+    model(&WAITS, poisson),
+    model(&WAITS, anything),
+];
+
+/// Of no matter to who waits and is served once: that some wait outside, and what becomes of them afterwards.
+const WAITS: [Departure; 3] = [
+    Departure::Elsewhere,
+    Departure::Blocks,
+    Departure::Rejections,
 ];
 
 /// What the first model that knows the station says; nothing if none does.
 pub(super) fn predictions(station: &Station<'_>) -> Vec<Prediction> {
     let mut predictions = Vec::new();
     for steady in Steady::all(station) {
-        let answer = MODELS.iter().find_map(|recogniser| recogniser(&steady));
+        let known = |model: &&Model| {
+            let departures = &steady.departures;
+            departures.iter().all(|it| model.knows.contains(it))
+        };
+        let answer = MODELS
+            .iter()
+            .filter(known)
+            .find_map(|model| (model.answer)(&steady));
         predictions.extend(answer.into_iter().flat_map(|answer| steady.told(answer)));
     }
     predictions
@@ -76,10 +103,10 @@ pub(super) fn predictions(station: &Station<'_>) -> Vec<Prediction> {
 impl<'a> Steady<'a> {
     /// The whole run if nothing changes in it, else the phases that begin without a backlog and are long enough.
     fn all(station: &'a Station<'a>) -> Vec<Steady<'a>> {
-        let (true, Some(servers)) = (station.is_plain(), station.servers) else {
+        let Some(servers) = station.servers else {
             return Vec::new();
         };
-        if station.fed || station.queue.backlog > 0 || station.sources.is_empty() {
+        if station.sources.is_empty() {
             return Vec::new();
         }
         let service = Moments::of(&servers.consumer.service);
@@ -90,13 +117,21 @@ impl<'a> Steady<'a> {
             }
             _ => service,
         };
-        let at = |phase, arrivals, span| Steady {
-            station,
-            servers,
-            phase,
-            arrivals,
-            hold,
-            span,
+        let at = |phase, arrivals, span| {
+            let mut steady = Steady {
+                station,
+                departures: departures(station),
+                servers,
+                phase,
+                arrivals,
+                hold,
+                span,
+            };
+            if steady.never_full() {
+                let bound = |it: &Departure| matches!(it, Departure::Loss | Departure::Blocks);
+                steady.departures.retain(|it| !bound(it));
+            }
+            steady
         };
         // What waits for the broker comes to no queue in time, and clients that send again make it worse, also afterwards.
         let stations = Station::all(station.scenario);
@@ -124,8 +159,7 @@ impl<'a> Steady<'a> {
             let span = own.until.as_secs_f64() - from;
             let capacity = station.capacity(phase)?;
             let settles = rate == later && rate < capacity && !stuck(phase);
-            (settles && station.settles(rate, capacity, span))
-                .then(|| at(Some(own.name.as_str()), rate, span))
+            (settles && station.settles(rate, capacity, span)).then(|| at(Some(phase), rate, span))
         };
         (0..station.scenario.phases.len())
             .filter_map(calm)
@@ -166,36 +200,33 @@ impl<'a> Steady<'a> {
         }
     }
 
-    /// Nothing that happens to messages but waiting and one service.
-    fn simple(&self) -> bool {
-        let stays = self.servers.consumer.churn.is_none();
-        stays
-            && !self.servers.return_some()
-            && !self.station.expires()
-            && !self.station.ranks()
-            && !self.lossy()
+    fn has(&self, departure: Departure) -> bool {
+        self.departures.contains(&departure)
     }
 
-    /// The bound matters and turns messages away.
-    fn lossy(&self) -> bool {
-        self.bound()
-            .is_some_and(|_| self.station.queue.overflow != Overflow::Block)
-    }
-
-    /// The bound matters and lets publishes wait outside: no longer than they would inside, but not as part of the backlog, and in the order
-    /// in which they came.
+    /// The bound, if publishes wait outside: in the order in which they came.
     fn blocked(&self) -> Option<u64> {
-        self.bound()
-            .filter(|_| self.station.queue.overflow == Overflow::Block)
+        let length = self.station.queue.max_length;
+        length.filter(|_| self.has(Departure::Blocks))
     }
 
-    /// The bound, if it matters.
-    fn bound(&self) -> Option<u64> {
-        let length = self.station.queue.max_length?;
-        // Below a load of 1 a long queue is never full: ρ^K of nothing. What clients have under way is not known to be less.
+    /// The queue is as good as never at its bound: ρ^K of nothing, where arrivals and services vary by chance; sooner where they vary more. What
+    /// clients have under way, what comes back and what piles up while nobody is there is not known to be less.
+    fn never_full(&self) -> bool {
+        let arrivals = match self.station.shape() {
+            Shape::Poisson | Shape::Smooth => 1.0,
+            Shape::Renewal(gap) => Moments::of(&gap).cv2(),
+            Shape::Batches(mean, second) => second / mean,
+            Shape::Modulated(_) | Shape::Closed(..) | Shape::Other => return false,
+        };
         let load = self.load();
-        let never = load > 0.0 && load < 1.0 && length as f64 * -libm::log(load.max(1e-9)) >= 25.0;
-        (!never).then_some(length)
+        let steady = load > 0.0
+            && load < 1.0
+            && !self.has(Departure::Returns)
+            && !self.has(Departure::Churn);
+        let varies = f64::midpoint(arrivals, self.hold.cv2()).max(1.0);
+        let length = self.station.queue.max_length.unwrap_or(0) as f64;
+        steady && length * -libm::log(load) >= 25.0 * varies
     }
 
     /// An answer as predictions of metrics.
@@ -210,9 +241,12 @@ impl<'a> Steady<'a> {
             assumptions.push("the run is too short to forget that it began empty".into());
         }
         let of = self.station.of();
+        let phase = self
+            .phase
+            .map(|phase| self.station.scenario.phases[phase].name.as_str());
         let told = |name: &str, of: Option<&str>, value: f64, kind, covers: &str| Prediction {
             model: answer.model.clone(),
-            metric: metric(name, of, self.phase),
+            metric: metric(name, of, phase),
             value,
             kind,
             source: answer.source,
@@ -277,9 +311,7 @@ impl<'a> Steady<'a> {
                 "",
             ));
         }
-        // Where the prefetch is smaller, places stay empty.
-        let places = f64::from(self.servers.consumer.count)
-            * f64::from(self.servers.consumer.concurrency.max(1));
+        let places = self.servers.places();
         let busy = self.arrivals * service / places;
         // Without losses the load is known whatever the model is.
         let known = if self.station.hashed {
@@ -321,19 +353,20 @@ fn closed(steady: &Steady<'_>) -> Option<Answer> {
     let Shape::Closed(clients, think) = steady.station.shape() else {
         return None;
     };
-    let known = steady.central() && steady.exponential() && steady.simple();
+    let known = steady.central() && steady.exponential();
     // The client's own way in and out is thinking, as far as the server is concerned.
     let costs = steady.station.costs();
     let think = think.mean() + costs.entry;
     if !known || think <= 0.0 {
         return None;
     }
+    let in_queue = steady.servers.dispatching == Dispatching::Central;
     let means = markov::closed(clients, think, 1.0 / steady.hold.mean, steady.servers.count);
     Some(Answer {
         model: format!("M/M/{}//{clients}", steady.servers.count),
         source: "machine repair: Gross & Harris 2.9",
         wait: Some(means.wait),
-        ready: Some(means.waiting).filter(|_| steady.blocked().is_none()),
+        ready: Some(means.waiting).filter(|_| in_queue && steady.blocked().is_none()),
         utilisation: Some(means.utilisation),
         others: vec![("rate.acked", means.throughput)],
         ..Answer::default()
@@ -374,7 +407,6 @@ fn impatient(steady: &Steady<'_>) -> Option<Answer> {
         return None;
     };
     let known = station.queue.policy.ttl.is_none()
-        && station.queue.max_length.is_none()
         && steady.servers.dispatching == Dispatching::Central
         && steady.exponential()
         && poisson_arrivals(steady);
@@ -404,12 +436,9 @@ fn bounded(steady: &Steady<'_>) -> Option<Answer> {
     let queue = steady.station.queue;
     let length = queue.max_length?;
     let servers = steady.servers;
-    let known = steady.lossy()
+    let known = steady.has(Departure::Loss)
         && servers.dispatching == Dispatching::Central
         && poisson_arrivals(steady)
-        && !steady.servers.return_some()
-        && queue.policy.ttl.is_none()
-        && queue.policy.max_priority == 0
         && length < 1_000_000;
     if !known {
         return None;
@@ -478,12 +507,8 @@ fn bounded(steady: &Steady<'_>) -> Option<Answer> {
 fn prioritised(steady: &Steady<'_>) -> Option<Answer> {
     let station = steady.station;
     let top = station.queue.policy.max_priority;
-    let known = steady.station.ranks()
-        && !steady.station.expires()
-        && !steady.lossy()
-        && steady.blocked().is_none()
-        && !steady.servers.return_some()
-        && steady.central()
+    let known = steady.has(Departure::Ranks)
+        && steady.servers.dispatching == Dispatching::Central
         && poisson_arrivals(steady)
         && steady.load() < 1.0;
     if !known {
@@ -491,7 +516,7 @@ fn prioritised(steady: &Steady<'_>) -> Option<Answer> {
     }
     let mut rates = vec![0.0; usize::from(top) + 1];
     for source in &station.sources {
-        let (rate, _) = super::station::rates(source.producer, 0)?;
+        let (rate, _) = super::station::rates(source.producer, steady.phase.unwrap_or(0))?;
         let mix = &source.producer.properties.priority;
         let total: f64 = mix.iter().map(|(_, weight)| weight).sum();
         if mix.is_empty() {
@@ -571,10 +596,7 @@ fn feedback(steady: &Steady<'_>) -> Option<Answer> {
         && nack.probability < 1.0
         && steady.servers.dispatching == Dispatching::Central
         && steady.exponential()
-        && poisson_arrivals(steady)
-        && policy.ttl.is_none()
-        && policy.max_priority == 0
-        && steady.bound().is_none();
+        && poisson_arrivals(steady);
     if !known {
         return None;
     }
@@ -616,9 +638,7 @@ fn breaking_down(steady: &Steady<'_>) -> Option<Answer> {
         && steady.servers.dispatching == Dispatching::Central
         && churn.crash
         && steady.exponential()
-        && poisson_arrivals(steady)
-        && steady.station.queue.policy.ttl.is_none()
-        && steady.bound().is_none();
+        && poisson_arrivals(steady);
     if !known {
         return None;
     }
@@ -641,7 +661,7 @@ fn batches(steady: &Steady<'_>) -> Option<Answer> {
     let Shape::Batches(mean, second) = steady.station.shape() else {
         return None;
     };
-    if !(steady.servers.count == 1 && steady.exponential() && steady.simple()) {
+    if !(steady.servers.count == 1 && steady.exponential()) {
         return None;
     }
     let number =
@@ -659,7 +679,7 @@ fn modulated_arrivals(steady: &Steady<'_>) -> Option<Answer> {
     let Shape::Modulated(states) = steady.station.shape() else {
         return None;
     };
-    if !(steady.servers.count == 1 && steady.exponential() && steady.simple()) {
+    if !(steady.servers.count == 1 && steady.exponential()) {
         return None;
     }
     let means = modulated(&states, 1.0 / steady.hold.mean)?;
@@ -679,8 +699,7 @@ fn own_queues(steady: &Steady<'_>) -> Option<Answer> {
         && servers.count > 1
         && each == 1
         && poisson_arrivals(steady)
-        && steady.exponential()
-        && steady.simple();
+        && steady.exponential();
     if !known {
         return None;
     }
@@ -774,7 +793,7 @@ fn renewal(steady: &Steady<'_>) -> Option<Answer> {
     let Shape::Renewal(gap) = steady.station.shape() else {
         return None;
     };
-    if !(steady.servers.count == 1 && steady.exponential() && steady.simple()) {
+    if !(steady.servers.count == 1 && steady.exponential()) {
         return None;
     }
     let service = 1.0 / steady.hold.mean;
@@ -799,7 +818,7 @@ fn renewal(steady: &Steady<'_>) -> Option<Answer> {
 
 /// M/M/c, M/D/c, M/G/1.
 fn poisson(steady: &Steady<'_>) -> Option<Answer> {
-    if !(steady.central() && poisson_arrivals(steady) && steady.simple())
+    if !(steady.central() && poisson_arrivals(steady))
         || steady.load() >= 1.0
         || steady.hold.mean <= 0.0
     {
@@ -883,7 +902,7 @@ fn poisson(steady: &Steady<'_>) -> Option<Answer> {
 
 /// Kingman's formula, or what a single queue would do.
 fn anything(steady: &Steady<'_>) -> Option<Answer> {
-    if !steady.simple() || steady.load() >= 1.0 || steady.hold.mean <= 0.0 {
+    if steady.load() >= 1.0 || steady.hold.mean <= 0.0 {
         return None;
     }
     let count = steady.servers.count;

@@ -575,8 +575,8 @@ impl World {
                 let peer = &mut self.brokerless.pipes[pipe];
                 peer.epoch += 1;
                 peer.taken = 0;
-                self.calendar.leave(peer.there.lane);
-                self.calendar.leave(peer.back.lane);
+                peer.there.lane = self.calendar.leave(peer.there.lane);
+                peer.back.lane = self.calendar.leave(peer.back.lane);
                 drop(peer.there.cut());
                 drop(peer.back.cut());
                 gone.extend(peer.waiting.drain(..).map(|(copy, _)| copy));

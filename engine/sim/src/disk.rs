@@ -60,6 +60,8 @@ pub struct Disk {
     /// Why nothing more can be appended.
     failure: Option<LogFailure>,
     history: History,
+    /// A write has landed in another place, and nobody has asked since.
+    misdirected: bool,
     /// The power may fail in this run: what it could take away is kept.
     keeps_doubtful: bool,
     /// The log at rest is no longer what it was when the process died.
@@ -120,6 +122,7 @@ impl Disk {
             trouble: None,
             failure: None,
             history: History::default(),
+            misdirected: false,
             keeps_doubtful,
             altered: false,
             refusal: None,
@@ -171,6 +174,7 @@ impl Disk {
                 let first = self.entries.front().map_or(before, |(first, _)| *first);
                 let lost = LogPosition(before.0 + 1);
                 self.history.misdirect(lost, first, before, draw);
+                self.misdirected = true;
                 self.written = self.appended;
             }
             Verdict::Succeeds | Verdict::Lies => self.written = self.appended,
@@ -378,6 +382,17 @@ impl Disk {
         self.trouble.get_or_insert_with(none).misdirected = Some(draw);
     }
 
+    /// Whether a write is still to land in another place.
+    pub fn misdirects(&self) -> bool {
+        let trouble = self.trouble.as_ref();
+        trouble.is_some_and(|trouble| trouble.misdirected.is_some())
+    }
+
+    /// Whether a write has landed in another place since this was asked.
+    pub fn take_misdirected(&mut self) -> bool {
+        std::mem::take(&mut self.misdirected)
+    }
+
     /// Goes on after a stall. Returns how long the fsync takes that is under way or starts now, if there is one.
     pub fn go_on(&mut self, now: Time) -> Option<Span> {
         if self.is_stalled() {
@@ -425,10 +440,12 @@ impl Disk {
 
     /// The last `bytes` of the log are gone. Returns how many entries that takes.
     pub fn truncate(&mut self, bytes: u64) -> u64 {
+        let zeroed = self.history.zeroed();
         let mut left = bytes;
         let mut gone = 0;
         for (position, entry) in self.entries.iter().rev() {
-            if *position > self.written {
+            // What was cut off before is not there any more.
+            if *position > self.written || zeroed.contains(position) {
                 continue;
             }
             if left == 0 {

@@ -22,10 +22,12 @@ use crate::journey::{Held, State};
 use crate::network::Up;
 use crate::world::{Event, World};
 
+use activation::OWN_STEP;
 pub use activation::{Milestones, Strikes};
 pub use clients::{ConsumerTrouble, ProducerTrouble};
 pub use network::{CONNECT_TIMEOUT, HELD};
 pub use node::Stopping;
+use node::joined;
 
 impl World {
     /// A fault of the scenario begins, if it can.
@@ -38,7 +40,9 @@ impl World {
         let spec = self.scenario.faults[fault as usize].clone();
         let kind = spec.kind.name();
         let target = self.target_of(fault);
-        self.active.insert(fault, self.faults.len());
+        let record = self.faults.len();
+        self.active.insert(fault, record);
+        self.strikes.records.insert(fault, record);
         self.faults.push(FaultRecord {
             name: spec.name.clone(),
             kind: kind.into(),
@@ -54,8 +58,10 @@ impl World {
                 self.node_dies(unsynced, &self.chance(fault, "fault/disk"))
             }
             FaultKind::Wipe => {
+                let before = self.lost();
                 self.node_dies(Unsynced::Keep, &self.chance(fault, "fault/disk"));
-                format!("it took {} messages", grouped(self.wipe_disk()))
+                self.wipe_disk();
+                format!("it took {} messages", grouped(self.lost() - before))
             }
             FaultKind::SlowDisk { factor } => {
                 self.set_factors();
@@ -88,12 +94,9 @@ impl World {
         if !effect.is_empty() {
             self.say(format!("fault {}: {effect}", spec.name));
         }
-        if let Some(record) = self
-            .active
-            .get(&fault)
-            .and_then(|&at| self.faults.get_mut(at))
-        {
-            record.effect = effect;
+        // Behind that comes what it has led to already.
+        if let Some(record) = self.faults.get_mut(record) {
+            record.effect = joined(&effect, &record.effect);
         }
         if span < Span::MAX {
             self.calendar.after(span, Event::FaultEnds(fault));
@@ -135,20 +138,20 @@ impl World {
 
     /// A fault goes on: a coin is tossed, or its next step is due.
     pub fn fault_steps(&mut self, fault: u32, step: u32) {
-        if self.strikes.healed.is_some() {
-            return;
-        }
-        let spec = &self.scenario.faults[fault as usize];
-        match spec.kind {
-            _ if matches!(spec.when, queuelab_scenario::When::EachStep { .. })
-                && step & OWN_STEP == 0 =>
-            {
+        if step & OWN_STEP == 0 {
+            if self.strikes.healed.is_none() {
                 self.toss(fault, step);
             }
-            _ if !self.active.contains_key(&fault) => {}
-            FaultKind::Swizzle { .. } => self.swizzle_step(fault, step & !OWN_STEP),
+            return;
+        }
+        let Some(step) = self.step_is_due(fault, step) else {
+            return;
+        };
+        match self.scenario.faults[fault as usize].kind {
+            FaultKind::Swizzle { .. } => self.swizzle_step(fault, step),
             FaultKind::Stop { .. } => self.stop_closes(fault),
-            _ => self.clock_fault_steps(fault, step & !OWN_STEP),
+            FaultKind::MisdirectedWrite => self.waits_for_misdirection(fault),
+            _ => self.clock_fault_steps(fault, step),
         }
     }
 
@@ -208,6 +211,11 @@ impl World {
             grouped(lost),
             grouped(entries)
         )
+    }
+
+    /// How many copies were lost so far.
+    fn lost(&self) -> u64 {
+        self.metrics.queues.iter().map(|queue| queue.lost).sum()
     }
 
     /// Copies that are not in what the disk kept are lost. Returns how many. What took effect in a queue at least as durable as `certain` was
@@ -462,8 +470,8 @@ impl World {
         link.live = false;
         link.void = false;
         // The next connection does not wait for what was under way in this one.
-        self.calendar.leave(link.up.lane);
-        self.calendar.leave(link.down.lane);
+        link.up.lane = self.calendar.leave(link.up.lane);
+        link.down.lane = self.calendar.leave(link.down.lane);
         drop(link.down.cut());
         for tag in self.node.unread.cut(connection) {
             self.vanished(tag);
@@ -552,9 +560,6 @@ impl Theme {
         }
     }
 }
-
-/// Marks the steps of a fault's own among those at which a coin is tossed.
-pub const OWN_STEP: u32 = 1 << 31;
 
 /// The copies that a log speaks of.
 #[derive(Default)]

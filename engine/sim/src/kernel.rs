@@ -24,6 +24,8 @@ pub struct Calendar<E> {
     vacant: bool,
     at_once: VecDeque<(u64, E)>,
     lanes: Vec<VecDeque<(Time, u64, E)>>,
+    /// Lanes that were left, to be taken again once they are empty.
+    left: VecDeque<LaneId>,
 }
 
 /// A 4-ary heap in families of four siblings, so that the children of an entry are an array. Places in a family that nobody has hold an
@@ -55,6 +57,7 @@ impl<E: Copy> Calendar<E> {
             vacant: false,
             at_once: VecDeque::new(),
             lanes: Vec::new(),
+            left: VecDeque::new(),
         }
     }
 
@@ -181,34 +184,41 @@ impl<E: Copy> Calendar<E> {
         if unpack(first.key) > until {
             return None;
         }
-        match self.follower(&first) {
-            Some(next) => self.heap.replace_first(next),
-            None => self.vacant = true,
+        if first.lane == NO_LANE {
+            self.vacant = true;
+        } else {
+            let lane = &mut self.lanes[first.lane as usize];
+            lane.pop_front();
+            match lane.front() {
+                Some((at, sequence, event)) => {
+                    let next = Scheduled {
+                        key: pack(*at, *sequence),
+                        lane: first.lane,
+                        event: *event,
+                    };
+                    self.heap.replace_first(next);
+                }
+                None => self.vacant = true,
+            }
         }
         self.now = unpack(first.key);
         Some((self.now, first.key as u64, first.event))
     }
 
-    /// What the heap has of a lane after its entry `first`.
-    #[inline]
-    fn follower(&mut self, first: &Scheduled<E>) -> Option<Scheduled<E>> {
-        if first.lane == NO_LANE {
-            return None;
+    /// The lane to go on with where nothing is to wait for what is in `lane`: of that the first event still happens, the others are forgotten.
+    pub fn leave(&mut self, lane: LaneId) -> LaneId {
+        let waiting = &mut self.lanes[lane.0 as usize];
+        if waiting.is_empty() {
+            return lane;
         }
-        let lane = &mut self.lanes[first.lane as usize];
-        // Else the lane was left, and has begun anew.
-        lane.pop_front_if(|(_, sequence, _)| *sequence == first.key as u64)?;
-        let (at, sequence, event) = lane.front()?;
-        Some(Scheduled {
-            key: pack(*at, *sequence),
-            lane: first.lane,
-            event: *event,
-        })
-    }
-
-    /// What comes in a lane from now on does not wait for what is there: its first event still happens, the others are forgotten.
-    pub fn leave(&mut self, lane: LaneId) {
-        self.lanes[lane.0 as usize].clear();
+        waiting.truncate(1);
+        self.left.push_back(lane);
+        let lanes = &self.lanes;
+        let free = |left: &mut LaneId| lanes[left.0 as usize].is_empty();
+        match self.left.pop_front_if(free) {
+            Some(free) => free,
+            None => self.lane(),
+        }
     }
 
     /// Forgets all that was to happen.
@@ -402,7 +412,7 @@ mod tests {
         #[test]
         fn pops_in_the_order_of_time_and_sequence(steps in prop::collection::vec(step(), 0..500)) {
             let mut calendar = Calendar::new();
-            let lanes = [calendar.lane(), calendar.lane(), calendar.lane()];
+            let mut lanes = [calendar.lane(), calendar.lane(), calendar.lane()];
             let mut last_in_lane = [0u64; 3];
             let mut waiting: [Vec<(u64, u64)>; 3] = Default::default();
             let mut model = BTreeMap::new();
@@ -425,7 +435,7 @@ mod tests {
                         model.insert((at, sequence), number);
                     }
                     Step::Leave(lane) => {
-                        calendar.leave(lanes[lane]);
+                        lanes[lane] = calendar.leave(lanes[lane]);
                         last_in_lane[lane] = 0;
                         let mut left = std::mem::take(&mut waiting[lane]);
                         left.retain(|key| model.contains_key(key));

@@ -576,30 +576,21 @@ impl World {
     /// What an input costs the core that handles it.
     #[inline]
     fn cost(&self, arrival: &Arrival) -> Span {
-        match arrival {
-            Arrival::Packet(packet) if self.node.unread.holds(packet) => Span::ZERO,
-            Arrival::Packet(packet) => self.cost_of(packet),
-            // What it reads then is paid as it is read.
-            Arrival::ReadsOn(_) | Arrival::Log | Arrival::Tick => Span::ZERO,
-            Arrival::Read => self.cost_of_answers(),
-        }
-    }
-
-    /// What a packet costs.
-    #[inline]
-    pub fn cost_of(&self, packet: &Up) -> Span {
         let cpu = &self.node.cpu;
-        match packet {
-            Up::Request {
+        match arrival {
+            Arrival::Packet(Up::Request {
                 request: Request::Publish { message, .. },
                 ..
-            } => cpu.publish + per_kib(cpu.per_kib, message.size()),
-            Up::Request { .. } | Up::Close { .. } => cpu.ack,
-            Up::Open { connection, .. } => {
+            }) => cpu.publish + per_kib(cpu.per_kib, message.size()),
+            Arrival::Packet(Up::Request { .. } | Up::Close { .. }) => cpu.ack,
+            Arrival::Packet(Up::Open { connection, .. }) => {
                 let requests = 2 * self.declares(*connection).len() as u64;
                 cpu.ack * (1 + requests)
             }
-            Up::Writable { .. } => Span::ZERO,
+            // What is read then was paid for when it came.
+            Arrival::ReadsOn(_) => Span::ZERO,
+            Arrival::Packet(Up::Writable { .. }) | Arrival::Log | Arrival::Tick => Span::ZERO,
+            Arrival::Read => self.cost_of_answers(),
         }
     }
 

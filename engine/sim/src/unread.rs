@@ -32,14 +32,6 @@ impl Unread {
         !self.sockets.contains_key(&connection)
     }
 
-    /// Whether a packet would have to wait.
-    #[inline]
-    pub fn holds(&self, packet: &Up) -> bool {
-        self.any()
-            && matches!(packet, Up::Request { .. })
-            && self.sockets.contains_key(&packet.connection())
-    }
-
     /// Whether any request waits.
     pub fn is_waiting(&self) -> bool {
         let mut sockets = self.sockets.values();
@@ -116,12 +108,12 @@ impl World {
         false
     }
 
-    /// Reads what waits of a connection, unless the broker stops that again. The result is the CPU time that it takes.
+    /// Reads what waits of a connection, unless the broker stops that again. The result is the CPU time that its outputs take.
     #[cold]
     #[inline(never)]
     pub fn read_on(&mut self, connection: u32) -> Span {
         let now = self.calendar.now();
-        let mut cost = Span::ZERO;
+        let mut sending = Span::ZERO;
         while let Some(socket) = self.node.unread.sockets.get_mut(&connection)
             && socket.reads
         {
@@ -134,9 +126,8 @@ impl World {
                 let waited = now - stamps.received;
                 (stamps.sent, stamps.received) = (stamps.sent + waited, now);
             }
-            cost += self.cost_of(&packet);
-            cost += self.handle_later(&mut packet);
+            sending += self.handle_later(&mut packet);
         }
-        cost
+        sending
     }
 }

@@ -134,12 +134,12 @@ macro_rules! library {
 
 library! {
     hello: "hello", expect!["8e3ef8e2f17d7df5"];
-    bounded_buffer: "bounded-buffer", expect!["ab7f36d33a19f69b"];
+    bounded_buffer: "bounded-buffer", expect!["31a503367ab64684"];
     drop_oldest: "drop-oldest", expect!["125cc8b082d63a91"];
     idle_consumers: "idle-consumers", expect!["85fa29f326c95160"];
     batch_linger: "batch-linger", expect!["9f283d38e32f9fad"];
     bursts: "bursts", expect!["2adaacf4ca0feebd"];
-    credit_flow: "credit-flow", expect!["b0d2fab403cc9a3f"];
+    credit_flow: "credit-flow", expect!["4637d8bb7d744510"];
     idempotent_producer: "idempotent-producer", expect!["bee9ae06caee0bf5"];
     retention: "retention", expect!["825efd295800eda6"];
     temporary_queue: "temporary-queue", expect!["61a29c4150afdb34"];
@@ -149,7 +149,7 @@ library! {
     diurnal: "diurnal", expect!["d19bb0512ad6e189"];
     flash_sale: "flash-sale", expect!["789eb8b30808bb74"];
     long_backlog: "long-backlog", expect!["f8060c469f097f04"];
-    impatient_senders: "impatient-senders", expect!["99e824635722b256"];
+    impatient_senders: "impatient-senders", expect!["af8b09826242668c"];
     overload: "overload", expect!["fdf600b9b3a3bfe9"];
     retry_storm: "retry-storm", expect!["a0e11ff81788f207"];
     trace: "trace", expect!["59de3f69db2f799f"];
@@ -168,7 +168,7 @@ library! {
     deduplication: "deduplication", expect!["63e135e5ca357970"];
     delayed_retry: "delayed-retry", expect!["13eeeb2f69f49a32"];
     fork_join: "fork-join", expect!["e7b294a0ed234b37"];
-    memory_alarm: "memory-alarm", expect!["38b4916b5ae6f0d2"];
+    memory_alarm: "memory-alarm", expect!["3db95957d644f58a"];
     message_groups: "message-groups", expect!["a34f9d784779d630"];
     pipeline: "pipeline", expect!["f199b1de0161be21"];
     poison: "poison", expect!["828e58080b1dbfcb"];

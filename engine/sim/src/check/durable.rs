@@ -96,6 +96,11 @@ impl Check {
         self.durable.found.push((self.durable.life, last));
     }
 
+    /// The disk of a node that is down is empty: its places go on, but no restart finds what was logged before.
+    pub fn log_wiped(&mut self) {
+        self.log_found(LogPosition(0));
+    }
+
     /// An entry is on its way to the log.
     #[inline]
     pub fn persisted(&mut self, position: LogPosition, entry: &Entry) {

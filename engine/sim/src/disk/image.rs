@@ -1,6 +1,6 @@
 //! The log as bytes, when somebody has to look at them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::ops::Range;
 
 use queuelab_core::log::{Encoder, EntryPlace, Recovery, SegmentImage, checkpoint, recover};
@@ -223,6 +223,15 @@ impl History {
     pub fn harm_to(&self, position: LogPosition) -> Vec<(Harm, u64)> {
         let harm = self.harm.iter().filter(|(victim, ..)| *victim == position);
         harm.map(|(_, harm, draw)| (*harm, *draw)).collect()
+    }
+
+    /// The entries that have zeros in their places.
+    pub fn zeroed(&self) -> BTreeSet<LogPosition> {
+        let zeroed = self
+            .harm
+            .iter()
+            .filter(|(_, harm, _)| *harm == Harm::Zeroed);
+        zeroed.map(|(victim, ..)| *victim).collect()
     }
 
     fn life_at(&self, position: LogPosition) -> u32 {

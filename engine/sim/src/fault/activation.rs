@@ -25,6 +25,10 @@ pub struct Strikes {
     activations: Vec<Fault>,
     /// The activation of each fault that is on, in `activations`.
     open: BTreeMap<u32, (usize, Time)>,
+    /// Where the record of the activation is that is on, or was last.
+    pub records: BTreeMap<u32, usize>,
+    /// The steps of their own that activations are still to take: by fault, instant and number.
+    steps: BTreeSet<(u32, Time, u32)>,
     /// Nothing strikes any more, but for what is injected.
     pub healed: Option<Time>,
     /// The faults that were added to the run.
@@ -150,13 +154,14 @@ impl World {
             .into_iter()
             .partition(|fault| self.scenario.faults[*fault as usize].when == now);
         milestones.waiting = waiting;
+        if let Some(connection) = connection {
+            let concerned = due.iter().map(|fault| (*fault, connection));
+            milestones.concerned.extend(concerned);
+        }
         for fault in due {
-            if let Some(connection) = connection {
-                milestones.concerned.insert(fault, connection);
-            }
             // What asks the broker for something waits until it is done with what it does at the moment.
             match before && self.scenario.faults[fault as usize].kind.strikes_at_once() {
-                true => return self.fault_begins(fault),
+                true => self.fault_begins(fault),
                 false => self.calendar.after(Span::ZERO, Event::FaultBegins(fault)),
             }
         }
@@ -214,14 +219,30 @@ impl World {
         Some(span)
     }
 
-    /// A fault that was on is over: how long it was on is known now.
+    /// A fault that was on is over: how long it was on is known now, and it takes no further step.
     pub fn strike_ends(&mut self, fault: u32) {
         let now = self.calendar.now();
+        self.strikes.steps.retain(|(of, ..)| *of != fault);
         if let Some((at, since)) = self.strikes.open.remove(&fault)
             && let Distribution::Constant(span) = &mut self.strikes.activations[at].span
         {
             *span = (*span).min(now - since);
         }
+    }
+
+    /// Puts a step of a fault's own into the calendar.
+    pub fn step_after(&mut self, fault: u32, span: Span, step: u32) {
+        let at = self.calendar.now() + span;
+        let step = OWN_STEP | step;
+        self.strikes.steps.insert((fault, at, step));
+        self.calendar.schedule(at, Event::FaultStep { fault, step });
+    }
+
+    /// The number of a step of a fault's own that is due; `None` if the activation that was to take it is over.
+    pub fn step_is_due(&mut self, fault: u32, step: u32) -> Option<u32> {
+        let now = self.calendar.now();
+        let due = self.strikes.steps.remove(&(fault, now, step));
+        due.then_some(step & !OWN_STEP)
     }
 
     /// All activations so far, as faults that strike once: with them the run can be had again.
@@ -359,6 +380,9 @@ impl World {
         connections.iter().filter_map(consumer).collect()
     }
 }
+
+/// Marks the steps of a fault's own among those at which a coin is tossed.
+pub const OWN_STEP: u32 = 1 << 31;
 
 /// Fisher and Yates' shuffle.
 pub fn shuffle<T>(items: &mut [T], chance: &Stream) {

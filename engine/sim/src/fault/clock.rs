@@ -3,8 +3,7 @@
 use queuelab_core::{Input, Span};
 use queuelab_scenario::FaultKind;
 
-use super::OWN_STEP;
-use crate::world::{Event, World};
+use crate::world::World;
 
 impl World {
     /// A fault of the clock begins. Returns what it does, in words.
@@ -15,11 +14,7 @@ impl World {
                 format!("the wall clock jumped by {}", signed(*by))
             }
             FaultKind::ClockDrift { ppm } => {
-                let event = Event::FaultStep {
-                    fault,
-                    step: OWN_STEP,
-                };
-                self.calendar.after(DRIFT_STEP, event);
+                self.step_after(fault, DRIFT_STEP, 0);
                 format!("the wall clock drifted by {ppm} ppm")
             }
             FaultKind::ClockStrobe { by, .. } => {
@@ -32,17 +27,11 @@ impl World {
 
     /// A fault of the clock goes on.
     pub fn clock_fault_steps(&mut self, fault: u32, step: u32) {
-        if !self.active.contains_key(&fault) {
-            return;
-        }
-        let next = Event::FaultStep {
-            fault,
-            step: OWN_STEP | step.wrapping_add(1),
-        };
+        let next = step.wrapping_add(1);
         match self.scenario.faults[fault as usize].kind {
             FaultKind::ClockDrift { ppm } => {
                 self.clock_steps((DRIFT_STEP.0 as f64 * ppm / 1e6) as i64);
-                self.calendar.after(DRIFT_STEP, next);
+                self.step_after(fault, DRIFT_STEP, next);
             }
             FaultKind::ClockStrobe { by, period } => {
                 let there = step.is_multiple_of(2);
@@ -51,7 +40,7 @@ impl World {
                     true => _ = self.strobes.insert(fault),
                     false => _ = self.strobes.remove(&fault),
                 }
-                self.calendar.after(period, next);
+                self.step_after(fault, period, next);
             }
             _ => {}
         }

@@ -1,5 +1,6 @@
 //! Faults of the disk, and nodes that stop because of their log.
 
+use queuelab_core::{LogFailure, Span};
 use queuelab_record::grouped;
 use queuelab_scenario::{FaultKind, Rot, Unsynced};
 use queuelab_workload::Stream;
@@ -27,7 +28,7 @@ impl World {
             }
             FaultKind::MisdirectedWrite => {
                 disk.misdirect(chance.at(0).next_u64());
-                "a write lands in another place of the log".into()
+                String::new()
             }
             FaultKind::TruncateLog { bytes } => {
                 let gone = disk.truncate(bytes);
@@ -36,7 +37,7 @@ impl World {
             FaultKind::Rollback => {
                 let backup = disk.snapshot();
                 self.node.backups.insert(fault, backup);
-                "a backup was made, and restored".into()
+                "a backup was made".into()
             }
             FaultKind::StallDisk => self.in_trouble("no fsync returned"),
             FaultKind::ThrottleDisk { bandwidth, iops } => {
@@ -59,9 +60,8 @@ impl World {
     pub fn disk_fault_ends(&mut self, fault: u32, kind: &FaultKind) {
         match kind {
             FaultKind::Rollback => self.restore(fault),
-            FaultKind::BitRot { .. }
-            | FaultKind::MisdirectedWrite
-            | FaultKind::TruncateLog { .. } => {}
+            FaultKind::MisdirectedWrite => self.waits_for_misdirection(fault),
+            FaultKind::BitRot { .. } | FaultKind::TruncateLog { .. } => {}
             _ => {
                 self.set_trouble();
                 self.disk_goes_on();
@@ -95,11 +95,14 @@ impl World {
         let chance = Stream::new(self.seed, "disk/failure", u64::from(self.node.incarnation));
         let took = self.node_dies(Unsynced::Keep, &chance);
         self.node.stopped = Some(failure.to_string());
-        let scenario = self.scenario.clone();
-        let cause = self.active.iter().find_map(|(fault, record)| {
-            let kind = &scenario.faults[*fault as usize].kind;
-            World::troubles_log(kind).then_some(*record)
-        });
+        let likelihood = |(fault, record): (&u32, &usize)| {
+            let kind = &self.scenario.faults[*fault as usize].kind;
+            Some((likelihood(kind, failure)?, *record))
+        };
+        let causes = self.active.iter().filter_map(likelihood);
+        // Of several the likeliest, and of these the first.
+        let cause = causes.reduce(|one, other| if other.0 > one.0 { other } else { one });
+        let cause = cause.map(|(_, record)| record);
         if let Some(record) = cause.and_then(|at| self.faults.get_mut(at)) {
             record.effect = format!("n1 stopped: {failure}; {took}");
         }
@@ -109,12 +112,26 @@ impl World {
         }
     }
 
-    /// The disk of a node that is down is empty from now on. Returns how many messages that takes.
-    pub fn wipe_disk(&mut self) -> u64 {
+    /// The disk of a node that is down is empty from now on.
+    pub fn wipe_disk(&mut self) {
         self.node.disk.wipe();
-        let lost = self.lose_copies(None);
+        self.check.log_wiped();
+        self.lose_copies(None);
         self.node.disk.take_altered();
-        lost
+    }
+
+    /// Says that a write has landed in another place, once one has; until then it is looked after.
+    pub fn waits_for_misdirection(&mut self, fault: u32) {
+        if self.node.disk.take_misdirected() {
+            let effect = "a write landed in another place of the log";
+            let name = &self.scenario.faults[fault as usize].name;
+            self.say(format!("fault {name}: {effect}"));
+            if let Some(&record) = self.strikes.records.get(&fault) {
+                self.add_effect(record, effect);
+            }
+        } else if self.node.disk.misdirects() {
+            self.step_after(fault, MISDIRECTION_STEP, 0);
+        }
     }
 
     fn in_trouble(&mut self, what: &str) -> String {
@@ -161,23 +178,39 @@ impl World {
         let Some(backup) = self.node.backups.remove(&fault) else {
             return;
         };
+        let before = self.lost();
         if self.node.broker.is_some() {
             let chance = self.chance(fault, "fault/disk");
             self.node_dies(Unsynced::Keep, &chance);
         }
         self.node.disk.restore(backup);
-        let lost = self.lose_copies(None);
+        self.lose_copies(None);
         self.node.disk.take_altered();
+        let lost = grouped(self.lost() - before);
+        let effect = format!("the disk went back to what it was; that took {lost} messages");
         let name = &self.scenario.faults[fault as usize].name;
-        if let Some(record) = self.faults.iter_mut().rev().find(|it| it.name == *name) {
-            record.effect = format!(
-                "the disk went back to what it was; that took {} messages",
-                grouped(lost)
-            );
+        self.say(format!("fault {name}: {effect}"));
+        let record = self.strikes.records.get(&fault);
+        if let Some(record) = record.and_then(|at| self.faults.get_mut(*at)) {
+            record.effect = effect;
         }
         self.node_restarts();
     }
 }
+
+/// How likely a fault has the log fail in this way; `None` if it never does.
+fn likelihood(kind: &FaultKind, failure: LogFailure) -> Option<f64> {
+    match (kind, failure) {
+        (FaultKind::FsyncError { p }, LogFailure::Sync)
+        | (FaultKind::WriteError { p }, LogFailure::Write)
+        | (FaultKind::ReadError { p }, LogFailure::Read) => Some(*p),
+        (FaultKind::DiskFull, LogFailure::Full) => Some(1.0),
+        _ => None,
+    }
+}
+
+/// Whether a write has been misdirected is looked at so often.
+const MISDIRECTION_STEP: Span = Span::from_millis(100);
 
 /// The smaller of two limits, as far as there are any.
 fn least(one: Option<f64>, other: Option<f64>) -> Option<f64> {

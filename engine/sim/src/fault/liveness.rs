@@ -1,7 +1,7 @@
 //! After the last fault: what must drain, and until when.
 
 use queuelab_core::{QueueId, Span};
-use queuelab_scenario::{Consumer, Distribution, Fault, FaultBudget, When};
+use queuelab_scenario::{Ack, Consumer, Distribution, Fault, FaultBudget, Scenario, When};
 
 use crate::check::Bound;
 use crate::world::World;
@@ -18,8 +18,14 @@ impl World {
         let links = self.connections.iter();
         let delays = links.map(|link| link.up.is_delayed(since).max(link.down.is_delayed(since)));
         let delayed = delays.max().unwrap_or_default();
+        let mut serving = Scenario::clone(&self.scenario);
+        for consumer in &mut serving.consumers {
+            if consumer.service.mean() < LEAST_SERVICE.as_secs_f64() {
+                consumer.service = Distribution::Constant(LEAST_SERVICE);
+            }
+        }
         for queue in 0..self.layout.len() {
-            if let Some(span) = self.drains_within(queue) {
+            if let Some(span) = self.drains_within(queue, &serving) {
                 let until = since + delayed + span;
                 self.drains.push(Bound {
                     queue,
@@ -57,18 +63,18 @@ impl World {
         self.strikes.healed.is_some() || self.scenario.faults.iter().all(over)
     }
 
-    /// How long it takes at most until what waits in a queue now has been delivered: three times what its consumers' capacity implies, and
-    /// the waits of clients and leases. `None` where capacity does not say that.
-    fn drains_within(&self, queue: usize) -> Option<Span> {
+    /// How long it takes at most until what waits in a queue now has been delivered, with the services of `scenario`: three times what its
+    /// consumers' capacity implies, and the waits of clients and leases. `None` where capacity does not say that.
+    fn drains_within(&self, queue: usize, scenario: &Scenario) -> Option<Span> {
         let of = self.layout.queue_of(queue);
-        let spec = &self.scenario.queues[of];
+        let spec = &scenario.queues[of];
         let policy = &spec.policy;
         let by_turns = policy.max_priority == 0 && !policy.single_active && !policy.groups;
         if self.brokerless.is(queue) || policy.stream.is_some() || !by_turns {
             return None;
         }
         let takers = || {
-            let consumers = self.scenario.consumers.iter();
+            let consumers = scenario.consumers.iter();
             consumers.filter(move |consumer| consumer.from.contains(&of))
         };
         let plain = |consumer: &Consumer| {
@@ -86,12 +92,12 @@ impl World {
         if takers().count() == 0 || !takers().all(plain) {
             return None;
         }
+        let waits = takers().map(|consumer| self.waits_for_network(consumer, spec.partitions));
+        let capacity = scenario.full_capacity(of, self.metrics.phase, waits.fold(0.0, f64::max))?;
         let mut slack = Span::from_secs(15);
-        let mut rate = 0.0;
         let mut queues: Vec<usize> = Vec::new();
         for consumer in takers() {
-            let mean = consumer.service.mean().max(LEAST_SERVICE.as_secs_f64());
-            rate += f64::from(consumer.count) * f64::from(consumer.concurrency) / mean;
+            let mean = consumer.service.mean();
             let hand = f64::from(consumer.prefetch.max(1)) * mean;
             slack = slack.max(Span::from_secs(15) + Span::from_secs_f64(3.0 * hand));
             slack += consumer.reconnect.unwrap_or_default() + consumer.reconnect_spread;
@@ -100,19 +106,70 @@ impl World {
         queues.sort_unstable();
         queues.dedup();
         for other in &queues {
-            let policy = &self.scenario.queues[*other].policy;
+            let policy = &scenario.queues[*other].policy;
             let lease = policy
                 .ack_timeout
                 .as_ref()
                 .map_or(Span::ZERO, |timeout| timeout.after);
             slack += lease;
         }
-        let backlog: usize = queues
+        let queues = queues
             .iter()
-            .flat_map(|other| self.layout.partitions(*other))
+            .flat_map(|other| self.layout.partitions(*other));
+        // Who cannot keep up with all his queues may leave what waits in one of them for what comes to another.
+        let offered: f64 = queues.clone().map(|queue| self.offered(queue)).sum();
+        if capacity < offered {
+            return None;
+        }
+        let backlog: usize = (queues.clone())
             .map(|queue| self.journeys.of_queue(queue).count())
             .sum();
-        Some(slack + Span::from_secs_f64(3.0 * backlog as f64 / rate))
+        let broker = self.node.broker.as_ref();
+        let bytes: u64 = queues
+            .filter_map(|queue| Some(broker?.queue(QueueId(queue as u32)).ready_bytes))
+            .sum();
+        let connections: u32 = takers().map(|consumer| consumer.count).sum();
+        // Each connection transfers so much.
+        let transfer = scenario
+            .cluster
+            .network
+            .bandwidth
+            .map_or(0.0, |each| bytes as f64 / (each * f64::from(connections)));
+        Some(slack + Span::from_secs_f64(3.0 * (backlog as f64 / capacity + transfer)))
+    }
+
+    /// How many seconds longer than its service a message keeps its consumer from the next one, at least in the mean: who may hold no more
+    /// waits for the way of an acknowledgement, and for that of a message.
+    fn waits_for_network(&self, consumer: &Consumer, partitions: u32) -> f64 {
+        let Ack::Manual { every, .. } = consumer.ack else {
+            return 0.0;
+        };
+        let each = (consumer.prefetch > 0).then(|| consumer.prefetch.saturating_mul(partitions));
+        let Some(held) = each.into_iter().chain(consumer.channel_prefetch).min() else {
+            return 0.0;
+        };
+        let cluster = &self.scenario.cluster;
+        let cpu = cluster.cpu.deliver + cluster.cpu.ack + cluster.cpu.per_batch * 2;
+        let round_trip = 2.0 * cluster.network.clients.mean() + cpu.as_secs_f64();
+        let service = consumer.service.mean();
+        let places = f64::from(consumer.concurrency.max(1).min(held));
+        // An acknowledgement waits for all the services that it is for.
+        let services = (f64::from(every) / places).max(1.0) * service;
+        let cycle = (services + round_trip) * places / f64::from(held);
+        (cycle - service).max(0.0)
+    }
+
+    /// Messages per second that were for a queue in this phase so far.
+    fn offered(&self, queue: usize) -> f64 {
+        let phase = self.metrics.phase;
+        let begun = self.scenario.phases.get(phase).map(|phase| phase.from);
+        let elapsed = self.calendar.now() - begun.unwrap_or_default();
+        match elapsed.is_zero() {
+            true => 0.0,
+            false => {
+                self.metrics.queues[queue].phases[phase].offered as f64 / elapsed.as_secs_f64()
+            }
+        }
     }
 }
 

@@ -4,7 +4,6 @@ use queuelab_core::{Span, Time};
 use queuelab_scenario::{Direction, End, FaultKind};
 use queuelab_workload::{Sampler, Stream};
 
-use super::OWN_STEP;
 use super::activation::shuffle;
 use crate::network::{Client, LinkTrouble, Up};
 use crate::world::{Event, World};
@@ -126,21 +125,13 @@ impl World {
         struck.truncate(struck.len().div_ceil(2));
         let step = Span(span.min(Span::from_secs(3600)).0 / (2 * struck.len() as u64 + 1).max(1));
         for at in 0..struck.len() as u32 {
-            let event = Event::FaultStep {
-                fault,
-                step: OWN_STEP | at,
-            };
-            self.calendar.after(step * u64::from(at), event);
+            self.step_after(fault, step * u64::from(at), at);
         }
         let mut order: Vec<u32> = (0..struck.len() as u32).collect();
         shuffle(&mut order, &self.chance(fault, "fault/unswizzle"));
         for (place, at) in (struck.len() as u64..).zip(order) {
             let step_back = struck.len() as u32 + at;
-            let event = Event::FaultStep {
-                fault,
-                step: OWN_STEP | step_back,
-            };
-            self.calendar.after(step * place, event);
+            self.step_after(fault, step * place, step_back);
         }
         self.strikes.struck.insert(fault, struck);
     }

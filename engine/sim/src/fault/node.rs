@@ -6,7 +6,6 @@ use queuelab_core::{Durability, QueueId, Span};
 use queuelab_record::grouped;
 use queuelab_scenario::{FaultKind, Queues, Unsynced};
 
-use super::OWN_STEP;
 use crate::world::{Event, World};
 
 /// A stop in order.
@@ -14,6 +13,8 @@ use crate::world::{Event, World};
 pub struct Stopping {
     /// The fault that does it.
     fault: u32,
+    /// Where the record of its activation is: that may be over before the process is.
+    record: usize,
     /// Nothing more is taken in; what is in the log is being synced.
     pub closing: bool,
 }
@@ -73,19 +74,17 @@ impl World {
         if self.node.stopping.is_some_and(|stopping| stopping.closing) {
             return "it was coming to an end already".into();
         }
+        let Some(&record) = self.strikes.records.get(&fault) else {
+            return String::new();
+        };
         self.node.stopping = Some(Stopping {
             fault,
+            record,
             closing: false,
         });
         match grace.is_zero() {
             true => self.stop_closes(fault),
-            false => {
-                let event = Event::FaultStep {
-                    fault,
-                    step: OWN_STEP,
-                };
-                self.calendar.after(grace, event);
-            }
+            false => self.step_after(fault, grace, 0),
         }
         match self.scenario.faults[fault as usize].kind {
             FaultKind::Stop { .. } => format!("it had {grace} to come to an end"),
@@ -113,15 +112,19 @@ impl World {
         let Some(stopping) = self.node.stopping.take() else {
             return;
         };
-        let fault = stopping.fault;
+        let Stopping { fault, record, .. } = stopping;
         let took = self.node_dies(Unsynced::Keep, &self.chance(fault, "fault/disk"));
-        self.add_effect(fault, &took);
+        self.say(format!("n1 has stopped: {took}"));
+        let is_on = self.active.contains_key(&fault);
+        let kind = &self.scenario.faults[fault as usize].kind;
         // What only has to be started again is; else the fault's end does that.
-        let waits = matches!(
-            self.scenario.faults[fault as usize].kind,
-            FaultKind::Stop { .. }
-        );
-        if !waits || !self.active.contains_key(&fault) {
+        let waits = is_on && matches!(kind, FaultKind::Stop { .. });
+        // Such a fault stops the process twice.
+        match sets_durability(kind) && !is_on {
+            true => self.add_effect(record, &format!("at its end {took}")),
+            false => self.add_effect(record, &took),
+        }
+        if !waits {
             self.node_restarts();
         }
     }
@@ -213,28 +216,30 @@ impl World {
 
     /// The process is killed for what it holds, until the fault is over.
     pub fn out_of_memory(&mut self) {
-        let limits = |fault: &&u32| {
-            let kind = &self.scenario.faults[**fault as usize].kind;
-            matches!(kind, FaultKind::OutOfMemory { .. })
+        // Once a limit is exceeded none is minded, unless a fault has begun or ended since.
+        let within = self.node.memory_limit.is_some();
+        let limit = |(fault, record): (&u32, &usize)| {
+            let kind = &self.scenario.faults[*fault as usize].kind;
+            match kind {
+                FaultKind::OutOfMemory { bytes } => Some((*bytes, *fault, *record)),
+                _ => None,
+            }
         };
-        let Some(fault) = self.active.keys().find(limits).copied() else {
+        let least = self.active.iter().filter_map(limit).min();
+        let Some((_, fault, record)) = least.filter(|_| !within) else {
             return;
         };
         let took = self.node_dies(Unsynced::Keep, &self.chance(fault, "fault/disk"));
         let now = self.calendar.now();
         self.say(format!("n1 is out of memory: {took}"));
-        self.add_effect(fault, &format!("killed at {now}, {took}"));
+        self.add_effect(record, &format!("killed at {now}, {took}"));
         self.killed = Some(fault);
     }
 
-    /// Says more about what a fault that is on has done.
-    pub fn add_effect(&mut self, fault: u32, text: &str) {
-        let record = self.active.get(&fault).copied();
-        if let Some(record) = record.and_then(|at| self.faults.get_mut(at)) {
-            match record.effect.is_empty() {
-                true => record.effect = text.into(),
-                false => record.effect = format!("{}; {text}", record.effect),
-            }
+    /// Says more about what a fault has done, in its record.
+    pub fn add_effect(&mut self, record: usize, text: &str) {
+        if let Some(record) = self.faults.get_mut(record) {
+            record.effect = joined(&record.effect, text);
         }
     }
 
@@ -246,6 +251,14 @@ impl World {
             FaultKind::OutOfMemory { .. } => self.killed == Some(fault),
             ref kind => World::troubles_log(kind) && self.node.stopped.is_some(),
         }
+    }
+}
+
+/// One effect and then another.
+pub fn joined(first: &str, second: &str) -> String {
+    match (first, second) {
+        ("", only) | (only, "") => only.into(),
+        both => format!("{}; {}", both.0, both.1),
     }
 }
 

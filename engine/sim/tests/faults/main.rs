@@ -5,6 +5,7 @@ mod races;
 mod resends;
 mod strikes;
 mod swarm;
+mod told;
 
 use std::sync::Arc;
 

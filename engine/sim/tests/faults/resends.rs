@@ -107,3 +107,38 @@ fn confirms_are_counted_without_what_a_burst_adds() {
         sound(&record, &[]);
     }
 }
+
+/// Places in a log that was emptied go on where they were, and none of what was there before is known.
+#[test]
+fn a_disk_that_was_wiped_knows_nobody_again() {
+    let text = r#"duration = "30s"
+budget = "unrestricted"
+expect = ["no-duplicate"]
+fault = [{ kind = "wipe", at = "10s", for = "1s" }]
+
+[cluster]
+profile = "wan"
+
+[[queue]]
+name = "work"
+deduplicate = "15s"
+
+[[producer]]
+name = "clients"
+to = "work"
+rate = "100/s"
+id = true
+confirm = { timeout = "1s" }
+retry = { attempts = 8 }
+
+[[consumer]]
+name = "workers"
+from = "work"
+service = "5ms"
+"#;
+    let scenario =
+        Scenario::parse("wiped.toml", text, &[]).unwrap_or_else(|error| panic!("{error}"));
+    let record = record_at(&scenario, 30.0);
+    assert!(record.outcomes.retried > 0);
+    assert_eq!(verdict(&record, "no-duplicate"), Verdict::Pass);
+}

@@ -2,7 +2,7 @@
 
 use queuelab_core::{Span, Time};
 use queuelab_record::Verdict;
-use queuelab_scenario::{Distribution, When};
+use queuelab_scenario::{Distribution, Scenario, When};
 
 use crate::kinds::KINDS;
 use crate::{measured, metric, record_at, run, scenario, simulation, sound, verdict, with_faults};
@@ -46,6 +46,46 @@ fn a_crash_just_before_the_third_confirm_leaves_it_unknown_and_just_after_does_n
     sound(&before, &[]);
     sound(&after, &[]);
     assert!(before.faults[0].from < after.faults[0].from);
+}
+
+#[test]
+fn all_that_wait_for_the_same_event_strike() {
+    for edge in ["before", "after"] {
+        let on = format!("for = '2s', on = {{ event = 'confirm', nth = 3, edge = '{edge}' }}");
+        let record = record_at(
+            &scenario(&format!(
+                "fault = [{{ kind = 'crash', {on} }}, {{ kind = 'slow-disk', factor = 5, {on} }}, {{ kind = 'consumer-crash', target = 'all', {on} }}]"
+            )),
+            60.0,
+        );
+        let kinds: Vec<&str> = record.faults.iter().map(|it| it.kind.as_str()).collect();
+        assert_eq!(kinds, ["crash", "slow-disk", "consumer-crash"], "{edge}");
+        assert!(
+            (record.faults.iter()).all(|fault| fault.from == record.faults[0].from),
+            "{edge}"
+        );
+        sound(&record, &[]);
+    }
+}
+
+/// No step of an activation that is over is one of the next: else the clock jumps there twice, and back once.
+#[test]
+fn a_clock_that_is_strobed_again_and_again_is_never_off_by_more_than_once() {
+    let all = [
+        "every = { mean = '2s' }, for = '1s'",
+        "each_step = { every = '1s', p = 0.5, heal_p = 0.5 }",
+    ];
+    for again in all {
+        let strobe = "kind = 'clock-strobe', by = '1h', period = '10500ms'";
+        let late = "{ kind = 'pause-consumer', target = 'packers', at = '1s', for = '50s' }";
+        let mut strobed = scenario(&format!("fault = [{{ {strobe}, {again} }}, {late}]"));
+        strobed.queues[0].policy.ttl = Some(Span::from_secs(90 * 60));
+        let record = record_at(&strobed, 60.0);
+        assert!(record.fault_counts[0].fired > 5, "{again}");
+        assert_eq!(metric(&record, "count.expired"), 0.0, "{again}");
+        assert_eq!(record.queues[0].dead_lettered, 0, "{again}");
+        sound(&record, &[]);
+    }
 }
 
 #[test]
@@ -157,6 +197,21 @@ fn a_fault_can_be_injected_after_everything_is_healed() {
 }
 
 #[test]
+fn a_fault_that_is_injected_after_everything_is_healed_takes_its_steps() {
+    let healed = scenario("heal = '10s'\nfault = [{ kind = 'pause', at = '1s', for = '1s' }]");
+    let stop = scenario("fault = [{ kind = 'stop', at = '1s', for = '10s', grace = '1s' }]");
+    let mut run = simulation(&healed);
+    run.run_until(Time::ZERO + Span::from_secs(30));
+    run.inject(stop.faults[0].clone());
+    run.run_until(healed.end());
+    let record = run.record();
+    // It is down from the end of its grace on.
+    let slowest = metric(&record, "latency.end_to_end.max");
+    assert!((8.0..10.0).contains(&slowest), "{slowest}");
+    sound(&record, &[]);
+}
+
+#[test]
 fn what_waits_when_all_is_over_must_drain() {
     let record = run("kind = 'pause-consumer', at = '20s', for = '5s', target = 'packers'");
     assert_eq!(verdict(&record, "liveness"), Verdict::Pass);
@@ -164,4 +219,50 @@ fn what_waits_when_all_is_over_must_drain() {
         scenario("budget = 'unrestricted'\nfault = [{ kind = 'crash', at = '20s', for = '1s' }]");
     let record = record_at(&unrestricted, 60.0);
     assert_eq!(verdict(&record, "liveness"), Verdict::Undecided);
+}
+
+/// Consumers far away are kept from their next message by its way, not by their services.
+#[test]
+fn a_drain_takes_as_long_as_the_network_makes_it() {
+    let drains = |network: &str, producer: &str, consumer: &str| {
+        let text = format!(
+            r#"duration = "900s"
+fault = [{{ kind = "pause-consumer", target = "packers", at = "1s", for = "100s" }}]
+
+[cluster]
+profile = "wan"
+{network}
+
+[[queue]]
+name = "orders"
+
+[[producer]]
+name = "shop"
+to = "orders"
+{producer}
+
+[[consumer]]
+name = "packers"
+from = "orders"
+count = 2
+{consumer}
+"#
+        );
+        let scenario =
+            Scenario::parse("far.toml", &text, &[]).unwrap_or_else(|error| panic!("{error}"));
+        verdict(&record_at(&scenario, 900.0), "liveness")
+    };
+    let one = "prefetch = 1\nservice = '1ms'";
+    // Each can do 12/s or so.
+    assert_eq!(drains("", "rate = '20/s'", one), Verdict::Pass);
+    assert_eq!(drains("", "rate = '20/s'", "prefetch = 1"), Verdict::Pass);
+    let ahead = "prefetch = 2\nservice = '1ms'";
+    assert_eq!(drains("", "rate = '40/s'", ahead), Verdict::Pass);
+    // Who cannot keep up owes nothing.
+    assert_eq!(drains("", "rate = '30/s'", one), Verdict::Undecided);
+    // Each can do 10/s.
+    let narrow = "network = { bandwidth = '1MB/s' }";
+    let large = "rate = '16/s'\nsize = '100kB'";
+    let many = "prefetch = 20\nservice = '1ms'";
+    assert_eq!(drains(narrow, large, many), Verdict::Pass);
 }

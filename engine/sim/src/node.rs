@@ -594,6 +594,24 @@ impl World {
         }
     }
 
+    /// How long the cores need for what waits for them, and for the clients that have lost their connections and will open them again.
+    pub fn work(&self) -> Span {
+        let cores = self.node.cores.iter();
+        let waiting = cores.flat_map(|core| core.batch.iter().chain(&core.inbox));
+        let waiting: Span = waiting.fold(Span::ZERO, |sum, arrival| sum + self.cost(arrival));
+        let lost = (0..).zip(&self.connections).filter(|(_, link)| !link.live);
+        let opening = lost.fold(Span::ZERO, |sum, (connection, _)| {
+            let open = Up::Open {
+                connection,
+                attempt: 0,
+            };
+            let close = Up::Close { connection };
+            let packets = [open, close].map(|packet| self.cost(&Arrival::Packet(packet)));
+            sum + packets[0] + packets[1]
+        });
+        Span((waiting + opening).0 / self.node.cores.len().max(1) as u64)
+    }
+
     #[cold]
     #[inline(never)]
     fn cost_of_answers(&self) -> Span {

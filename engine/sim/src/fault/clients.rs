@@ -151,6 +151,9 @@ impl World {
         let before = slot.trouble.take();
         let mut held = Vec::new();
         if let Some(before) = before {
+            if let Some(trouble) = &mut trouble {
+                trouble.lost = before.lost;
+            }
             match &mut trouble {
                 Some(trouble) if trouble.zombie => trouble.held = before.held,
                 _ => held = before.held,

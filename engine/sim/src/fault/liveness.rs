@@ -17,7 +17,8 @@ impl World {
         let since = self.calendar.now();
         let links = self.connections.iter();
         let delays = links.map(|link| link.up.is_delayed(since).max(link.down.is_delayed(since)));
-        let delayed = delays.max().unwrap_or_default();
+        // Both hold up whatever comes later.
+        let delayed = delays.max().unwrap_or_default() + self.work() * 3;
         let mut serving = Scenario::clone(&self.scenario);
         for consumer in &mut serving.consumers {
             if consumer.service.mean() < LEAST_SERVICE.as_secs_f64() {

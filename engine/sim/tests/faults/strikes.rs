@@ -221,6 +221,19 @@ fn what_waits_when_all_is_over_must_drain() {
     assert_eq!(verdict(&record, "liveness"), Verdict::Undecided);
 }
 
+/// Who has lost acknowledgements starts anew when that is over, whatever else has happened to him meanwhile.
+#[test]
+fn lost_acknowledgements_are_not_forgotten_when_another_fault_begins() {
+    let record = record_at(
+        &scenario(
+            "fault = [{ kind = 'ack-loss', at = '20s', for = '3s', target = 'packers', p = 1 }, { kind = 'hoard', at = '22s', for = '2s', target = 'packers' }]",
+        ),
+        60.0,
+    );
+    sound(&record, &[]);
+    assert_eq!(verdict(&record, "liveness"), Verdict::Pass);
+}
+
 /// Consumers far away are kept from their next message by its way, not by their services.
 #[test]
 fn a_drain_takes_as_long_as_the_network_makes_it() {

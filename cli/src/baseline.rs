@@ -16,6 +16,7 @@ use queuelab_record::{EventTrace, Verdict};
 use queuelab_scenario::Scenario;
 
 use crate::args::{Format, Printed};
+use crate::batch;
 use crate::ci::{self, Ci, Suite};
 use crate::host::Host;
 use crate::layout::Painter;
@@ -193,17 +194,20 @@ fn save(args: &Save) -> anyhow::Result<Status> {
             there.typed
         );
     }
-    for target in &targets {
+    let tasks = targets.iter().map(|target| {
         let seed = args.seed.unwrap_or(target.scenario.seed);
-        let seeds = seeds(seed, args.replications);
-        let (kept, events) = measure(&Task {
+        Ok(Task {
             typed: &target.typed,
             scenario: &target.scenario,
             seed,
-            seeds,
+            seeds: batch::seeds(seed, args.replications.into())?.collect(),
             timed: args.wall_clock.then_some(TIMED),
             quiet: args.common.quiet,
-        })?;
+        })
+    });
+    let tasks: Vec<Task<'_>> = tasks.collect::<anyhow::Result<_>>()?;
+    for (target, task) in targets.iter().zip(&tasks) {
+        let (kept, events) = measure(task)?;
         kept.write(&target.path, &events)?;
         if args.common.printed.format == Format::Text {
             terminal::print(&text::saved(&kept, &target.path))?;
@@ -242,10 +246,13 @@ fn check(
     let painter = Painter {
         color: color.stdout(),
     };
+    let tasks = targets.iter().zip(&baselines);
+    let tasks = tasks.map(|(target, (then, _))| task(target, then, strictness, common.quiet));
+    let tasks: Vec<Task<'_>> = tasks.collect::<anyhow::Result<_>>()?;
     let mut checked = Vec::new();
-    for (target, then) in targets.iter().zip(&baselines) {
+    for ((target, then), task) in targets.iter().zip(&baselines).zip(&tasks) {
         let started = Instant::now();
-        let now = measure(&task(target, &then.0, strictness, common.quiet))?;
+        let now = measure(task)?;
         let changes = Changes::between((&then.0, &then.1), (&now.0, &now.1), &rules);
         let done = Checked {
             target,
@@ -333,13 +340,18 @@ fn targets(common: &Common) -> anyhow::Result<Vec<Target>> {
     Ok(targets)
 }
 
-fn task<'a>(target: &'a Target, then: &'a Kept, strictness: &Strictness, quiet: bool) -> Task<'a> {
+fn task<'a>(
+    target: &'a Target,
+    then: &Kept,
+    strictness: &Strictness,
+    quiet: bool,
+) -> anyhow::Result<Task<'a>> {
     let here = Host::this();
-    Task {
+    Ok(Task {
         typed: &target.typed,
         scenario: &target.scenario,
         seed: then.trace.seed,
-        seeds: seeds_of_check(then, strictness),
+        seeds: seeds_of_check(then, strictness)?,
         timed: then
             .wall_clock
             .as_ref()
@@ -349,7 +361,7 @@ fn task<'a>(target: &'a Target, then: &'a Kept, strictness: &Strictness, quiet: 
                 false => 0,
             }),
         quiet,
-    }
+    })
 }
 
 /// What `accept` keeps: runs with the baseline's own seeds, whatever the check was made with.
@@ -378,21 +390,13 @@ fn keep(
         .context("the baseline is not kept")
 }
 
-fn seeds_of_check(then: &Kept, strictness: &Strictness) -> Vec<u64> {
-    let count = strictness.replications.unwrap_or(then.seeds.len() as u32);
-    match strictness.first_seed {
-        Some(first) => seeds(first, count),
-        None => seeds(
-            then.seeds.first().copied().unwrap_or(then.trace.seed),
-            count,
-        ),
-    }
-}
-
-fn seeds(first: u64, count: u32) -> Vec<u64> {
-    (0..count)
-        .map(|index| first.wrapping_add(u64::from(index)))
-        .collect()
+fn seeds_of_check(then: &Kept, strictness: &Strictness) -> anyhow::Result<Vec<u64>> {
+    let count = strictness
+        .replications
+        .map_or(then.seeds.len() as u64, u64::from);
+    let kept = then.seeds.first().copied().unwrap_or(then.trace.seed);
+    let first = strictness.first_seed.unwrap_or(kept);
+    Ok(batch::seeds(first, count)?.collect())
 }
 
 /// A share from 0 to 1, as a number or in percent.

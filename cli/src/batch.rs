@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use anyhow::ensure;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use queuelab_core::Span;
 use queuelab_record::RunRecord;
@@ -20,6 +21,18 @@ pub(crate) struct Job {
     pub(crate) typed: Arc<str>,
     /// Of everything random.
     pub(crate) seed: u64,
+}
+
+/// `count` seeds from `first` on.
+///
+/// # Errors
+/// If there are not so many: runs with a seed from the other end would be others than asked for.
+pub(crate) fn seeds(first: u64, count: u64) -> anyhow::Result<impl Iterator<Item = u64> + Clone> {
+    ensure!(
+        count.saturating_sub(1) <= u64::MAX - first,
+        "there are no {count} seeds from {first} on; take a smaller first seed"
+    );
+    Ok((0..count).map(move |index| first + index))
 }
 
 /// Runs all jobs; their records, in the order of jobs. `done(index, &record)` is called as each ends, from any thread.

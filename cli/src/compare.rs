@@ -91,9 +91,7 @@ pub(crate) fn compare(args: &Compare, color: ColorChoice) -> anyhow::Result<Stat
     let started = Instant::now();
     let designs = design::all(&args.designs, &args.vary, &args.set)?;
     let seed = args.seed.unwrap_or_else(|| first_seed(&designs));
-    let seeds: Vec<u64> = (0..args.replications)
-        .map(|index| seed.wrapping_add(u64::from(index)))
-        .collect();
+    let seeds: Vec<u64> = batch::seeds(seed, args.replications.into())?.collect();
     let asked = asked(args, &designs);
     let folder = args.out.join(folder_name(args, &designs, seed));
     folder::prepare(&folder)?;

@@ -18,6 +18,7 @@ use rayon::prelude::*;
 use serde_json::{Value, json};
 
 use crate::args::{Format, Hunt};
+use crate::batch;
 use crate::capsule::{self, Capsule, Source};
 use crate::ci::{self, Case, Suite};
 use crate::folder;
@@ -38,6 +39,7 @@ pub(crate) fn hunt(args: &Hunt, color: ColorChoice) -> anyhow::Result<Status> {
         Ok((typed.as_str(), Arc::new(scenario)))
     });
     let scenarios: Vec<(&str, Arc<Scenario>)> = opened.collect::<anyhow::Result<_>>()?;
+    let seeds = batch::seeds(args.first_seed, args.seeds)?;
     folder::prepare(&args.out)?;
     let deadline = args.time.map(|time| Instant::now() + wall(time));
     let painter = Painter {
@@ -54,7 +56,7 @@ pub(crate) fn hunt(args: &Hunt, color: ColorChoice) -> anyhow::Result<Status> {
             now + deadline.saturating_duration_since(now) / left
         });
         let ground = Ground::new(typed, scenario.clone(), args);
-        let tally = ground.search(args, until);
+        let tally = ground.search(args, seeds.clone(), until);
         let findings = ground.explain(&tally, &args.out)?;
         let hunt = Hunted {
             name: scenario.name.clone(),
@@ -138,13 +140,19 @@ impl<'a> Ground<'a> {
     }
 
     /// Runs seeds in batches, whose size does not depend on the machine, until a batch has a violation.
-    fn search(&self, args: &Hunt, until: Option<Instant>) -> Tally {
+    fn search(
+        &self,
+        args: &Hunt,
+        mut seeds: impl Iterator<Item = u64>,
+        until: Option<Instant>,
+    ) -> Tally {
         let bar = bar(self.typed, args);
         let mut tally = Tally::default();
-        let last = args.first_seed.saturating_add(args.seeds);
-        let mut from = args.first_seed;
-        while from < last && until.is_none_or(|until| Instant::now() < until) {
-            let batch: Vec<u64> = (from..last.min(from.saturating_add(BATCH))).collect();
+        while until.is_none_or(|until| Instant::now() < until) {
+            let batch: Vec<u64> = seeds.by_ref().take(BATCH).collect();
+            if batch.is_empty() {
+                break;
+            }
             let outcomes: Vec<(u64, Outcome)> = batch
                 .par_iter()
                 .map(|seed| {
@@ -162,7 +170,6 @@ impl<'a> Ground<'a> {
             if tally.failing > 0 {
                 break;
             }
-            from += batch.len() as u64;
         }
         bar.finish_and_clear();
         tally
@@ -512,7 +519,7 @@ fn bar(name: &str, args: &Hunt) -> ProgressBar {
 }
 
 /// Seeds between two looks at whether to go on.
-const BATCH: u64 = 64;
+const BATCH: usize = 64;
 
 /// Kinds of violation that are made small.
 const FINDINGS: usize = 3;

@@ -257,6 +257,28 @@ fn a_slower_service_is_flagged() {
 }
 
 #[test]
+fn seeds_end_where_they_end() {
+    let folder = folder("seeds-end");
+    let told = ["there are no 10 seeds from 18446744073709551610 on"];
+    let vary = "--vary consumer.receiver.count=1,2 --replications 10";
+    let seed = "--seed 18446744073709551610";
+    for line in [
+        format!("compare hello {SHORT} {vary} {seed}"),
+        format!("baseline save hello {SHORT} {seed}"),
+    ] {
+        refused(queuelab(&folder, &line), &told);
+    }
+    let save = "baseline save hello --seed 18446744073709551610 --replications 6";
+    queuelab(&folder, &format!("{save} {SHORT}")).code(0);
+    let check = format!("baseline check hello {SHORT}");
+    let line = format!("{check} --replications 10");
+    refused(queuelab(&folder, &line), &told);
+    let line = format!("{check} --first-seed 18446744073709551611");
+    refused(queuelab(&folder, &line), &["there are no 6 seeds"]);
+    queuelab(&folder, &check).code(0);
+}
+
+#[test]
 fn ci_reads_comparisons_and_checks() {
     let folder = folder("baseline-ci");
     queuelab(&folder, &format!("baseline save hello {SHORT}")).code(0);

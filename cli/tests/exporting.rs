@@ -71,6 +71,17 @@ fn runs_are_exported_in_every_format() {
     assert_eq!(printed(&[&["export", a, b][..], &to].concat()), "");
     assert_eq!(std::fs::read_to_string(&file).unwrap(), metrics);
 
+    #[cfg(unix)]
+    {
+        // What the shell makes of >(…) is such a pipe.
+        let line = "\"$0\" export \"$1\" \"$2\" --as openmetrics --out /dev/fd/3 3>&1 | cat";
+        let piped = Command::new("sh")
+            .args(["-c", line, env!("CARGO_BIN_EXE_queuelab"), a, b])
+            .output()
+            .unwrap();
+        assert!(piped.stdout == metrics.as_bytes(), "{piped:?}");
+    }
+
     let twice = refused(&["export", a, a, "--as", "csv"]);
     assert!(twice.contains("is there twice"), "{twice}");
     let parquet = ["export", a, "--as", "parquet"];

@@ -165,3 +165,15 @@ fn bad_capsules_are_refused() {
     let error = stderr(&queuelab(&folder, "1", "replay nowhere.json").code(2));
     assert!(error.contains("failed to read nowhere.json"), "{error}");
 }
+
+#[test]
+fn seeds_end_where_they_end() {
+    let folder = folder("seeds-end");
+    let hunt = "hunt hello --set duration=1s --first-seed 18446744073709551610 --seeds";
+    let output = queuelab(&folder, "2", &format!("{hunt} 20")).code(2);
+    let told = "there are no 20 seeds from 18446744073709551610 on; take a smaller first seed";
+    assert!(stderr(&output).contains(told), "{}", stderr(&output));
+    let output = queuelab(&folder, "2", &format!("{hunt} 6")).code(0);
+    let told = "6 seeds from 18446744073709551610 on";
+    assert!(stdout(&output).contains(told), "{}", stdout(&output));
+}

@@ -119,11 +119,15 @@ fn what_does_not_converge_says_so() {
         ),
         ("--precision 0", "5% or 0.05"),
         ("--replications 0", "--replications"),
-        ("--seed 18446744073709551615", "take a smaller --seed"),
+        ("--seed 18446744073709551615", "take a smaller first seed"),
     ] {
         let error = stderr(&queuelab(&folder, &format!("run hello {wrong}")).code(2));
         assert!(error.contains(part), "{error}");
     }
+    // The last seeds are seeds too.
+    let last = format!("run hello {SHORT} --seed 18446744073709551606 --replications 10");
+    let text = stdout(&queuelab(&folder, &last).code(0));
+    assert_has(&text, &["seeds 18446744073709551606..18446744073709551615"]);
 }
 
 /// The longest of the waits differs by seed; this bound lies in between.

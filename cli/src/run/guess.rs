@@ -253,7 +253,8 @@ fn understood(claim: &Claim, line: &str) -> Option<Said> {
         },
         Some(MetricUnit::Ratio) => match close.strip_suffix('%') {
             Some(percent) => number(percent)? / 100.0,
-            None => number(&close)?,
+            // As in expectations: nobody who says 60 means 6,000 %.
+            None => number(&close).filter(|share| *share <= 1.0)?,
         },
         Some(MetricUnit::Count) | None => number(&close)?,
     };
@@ -305,7 +306,7 @@ mod tests {
     #[test]
     fn guesses_stand_beside_what_was_measured() {
         let expectations = expectations();
-        let mut input = "a lot\n100k\n1 m\n45%\n\nyes\n".as_bytes();
+        let mut input = "a lot\n100k\n1 m\n45\n45%\n\nyes\n".as_bytes();
         let mut output = Vec::new();
         let guesses = ask(&expectations, &mut input, &mut output).unwrap();
         let output = String::from_utf8(output).unwrap();
@@ -314,7 +315,7 @@ mod tests {
             backlog.max of orders: your guess (a number: 1500, 20k)
             a lot is not understood (a number: 1500, 20k):   drain_time of orders: your guess (a time: 20ms, 3m45s)
             utilisation of fulfilment: your guess (a share: 80%)
-            rate.acked: your guess (a rate: 200/s)
+            45 is not understood (a share: 80%):   rate.acked: your guess (a rate: 200/s)
             no-loss: your guess (does it hold: yes or no)
             count.lost: your guess (a number: 1500, 20k)
         "#]]

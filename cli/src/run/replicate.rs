@@ -46,10 +46,7 @@ impl Replications {
             Replications::Fixed(count) => count.unwrap_or(DEFAULT),
             Replications::Until { most, .. } => most,
         };
-        match seed.checked_add(most - 1) {
-            Some(_) => Ok(()),
-            None => bail!("there are no {most} seeds from {seed} on; take a smaller --seed"),
-        }
+        batch::seeds(seed, most).map(drop)
     }
 }
 
@@ -90,8 +87,8 @@ pub(super) fn replicate(
     let mut judged = 0;
     let mut wanted = first;
     let ensemble = loop {
-        let seeds = job.seed + runs.len() as u64..job.seed + wanted;
-        let jobs: Vec<Job> = seeds
+        let jobs: Vec<Job> = batch::seeds(job.seed, wanted)?
+            .skip(runs.len())
             .map(|seed| Job {
                 seed,
                 ..job.clone()

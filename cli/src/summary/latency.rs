@@ -129,18 +129,28 @@ fn by_producer(record: &RunRecord) -> Vec<[String; 5]> {
 
 /// Why some figures are lower bounds.
 fn at_least(record: &RunRecord) -> String {
+    let oldest = |stream: bool| {
+        let queues = record.queues.iter().filter(|queue| queue.stream == stream);
+        let ages = queues.map(|queue| queue.unfinished_age_max);
+        ages.max().unwrap_or(Span::ZERO)
+    };
     let unsettled = record.left_in_queues();
-    let oldest = record
-        .queues
-        .iter()
-        .map(|queue| queue.unfinished_age_max)
-        .max()
-        .unwrap_or(Span::ZERO);
+    // A stream keeps what was read too: only what was not served counts.
+    let streams = record.queues.iter().filter(|queue| queue.stream);
+    let unread: u64 = streams.flat_map(|queue| &queue.unfinished).sum();
     let mut reasons = Vec::new();
     if unsettled > 0 {
         reasons.push(format!(
-            "{} were unfinished at the end, the oldest sent {oldest} before",
-            grouped(unsettled)
+            "{} were unfinished at the end, the oldest sent {} before",
+            grouped(unsettled),
+            oldest(false)
+        ));
+    }
+    if unread > 0 {
+        reasons.push(format!(
+            "{} in streams were not read, or not finished, at the end, the oldest sent {} before",
+            grouped(unread),
+            oldest(true)
         ));
     }
     if record.outcomes.pending > 0 {

@@ -495,6 +495,34 @@ fn streams_alone_and_producers_of_different_priorities() {
 }
 
 #[test]
+fn a_lower_bound_says_what_was_not_finished() {
+    let mut record = fixture::retries_and_streams();
+    let age = queuelab_core::Span::from_secs(600);
+    record.queues[2].unfinished = vec![40, 0, 0, 0];
+    record.queues[2].unfinished_age_max = age;
+    record.producers[0].unfinished = vec![400_000, 0, 0, 0];
+    record.producers[0].unfinished_age_max = age;
+    let context = context();
+    let lines = |record: &RunRecord| {
+        let page = Page {
+            record,
+            context: &context,
+            painter: Painter { color: false },
+        };
+        let lines = latency::section(&page).join(" ");
+        lines.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let text = lines(&record);
+    let streams =
+        "40 in streams were not read, or not finished, at the end, the oldest sent 10m before";
+    assert!(text.contains(streams), "{text}");
+    record.queues.drain(..2);
+    let text = lines(&record);
+    let alone = format!("≥ reads at least: {streams}");
+    assert!(text.contains(&alone), "{text}");
+}
+
+#[test]
 fn the_load_keeps_to_the_narrowest_terminal() {
     let record = fixture::flash_sale();
     let narrow = Context {

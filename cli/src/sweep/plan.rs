@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::bail;
 use queuelab_record::statistics::Precision;
 use queuelab_record::{
     Axis, Boundary, Quantity, SWEEP_SCHEMA_VERSION, Sampling, ScenarioInfo, Sweep as Record,
@@ -17,6 +16,7 @@ use super::Sweep;
 use super::amount::Amount;
 use super::journal::{Found, Journal};
 use super::runner::Ground;
+use crate::batch;
 use crate::terminal;
 
 /// What is run, and where results go.
@@ -42,11 +42,7 @@ impl Plan {
     ) -> anyhow::Result<Plan> {
         let scenario = queuelab_scenario::open(&args.scenario, &args.variation.set)?;
         let first = args.variation.seed.unwrap_or(scenario.seed);
-        let count = args.replications;
-        let Some(last) = first.checked_add(u64::from(count) - 1) else {
-            bail!("there are no {count} seeds from {first} on; take a smaller --seed");
-        };
-        let seeds: Vec<u64> = (first..=last).collect();
+        let seeds: Vec<u64> = batch::seeds(first, args.replications.into())?.collect();
         let conditions = conditions.map(|conditions| {
             let read = conditions
                 .iter()

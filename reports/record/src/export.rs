@@ -298,7 +298,8 @@ pub fn write_all(
     write_file(&dir.join("latency.hgrm"), latency_hgrm(record).as_bytes())
 }
 
-/// Writes one file by renaming a finished one into place, creating folders as needed. The temporary one lies beside it.
+/// Writes one file, creating folders as needed. A plain file is replaced by renaming a finished one that lies beside it into place; what is
+/// there and is none (a pipe, a device, a link to whatever it may be) is somebody's to keep, and is written into.
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     let failed = |verb, path: &Path| {
         let path = path.to_path_buf();
@@ -306,6 +307,9 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     };
     if let Some(dir) = path.parent().filter(|dir| !dir.as_os_str().is_empty()) {
         fs::create_dir_all(dir).map_err(failed("create", dir))?;
+    }
+    if fs::symlink_metadata(path).is_ok_and(|there| !there.is_file()) {
+        return fs::write(path, bytes).map_err(failed("write", path));
     }
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(format!(".{}.tmp", std::process::id()));

@@ -6,7 +6,7 @@ use expect_test::expect;
 use queuelab_core::Span;
 use queuelab_record::{
     Environment, FileError, Latencies, RecordError, RunRecord, fixture, latency_hgrm, read,
-    series_csv, write_all,
+    series_csv, write_all, write_file,
 };
 
 fn some_latencies() -> Latencies {
@@ -385,4 +385,50 @@ fn the_environment_is_json() {
         }
     "#]]
     .assert_eq(&environment.to_json());
+}
+
+/// A reader of a pipe, or the owner of a link, keeps what it has; a plain file is new or old, but never half.
+#[cfg(unix)]
+#[test]
+fn only_plain_files_are_replaced() {
+    use std::io::Read as _;
+    use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, symlink};
+
+    let dir = std::env::temp_dir().join(format!("queuelab-written-{}", std::process::id()));
+    fs::create_dir_all(&dir).unwrap();
+    let [plain, link, dangling, pipe] =
+        ["plain", "link", "dangling", "pipe"].map(|name| dir.join(name));
+
+    write_file(&plain, b"old").unwrap();
+    let inode = || fs::metadata(&plain).unwrap().ino();
+    let old = inode();
+    write_file(&plain, b"new").unwrap();
+    assert_ne!(inode(), old, "it was written into");
+
+    symlink("plain", &link).unwrap();
+    write_file(&link, b"through the link").unwrap();
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert_eq!(fs::read(&plain).unwrap(), b"through the link");
+    symlink("not there yet", &dangling).unwrap();
+    write_file(&dangling, b"made").unwrap();
+    assert_eq!(fs::read(dir.join("not there yet")).unwrap(), b"made");
+
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    // Open for both: neither side waits for the other.
+    let mut both = fs::File::options()
+        .read(true)
+        .write(true)
+        .open(&pipe)
+        .unwrap();
+    write_file(&pipe, b"through the pipe").unwrap();
+    let there = fs::symlink_metadata(&pipe).unwrap();
+    assert!(there.file_type().is_fifo());
+    let mut read = [0; 16];
+    both.read_exact(&mut read).unwrap();
+    assert_eq!(&read, b"through the pipe");
+
+    let names = fs::read_dir(&dir).unwrap();
+    assert_eq!(names.count(), 5, "something is left over");
+    fs::remove_dir_all(&dir).unwrap();
 }

@@ -1,6 +1,6 @@
 //! What consumers could do.
 
-use queuelab_core::QueuePolicy;
+use queuelab_core::{GroupKind, QueuePolicy};
 
 use crate::scenario::{Ack, Consumer, Queue, Scenario};
 
@@ -35,9 +35,21 @@ impl Scenario {
             return None;
         }
         consumers.into_iter().try_fold(0.0, |sum, consumer| {
-            let all = of_group(consumer, spec, phase, overhead)?;
+            let most = self.most_deliveries(consumer, policy);
+            let all = of_group(consumer, spec, phase, overhead, most)?;
             Some(sum + all * presence(consumer))
         })
+    }
+
+    /// How often a consumer gets a message that it never finishes; `None`: for ever. A queue counts failures, a shared group deliveries.
+    fn most_deliveries(&self, consumer: &Consumer, policy: &QueuePolicy) -> Option<f64> {
+        let group = consumer.group.map(|group| &self.groups[group].kind);
+        match group {
+            Some(GroupKind::Shared { delivery_limit, .. }) => {
+                (*delivery_limit > 0).then(|| f64::from(*delivery_limit))
+            }
+            _ => policy.delivery_limit.map(|limit| f64::from(limit) + 1.0),
+        }
     }
 
     /// Which share of a phase a member is there, in the mean.
@@ -59,8 +71,14 @@ impl Scenario {
     }
 }
 
-/// What a group can do while all of it is there.
-fn of_group(consumer: &Consumer, queue: &Queue, phase: usize, overhead: f64) -> Option<f64> {
+/// What a group can do while all of it is there, with `most` deliveries of a message.
+fn of_group(
+    consumer: &Consumer,
+    queue: &Queue,
+    phase: usize,
+    overhead: f64,
+    most: Option<f64>,
+) -> Option<f64> {
     let policy = &queue.policy;
     let service = consumer.service_by_phase.get(phase);
     let mean = service.unwrap_or(&consumer.service).mean();
@@ -94,7 +112,7 @@ fn of_group(consumer: &Consumer, queue: &Queue, phase: usize, overhead: f64) -> 
         }
         None => f64::from(members) * rate(1.0),
     };
-    Some(all / services(consumer, policy)?)
+    Some(all / services(consumer, most)?)
 }
 
 /// How many messages a member serves at a time; it has a prefetch for each partition.
@@ -110,8 +128,9 @@ fn places(consumer: &Consumer, partitions: u32) -> u32 {
     }
 }
 
-/// How many services a message takes in the mean, with those after which it comes back; `None` if it has no end.
-fn services(consumer: &Consumer, policy: &QueuePolicy) -> Option<f64> {
+/// How many services a message takes in the mean, with those after which it comes back, if it is delivered so often at most; `None` if it has
+/// no end.
+fn services(consumer: &Consumer, most: Option<f64>) -> Option<f64> {
     let (probability, poison) = match consumer.ack {
         Ack::Manual {
             nack: Some(nack), ..
@@ -120,12 +139,9 @@ fn services(consumer: &Consumer, policy: &QueuePolicy) -> Option<f64> {
         _ => (0.0, 0.0),
     };
     // Of those that fail with `probability` each time, and of those that always do.
-    let of = |probability: f64| match policy.delivery_limit {
-        Some(limit) if probability >= 1.0 => Some(f64::from(limit) + 1.0),
-        Some(limit) => {
-            let all = libm::pow(probability, f64::from(limit) + 1.0);
-            Some((1.0 - all) / (1.0 - probability))
-        }
+    let of = |probability: f64| match most {
+        Some(most) if probability >= 1.0 => Some(most),
+        Some(most) => Some((1.0 - libm::pow(probability, most)) / (1.0 - probability)),
         None => (probability < 1.0).then(|| 1.0 / (1.0 - probability)),
     };
     let poisoned = if poison > 0.0 { poison * of(1.0)? } else { 0.0 };
@@ -187,6 +203,33 @@ mod tests {
             &["consumer.c.poison=0.3", "queue.q.delivery_limit=1"],
             Some(100.0 / 1.3),
         );
+    }
+
+    #[test]
+    fn a_shared_group_gives_up_a_record_after_so_many_deliveries() {
+        let capacity = |group: &str, nack: &str| {
+            let text = format!(
+                "title = \"t\"\nduration = \"20s\"\n[[queue]]\nname = \"s\"\nkind = \"stream\"\n[[group]]\nname = \"g\"\nstreams = \"s\"\n{group}\n[[producer]]\nname = \"p\"\nto = \"s\"\nrate = \"1/s\"\n[[consumer]]\nname = \"c\"\nfrom = \"s\"\ngroup = \"g\"\nprefetch = 1\nservice = \"10ms\"\n{nack}\n"
+            );
+            Scenario::parse("t.toml", &text, &[]).map(|scenario| scenario.capacity(0, 0))
+        };
+        let thrice = "kind = \"shared\"\ndelivery_limit = 3";
+        let (always, half) = ("nack = { probability = 1 }", "nack = { probability = 0.5 }");
+        assert_eq!(capacity(thrice, "").unwrap(), Some(100.0));
+        assert_eq!(capacity(thrice, half).unwrap(), Some(100.0 / 1.75));
+        assert_eq!(capacity(thrice, always).unwrap(), Some(100.0 / 3.0));
+        let unless_told = "kind = \"shared\"";
+        assert_eq!(capacity(unless_told, always).unwrap(), Some(100.0 / 5.0));
+        assert_eq!(capacity(thrice, "poison = 0.5").unwrap(), Some(100.0 / 2.0));
+        // Nothing gives these up.
+        for endless in [
+            "kind = \"shared\"\ndelivery_limit = 0",
+            "kind = \"partitioned\"",
+        ] {
+            assert_eq!(capacity(endless, half).unwrap(), Some(100.0 / 2.0));
+            let error = capacity(endless, always).unwrap_err().to_string();
+            assert!(error.contains("nothing is ever finished"), "{error}");
+        }
     }
 
     #[test]

@@ -274,9 +274,9 @@ pub struct Queue {
     pub durability: Durability,
     /// Bindings to declared exchanges.
     pub bind: Vec<Binding>,
-    /// Most ready messages.
+    /// Most messages, ready and delayed.
     pub max_length: Option<u64>,
-    /// Most bytes of ready messages.
+    /// Most bytes of them.
     pub max_bytes: Option<u64>,
     /// At the bound.
     pub overflow: Overflow,

@@ -297,6 +297,15 @@ fn value(text: &str, unit: MetricUnit, metric: &str) -> Result<f64, (String, Str
         }),
         MetricUnit::Ratio => match text.strip_suffix('%') {
             Some(percent) => decimal(percent.trim()).map(|percent| percent / 100.0),
+            // It is shown in percent, so 60 is meant so, and 6,000 % would hold of anything.
+            None if decimal(text).is_ok_and(|share| share > 1.0) => {
+                return Err((
+                    format!("`{metric}` is a share: {} without % is above 1", shown(text)),
+                    format!(
+                        "write `{text}%`, or a number from 0 to 1; a share above 1 is written with % too: `105%`"
+                    ),
+                ));
+            }
             None => decimal(text),
         }
         .map_err(|_| {

@@ -37,6 +37,8 @@ pub(crate) const LARGEST_TRACE: u64 = 16 << 20;
 
 /// Reads the text of a CSV file.
 pub(crate) fn parse(file: &str, text: &str) -> Result<Trace, TraceError> {
+    // Spreadsheets begin UTF-8 with a byte order mark.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut lines = text
         .lines()
         .enumerate()
@@ -106,6 +108,17 @@ impl Columns {
         let key = self.key.map(|key| fields[key].clone());
         if key.as_ref().is_some_and(|key| key.len() > 255) {
             return Err("a routing key has at most 255 bytes".into());
+        }
+        if fields[self.at].is_empty() {
+            return Err(
+                "the column \"at\" is empty; write an instant such as 1.5 or 1500ms".into(),
+            );
+        }
+        if self.size.is_some_and(|size| fields[size].is_empty()) {
+            return Err(
+                "the column \"size\" is empty; write a size such as 100 or 2KiB, or leave the column out in all lines"
+                    .into(),
+            );
         }
         Ok(TraceMessage {
             at: Time::ZERO + instant(&fields[self.at])?,
@@ -204,6 +217,14 @@ mod tests {
     }
 
     #[test]
+    fn a_byte_order_mark_is_no_part_of_the_text() {
+        let trace = parse("t.csv", "\u{feff}at,key\r\n1,\r\n2,x\r\n").unwrap();
+        assert_eq!(trace.messages.len(), 2);
+        let error = parse("t.csv", "\u{feff}").unwrap_err();
+        assert_eq!(error.message, "t.csv is empty");
+    }
+
+    #[test]
     fn what_is_wrong_has_its_line() {
         for (text, expected) in [
             ("", "t.csv is empty"),
@@ -226,6 +247,14 @@ mod tests {
                 "t.csv, line 2: \"huge\" does not start with a number",
             ),
             ("at,key\n1,\"a", "t.csv, line 2: a quote is not closed"),
+            (
+                "at,size\n1,",
+                "t.csv, line 2: the column \"size\" is empty; write a size such as 100 or 2KiB, or leave the column out in all lines",
+            ),
+            (
+                "at,key\n\"\",a",
+                "t.csv, line 2: the column \"at\" is empty; write an instant such as 1.5 or 1500ms",
+            ),
         ] {
             assert_eq!(
                 parse("t.csv", text).unwrap_err().message,

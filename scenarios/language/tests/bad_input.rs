@@ -903,6 +903,35 @@ fn expectations() {
     "#]],
     );
     spoilt(
+        "utilisation of workers < 60",
+        expect![[r#"
+        error: `utilisation` is a share: "60" without % is above 1
+         --> bad.toml:3:37
+          |
+        3 | expect = ["utilisation of workers < 60"]
+          |                                     ^^
+          |
+          = help: write `60%`, or a number from 0 to 1; a share above 1 is written with % too: `105%`
+    "#]],
+    );
+    spoilt(
+        "budget_use.max < 1.05",
+        expect![[r#"
+        error: `budget_use.max` is a share: "1.05" without % is above 1
+         --> bad.toml:3:29
+          |
+        3 | expect = ["budget_use.max < 1.05"]
+          |                             ^^^^
+          |
+          = help: write `1.05%`, or a number from 0 to 1; a share above 1 is written with % too: `105%`
+    "#]],
+    );
+    for share in ["105%", "1", "0.6", "60 %"] {
+        let expectation = format!("expect = [\"budget_use.max < {share}\"]");
+        let text = GOOD.replacen("expect = [\"no-loss\"]", &expectation, 1);
+        Scenario::parse("good.toml", &text, &[]).expect(share);
+    }
+    spoilt(
         "backlog.max of order < 5",
         expect![[r#"
         error: there is no queue `order`

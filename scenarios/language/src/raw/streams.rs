@@ -83,6 +83,6 @@ pub(crate) enum RawStart {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Since")]
 pub(crate) struct SinceTable {
-    /// At the first message that was appended so long after the run's start, or later.
+    /// At the first message that was appended so long after the run's start, or after that; where none is there yet, at what comes next.
     pub(crate) since: Duration,
 }

@@ -104,9 +104,9 @@ pub(crate) struct RawQueue {
     /// Bindings to exchanges: which messages it wants.
     #[serde(default)]
     pub(crate) bind: Vec<At<RawBinding>>,
-    /// Most ready messages (those in flight do not count). Absent: unbounded.
+    /// Most messages, ready and delayed (those in flight do not count). Absent: unbounded.
     pub(crate) max_length: Option<At<Count>>,
-    /// Most bytes of ready messages. Absent: unbounded.
+    /// Most bytes of them. Absent: unbounded.
     pub(crate) max_bytes: Option<At<SizeText>>,
     /// What happens at the bound. Default "drop-head".
     pub(crate) overflow: Option<At<RawOverflow>>,

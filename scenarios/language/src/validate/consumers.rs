@@ -10,8 +10,9 @@ use super::topology::{Places, target};
 use super::{Check, Index};
 use crate::error::Problem;
 use crate::raw::{
-    OutcomeTable, Queues, RawAck, RawConsumer, RawDistribution, RawOffset, RawOutcome, RawOutcomes,
-    RawPull, RawQueueKind, RawScenario, RawSlow, RawStart, RawTarget, RawThen, TargetTable,
+    OutcomeTable, Queues, RawAck, RawConsumer, RawDistribution, RawGroupKind, RawOffset,
+    RawOutcome, RawOutcomes, RawPull, RawQueueKind, RawScenario, RawSlow, RawStart, RawTarget,
+    RawThen, TargetTable,
 };
 use crate::scenario::{Ack, Consumer, Distribution, Nack, Phase, Pull, Slow, Target, Then};
 use crate::shape::{At, Duration, Named};
@@ -361,6 +362,22 @@ pub(super) fn from(check: &mut Check<'_>, raw: &At<Queues>, index: &Index<'_>) -
     queues
 }
 
+/// Whether the consumer's group gives a record up that was delivered often enough, as shared ones do unless told otherwise.
+fn group_gives_up(raw: &RawConsumer, scenario: &RawScenario) -> bool {
+    let Some(name) = &raw.group else {
+        return false;
+    };
+    let mut groups = scenario.group.iter().map(|group| &group.value);
+    groups.any(|group| {
+        group.name.value == name.value
+            && group.kind == RawGroupKind::Shared
+            && group
+                .delivery_limit
+                .as_ref()
+                .is_none_or(|limit| limit.value.0 > 0)
+    })
+}
+
 fn ack(check: &mut Check<'_>, raw: &RawConsumer, scenario: &RawScenario, from: &[usize]) -> Ack {
     if raw.ack == RawAck::Auto {
         check.misplaced(&raw.every, "`every` belongs to ack = \"manual\"");
@@ -400,9 +417,10 @@ fn ack(check: &mut Check<'_>, raw: &RawConsumer, scenario: &RawScenario, from: &
         );
         check.push(problem.help("write a larger `channel_prefetch`, or a smaller `every`"));
     }
-    let endless = from
-        .iter()
-        .any(|queue| scenario.queue[*queue].value.delivery_limit.is_none());
+    let endless = !group_gives_up(raw, scenario)
+        && from
+            .iter()
+            .any(|queue| scenario.queue[*queue].value.delivery_limit.is_none());
     let nack = raw.nack.as_ref().map(|nack| {
         let probability = check.number(
             "probability",

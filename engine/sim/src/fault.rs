@@ -469,6 +469,8 @@ impl World {
         link.epoch += 1;
         link.live = false;
         link.void = false;
+        // Nor does the node's answer to who was connecting, if it is still to come, open the next one.
+        link.attempt += 1;
         // The next connection does not wait for what was under way in this one.
         link.up.lane = self.calendar.leave(link.up.lane);
         link.down.lane = self.calendar.leave(link.down.lane);

@@ -95,6 +95,10 @@ impl World {
                 self.cut(connection);
                 let link = &mut self.connections[connection as usize];
                 (link.live, link.void) = (live, live);
+                if !live {
+                    // Who is connecting waits for an answer, and has none.
+                    self.notices(connection);
+                }
                 self.node_receives(Up::Close { connection });
             }
         }

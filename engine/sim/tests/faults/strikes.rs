@@ -234,6 +234,31 @@ fn lost_acknowledgements_are_not_forgotten_when_another_fault_begins() {
     assert_eq!(verdict(&record, "liveness"), Verdict::Pass);
 }
 
+/// A busy node may answer who was connecting after the connection was reset: that opens nothing.
+#[test]
+fn a_late_answer_does_not_open_a_connection_that_was_reset() {
+    let text = r#"duration = "60s"
+cluster = { cpu = { ack = "1s" } }
+fault = [{ kind = "reset", target = "workers", at = "10s" }, { kind = "reset", target = "workers", at = "11500ms" }]
+[[queue]]
+name = "jobs"
+[[producer]]
+name = "clients"
+to = "jobs"
+rate = "10/s"
+limit = 200
+confirm = false
+[[consumer]]
+name = "workers"
+from = "jobs"
+ack = "auto"
+"#;
+    let scenario = Scenario::parse("late.toml", text, &[]).unwrap_or_else(|it| panic!("{it}"));
+    let record = record_at(&scenario, 60.0);
+    sound(&record, &[]);
+    assert_eq!(record.queues[0].acked, 200);
+}
+
 /// Consumers far away are kept from their next message by its way, not by their services.
 #[test]
 fn a_drain_takes_as_long_as_the_network_makes_it() {

@@ -116,11 +116,11 @@ impl Layout {
         }
     }
 
-    /// Where a binding of a queue leads.
+    /// Where a binding of a queue leads: to it, unless a partition is to be chosen.
     fn destination(&self, queue: usize) -> Destination {
         match self.exchanges[queue] {
-            Some(exchange) => Destination::Exchange(exchange),
-            None => QueueId(self.first[queue]).into(),
+            Some(exchange) if self.partitions(queue).len() > 1 => Destination::Exchange(exchange),
+            _ => QueueId(self.first[queue]).into(),
         }
     }
 

@@ -18,6 +18,8 @@ struct Socket {
     waiting: VecDeque<Up>,
     /// The broker reads on as soon as it gets round to it. What comes until then waits its turn.
     reads: bool,
+    /// The connection was cut: nothing that came before the next one is read.
+    cut: bool,
 }
 
 impl Unread {
@@ -48,7 +50,10 @@ impl Unread {
     /// A connection is cut, and what waits of it is lost. The result are the publishes among that.
     pub fn cut(&mut self, connection: u32) -> Vec<u64> {
         let socket = self.sockets.get_mut(&connection);
-        let waiting = socket.map(|socket| std::mem::take(&mut socket.waiting));
+        let waiting = socket.map(|socket| {
+            socket.cut = true;
+            std::mem::take(&mut socket.waiting)
+        });
         let waiting = waiting.into_iter().flatten();
         waiting.filter_map(published).collect()
     }
@@ -94,7 +99,10 @@ impl World {
                     return false;
                 };
                 let packet = std::mem::replace(packet, Up::Close { connection });
-                socket.waiting.push_back(packet);
+                match socket.cut {
+                    true => self.not_read(packet),
+                    false => socket.waiting.push_back(packet),
+                }
                 return true;
             }
             Up::Writable { .. } => {}

@@ -394,10 +394,13 @@ fn an_impatient_consumer_that_reconnects_goes_away_for_good_as_well() {
             reconnect: Some(millis(3)),
             ..consumer()
         },
-        "40 show",
+        "30 reset
+         40 crash
+         50 restart
+         60 show",
         expect![[r#"
             20  leave
-            40  buffered 0, serving 0, busy 0s, served 0, nacked 0
+            60  buffered 0, serving 0, busy 0s, served 0, nacked 0
         "#]],
     );
 }

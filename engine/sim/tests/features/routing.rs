@@ -152,3 +152,48 @@ then = { to = "c" }
         );
     }
 }
+
+/// A queue that has an exchange of its own for the keys of what is sent to it by name is bound to others itself: its depth counts, and when it
+/// is gone so are its bindings.
+#[test]
+fn queues_with_keys_are_bound_themselves() {
+    let gone = |keys: &str| {
+        let record = run(&format!(
+            r#"
+duration = "20s"
+[[exchange]]
+name = "e"
+type = "fanout"
+alternate = "rest"
+[[exchange]]
+name = "rest"
+type = "fanout"
+[[queue]]
+name = "temp"
+bind = [ {{ exchange = "e" }} ]
+expires = "2s"
+[[queue]]
+name = "unsorted"
+bind = [ {{ exchange = "rest" }} ]
+[[producer]]
+name = "by-exchange"
+to = "e"
+arrivals = "constant"
+rate = "10/s"
+[[producer]]
+name = "by-name"
+to = "temp"
+rate = "1/s"
+limit = 1
+{keys}
+"#
+        ));
+        record.queues[1].enqueued
+    };
+    let plain = gone("");
+    assert!(plain > 100, "{plain}");
+    assert_eq!(
+        gone("message_key = { dist = \"uniform\", keys = 3 }"),
+        plain
+    );
+}

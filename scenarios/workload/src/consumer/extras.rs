@@ -86,6 +86,8 @@ pub(super) struct Extras {
     departures: Option<Departures>,
     /// It leaves in peace as soon as nothing is under way: since when, and when it will be back.
     leaving: Option<(Time, Option<Time>)>,
+    /// It has left for good.
+    gone: bool,
     asking: Asking,
     /// Served, and waiting for what was published on: (channel, delivery tag).
     forwarding: BTreeSet<(u32, u64)>,
@@ -152,6 +154,7 @@ impl Extras {
             waits: 0,
             departures,
             leaving: None,
+            gone: false,
             asking: Asking::default(),
             forwarding: BTreeSet::new(),
             commits: vec![VecDeque::new(); group.subscriptions.len()],
@@ -342,7 +345,15 @@ impl Consumer {
         out.push(ConsumerAction::Disconnect { crash });
         self.forget(now);
         self.reconnect_at = back;
+        if let Some(extras) = &mut self.extras {
+            extras.gone = back.is_none();
+        }
         true
+    }
+
+    /// Whether it has left for good: no connection that is lost, and no restart, brings it back.
+    pub(super) fn is_gone(&self) -> bool {
+        self.extras.as_ref().is_some_and(|extras| extras.gone)
     }
 
     /// Says that it is still working on all that it holds.

@@ -246,7 +246,7 @@ impl Consumer {
     /// The connection is lost, or could not be opened: what was delivered is forgotten, services under way are abandoned.
     pub fn reset(&mut self, now: Time, _out: &mut Vec<ConsumerAction>) {
         self.forget(now);
-        if !self.crashed {
+        if !self.crashed && !self.is_gone() {
             self.reconnect_at = self
                 .reconnect_at
                 .or_else(|| self.plan.reconnects_at(now, self.member));
@@ -294,7 +294,7 @@ impl Consumer {
 
     /// The process comes back and asks to be connected.
     pub fn restart(&mut self, _now: Time, out: &mut Vec<ConsumerAction>) {
-        if std::mem::take(&mut self.crashed) {
+        if std::mem::take(&mut self.crashed) && !self.is_gone() {
             out.push(ConsumerAction::Connect);
         }
     }

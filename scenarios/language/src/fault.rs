@@ -573,6 +573,10 @@ impl FaultKind {
             FaultKind::Stop { .. }
                 | FaultKind::Restart
                 | FaultKind::OutOfMemory { .. }
+                | FaultKind::HalfOpen {
+                    unaware: End::Client,
+                    ..
+                }
                 | FaultKind::ClockStep { .. }
                 | FaultKind::ClockStrobe { .. }
                 | FaultKind::Purge { .. }

@@ -318,3 +318,33 @@ reconnect = "10ms"
     );
     holds_with_every_seed(scenario, "priority-order");
 }
+
+/// A connection that dies as a delivery is on its way out: the node hears of it when it has done what it does.
+#[test]
+fn a_connection_dies_between_two_things_that_the_node_does() {
+    for nth in 40..80 {
+        let scenario = parse(&format!(
+            r#"duration = "30s"
+cluster = {{ profile = "ideal" }}
+fault = [{{ kind = "half-open", unaware = "client", target = "all", on = {{ event = "deliver", nth = {nth}, edge = "before" }}, for = "300ms" }}]
+[[queue]]
+name = "jobs"
+kind = "memory"
+[[producer]]
+name = "clients"
+to = "jobs"
+rate = "80/s"
+burst = 5
+limit = 200
+[[consumer]]
+name = "workers"
+from = "jobs"
+prefetch = 1
+service = {{ dist = "exponential", mean = "10ms" }}
+"#
+        ));
+        let record = record_at(&scenario, 30.0);
+        sound(&record, &[]);
+        assert_eq!(record.fault_counts[0].fired, 1);
+    }
+}

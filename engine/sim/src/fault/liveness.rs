@@ -1,6 +1,6 @@
 //! After the last fault: what must drain, and until when.
 
-use queuelab_core::{QueueId, Span};
+use queuelab_core::{QueueId, Span, Time};
 use queuelab_scenario::{Ack, Consumer, Distribution, Fault, FaultBudget, Scenario, When};
 
 use crate::check::Bound;
@@ -19,27 +19,42 @@ impl World {
         let delays = links.map(|link| link.up.is_delayed(since).max(link.down.is_delayed(since)));
         // Both hold up whatever comes later.
         let delayed = delays.max().unwrap_or_default() + self.work() * 3;
+        self.drains_begin = Some(delayed);
+        self.bound_drains((0..self.layout.len()).collect(), since + delayed);
+    }
+
+    /// What waits in queues now is to have left them after the time that this takes from `from` on.
+    fn bound_drains(&mut self, queues: Vec<usize>, from: Time) {
+        let since = self.drains.first().map(|bound| bound.since);
+        let since = since.unwrap_or(self.calendar.now());
         let mut serving = Scenario::clone(&self.scenario);
         for consumer in &mut serving.consumers {
             if consumer.service.mean() < LEAST_SERVICE.as_secs_f64() {
                 consumer.service = Distribution::Constant(LEAST_SERVICE);
             }
         }
-        for queue in 0..self.layout.len() {
-            if let Some(span) = self.drains_within(queue, &serving) {
-                let until = since + delayed + span;
-                self.drains.push(Bound {
-                    queue,
-                    until,
-                    since,
-                });
-            }
-        }
+        let bound = |queue| {
+            let until = from + self.drains_within(queue, &serving)?;
+            Some(Bound {
+                queue,
+                until,
+                since,
+            })
+        };
+        self.drains = queues.into_iter().filter_map(bound).collect();
     }
 
     /// Looks whether what had to drain has.
     pub fn check_liveness(&mut self) {
         let now = self.calendar.now();
+        if let Some(delayed) = self.drains_begin.take()
+            && let Some(first) = self.drains.first()
+        {
+            // At the instant at which the last fault was over more may have come than was there when it ended: all that waited at clients.
+            let from = first.since + delayed;
+            let queues = self.drains.iter().map(|bound| bound.queue).collect();
+            self.bound_drains(queues, from);
+        }
         for bound in self.drains.clone() {
             let queue = QueueId(bound.queue as u32);
             let broker = self.node.broker.as_ref();

@@ -348,3 +348,31 @@ service = {{ dist = "exponential", mean = "10ms" }}
         assert_eq!(record.fault_counts[0].fired, 1);
     }
 }
+
+/// What clients send at the instant at which the last fault is over counts as well.
+#[test]
+fn a_flood_at_the_end_of_a_fault_may_take_its_time() {
+    let scenario = parse(
+        r#"duration = "400s"
+cluster = { profile = "ideal" }
+fault = [{ kind = "half-open", unaware = "node", target = "clients", at = "20s", for = "60s" }]
+[[queue]]
+name = "jobs"
+kind = "memory"
+[[producer]]
+name = "clients"
+to = "jobs"
+rate = "80/s"
+burst = 5
+[[consumer]]
+name = "workers"
+from = "jobs"
+prefetch = 1
+service = "10ms"
+"#,
+    );
+    let record = record_at(&scenario, 400.0);
+    sound(&record, &[]);
+    assert!(record.queues[0].ready_max.0 > 4_000);
+    assert_eq!(verdict(&record, "liveness"), Verdict::Pass);
+}

@@ -575,10 +575,8 @@ impl World {
                 let peer = &mut self.brokerless.pipes[pipe];
                 peer.epoch += 1;
                 peer.taken = 0;
-                peer.there.lane = self.calendar.leave(peer.there.lane);
-                peer.back.lane = self.calendar.leave(peer.back.lane);
-                drop(peer.there.cut());
-                drop(peer.back.cut());
+                drop(peer.there.cut(&mut self.calendar));
+                drop(peer.back.cut(&mut self.calendar));
                 gone.extend(peer.waiting.drain(..).map(|(copy, _)| copy));
             }
             let held = self.journeys.of_queue(queue);

@@ -12,14 +12,13 @@ mod operator;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use queuelab_core::{Command, Durability, MessageCopy, QueueId, Recovered, Request, Span, Time};
+use queuelab_core::{Command, Durability, MessageCopy, QueueId, Recovered, Span, Time};
 use queuelab_record::{FaultRecord, grouped};
 use queuelab_scenario::{Ack, Fault, FaultKind, Milestone, Unsynced};
 use queuelab_workload::{Consumer, ConsumerAction, Stream};
 
 use crate::check::Tag;
 use crate::journey::{Held, State};
-use crate::network::Up;
 use crate::world::{Event, World};
 
 use activation::OWN_STEP;
@@ -36,7 +35,7 @@ impl World {
         let Some(span) = self.strike(fault) else {
             return;
         };
-        self.drains.clear();
+        self.forget_drains();
         let spec = self.scenario.faults[fault as usize].clone();
         let kind = spec.kind.name();
         let target = self.target_of(fault);
@@ -471,22 +470,12 @@ impl World {
         link.void = false;
         // Nor does the node's answer to who was connecting, if it is still to come, open the next one.
         link.attempt += 1;
-        // The next connection does not wait for what was under way in this one.
-        link.up.lane = self.calendar.leave(link.up.lane);
-        link.down.lane = self.calendar.leave(link.down.lane);
-        drop(link.down.cut());
-        for tag in self.node.unread.cut(connection) {
+        drop(link.down.cut(&mut self.calendar));
+        let under_way = link.up.cut(&mut self.calendar);
+        let mut lost = self.node.unread.cut(connection);
+        lost.extend(under_way.filter_map(|packet| packet.publishes()));
+        for tag in lost {
             self.vanished(tag);
-        }
-        let link = &mut self.connections[connection as usize];
-        for packet in link.up.cut().collect::<Vec<_>>() {
-            if let Up::Request {
-                request: Request::Publish { message, .. },
-                ..
-            } = packet
-            {
-                self.vanished(message.tag);
-            }
         }
     }
 

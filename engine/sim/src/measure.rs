@@ -31,9 +31,7 @@ impl World {
             (broker.in_flight(QueueId(queue)), age(oldest))
         });
         self.metrics.end_window(now, samples);
-        if !self.drains.is_empty() {
-            self.check_liveness();
-        }
+        self.check_liveness();
         if self.check.enabled() {
             self.look_for_stalls();
             self.account_often();

@@ -7,7 +7,7 @@ use queuelab_scenario::Network;
 use queuelab_workload::{Sampler, Stream};
 
 use crate::fault::HELD;
-use crate::kernel::LaneId;
+use crate::kernel::{Calendar, LaneId};
 
 /// What travels from a client to the node. It names its connection, so that nothing is to be added where it waits.
 #[derive(Clone, Debug)]
@@ -35,6 +35,18 @@ impl Up {
             | Up::Close { connection }
             | Up::Writable { connection, .. } => *connection,
             Up::Request { channel, .. } => channel.connection.0,
+        }
+    }
+
+    /// The tag of the message that it publishes, if it does.
+    #[inline]
+    pub fn publishes(&self) -> Option<u64> {
+        match self {
+            Up::Request {
+                request: Request::Publish { message, .. },
+                ..
+            } => Some(message.tag),
+            _ => None,
         }
     }
 }
@@ -300,8 +312,12 @@ impl<T: Packet> Pipe<T> {
         self.packets.is_empty()
     }
 
-    /// Everything under way is lost, and takes up no bandwidth any more; the caller leaves the lane.
-    pub fn cut(&mut self) -> impl Iterator<Item = T> {
+    /// Everything under way is lost, and takes up no bandwidth any more; what comes next does not wait for it.
+    pub fn cut<E: Copy>(
+        &mut self,
+        calendar: &mut Calendar<E>,
+    ) -> impl Iterator<Item = T> + use<T, E> {
+        self.lane = calendar.leave(self.lane);
         (self.free_at, self.delayed_until) = (Time::ZERO, Time::ZERO);
         if let Some(trouble) = &mut self.trouble {
             (trouble.held, trouble.free_at) = (0, Time::ZERO);

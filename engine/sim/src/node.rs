@@ -295,15 +295,10 @@ impl Node {
                 .into_iter()
                 .chain(std::mem::take(&mut core.inbox))
         });
-        for arrival in waiting {
-            if let Arrival::Packet(Up::Request {
-                request: Request::Publish { message, .. },
-                ..
-            }) = arrival
-            {
-                lost.push(message.tag);
-            }
-        }
+        lost.extend(waiting.filter_map(|arrival| match arrival {
+            Arrival::Packet(packet) => packet.publishes(),
+            _ => None,
+        }));
         lost
     }
 
@@ -356,10 +351,8 @@ impl World {
                 return self.not_read(packet);
             }
         }
-        if self.milestones.is_some()
-            && let Some(connection) = publisher(&packet)
-        {
-            self.reach(Milestone::Publish, true, Some(connection));
+        if self.milestones.is_some() && packet.publishes().is_some() {
+            self.reach(Milestone::Publish, true, Some(packet.connection()));
             if self.node.broker.is_none() {
                 return self.not_read(packet);
             }
@@ -377,12 +370,8 @@ impl World {
     /// A packet reaches nobody, or a process that reads no more.
     #[cold]
     pub fn not_read(&mut self, packet: Up) {
-        if let Up::Request {
-            request: Request::Publish { message, .. },
-            ..
-        } = packet
-        {
-            self.vanished(message.tag);
+        if let Some(tag) = packet.publishes() {
+            self.vanished(tag);
         }
     }
 
@@ -1179,18 +1168,6 @@ impl World {
             | Response::Blocked
             | Response::Unblocked => Down::Notice { bytes: 0 },
         }
-    }
-}
-
-/// Who publishes, if a packet is a publish.
-fn publisher(packet: &Up) -> Option<u32> {
-    match packet {
-        Up::Request {
-            channel,
-            request: Request::Publish { .. },
-            ..
-        } => Some(channel.connection.0),
-        _ => None,
     }
 }
 

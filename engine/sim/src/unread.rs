@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use queuelab_core::{Request, Span};
+use queuelab_core::Span;
 
 use crate::network::Up;
 use crate::world::{Event, World};
@@ -44,7 +44,7 @@ impl Unread {
     pub fn clear(&mut self) -> Vec<u64> {
         let sockets = std::mem::take(&mut self.sockets).into_values();
         let waiting = sockets.flat_map(|socket| socket.waiting);
-        waiting.filter_map(published).collect()
+        waiting.filter_map(|packet| packet.publishes()).collect()
     }
 
     /// A connection is cut, and what waits of it is lost. The result are the publishes among that.
@@ -55,17 +55,7 @@ impl Unread {
             std::mem::take(&mut socket.waiting)
         });
         let waiting = waiting.into_iter().flatten();
-        waiting.filter_map(published).collect()
-    }
-}
-
-fn published(packet: Up) -> Option<u64> {
-    match packet {
-        Up::Request {
-            request: Request::Publish { message, .. },
-            ..
-        } => Some(message.tag),
-        _ => None,
+        waiting.filter_map(|packet| packet.publishes()).collect()
     }
 }
 

@@ -124,8 +124,8 @@ pub struct World {
     pub swizzled: Vec<(u32, u32)>,
     /// What has to drain now that all faults are over.
     pub drains: Vec<Bound>,
-    /// How much later than that, for what holds them up; until the first look at them.
-    pub drains_begin: Option<Span>,
+    /// Before the first look at them: when the last fault was over, and for how long what it has left holds them up.
+    pub drains_from: Option<(Time, Span)>,
     /// Strobes that have the clock moved at the moment.
     pub strobes: BTreeSet<u32>,
     /// The fault for which the process was killed that is down.
@@ -347,7 +347,7 @@ impl World {
             milestones: None,
             swizzled: Vec::new(),
             drains: Vec::new(),
-            drains_begin: None,
+            drains_from: None,
             strobes: BTreeSet::new(),
             killed: None,
             surges: vec![0; scenario.producers.len()],

@@ -10,7 +10,7 @@ impl World {
     /// A fault is over: if it was the last one, from now on what waits has to drain.
     pub fn mind_liveness(&mut self) {
         let recoverable = self.scenario.budget == FaultBudget::Recoverable;
-        self.drains.clear();
+        self.forget_drains();
         if !self.check.enabled() || !recoverable || !self.active.is_empty() || !self.is_quiet() {
             return;
         }
@@ -19,14 +19,17 @@ impl World {
         let delays = links.map(|link| link.up.is_delayed(since).max(link.down.is_delayed(since)));
         // Both hold up whatever comes later.
         let delayed = delays.max().unwrap_or_default() + self.work() * 3;
-        self.drains_begin = Some(delayed);
-        self.bound_drains((0..self.layout.len()).collect(), since + delayed);
+        self.drains_from = Some((since, delayed));
     }
 
-    /// What waits in queues now is to have left them after the time that this takes from `from` on.
-    fn bound_drains(&mut self, queues: Vec<usize>, from: Time) {
-        let since = self.drains.first().map(|bound| bound.since);
-        let since = since.unwrap_or(self.calendar.now());
+    /// A fault begins: nothing has to drain now.
+    pub fn forget_drains(&mut self) {
+        self.drains.clear();
+        self.drains_from = None;
+    }
+
+    /// Until when what waits in queues is to have left them; how long that takes counts from the end of the last fault, and so much later.
+    fn bound_drains(&self, since: Time, delayed: Span) -> Vec<Bound> {
         let mut serving = Scenario::clone(&self.scenario);
         for consumer in &mut serving.consumers {
             if consumer.service.mean() < LEAST_SERVICE.as_secs_f64() {
@@ -34,26 +37,22 @@ impl World {
             }
         }
         let bound = |queue| {
-            let until = from + self.drains_within(queue, &serving)?;
+            let until = since + delayed + self.drains_within(queue, &serving)?;
             Some(Bound {
                 queue,
                 until,
                 since,
             })
         };
-        self.drains = queues.into_iter().filter_map(bound).collect();
+        (0..self.layout.len()).filter_map(bound).collect()
     }
 
     /// Looks whether what had to drain has.
     pub fn check_liveness(&mut self) {
         let now = self.calendar.now();
-        if let Some(delayed) = self.drains_begin.take()
-            && let Some(first) = self.drains.first()
-        {
-            // At the instant at which the last fault was over more may have come than was there when it ended: all that waited at clients.
-            let from = first.since + delayed;
-            let queues = self.drains.iter().map(|bound| bound.queue).collect();
-            self.bound_drains(queues, from);
+        // Not at the instant at which the last fault was over: all that waited at clients may come then.
+        if let Some((since, delayed)) = self.drains_from.take() {
+            self.drains = self.bound_drains(since, delayed);
         }
         for bound in self.drains.clone() {
             let queue = QueueId(bound.queue as u32);
